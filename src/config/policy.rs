@@ -1,0 +1,76 @@
+//! `[policy]`: what to do where reasonable people differ.
+
+use serde::{Deserialize, Serialize};
+
+/// The choices that are the organisation's.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// Manual memberships. Default `respect`.
+    pub manual: ManualPolicy,
+    /// What happens to those who are no longer wanted. Default `delete`.
+    pub departure: Departure,
+    /// Which memberships are ours to take away. Default `automatic`.
+    pub ownership: Ownership,
+    /// Somebody removed a membership by hand that a group still grants. Default `add`.
+    pub removed_by_hand: RemovedByHand,
+    /// Groups that are no longer in the directory. Default `keep`.
+    pub vanished_group: VanishedGroup,
+    /// User IDs that are never touched, anywhere.
+    pub protected: Vec<String>,
+}
+
+/// What to do with a manual membership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ManualPolicy {
+    /// Leave it alone.
+    #[default]
+    Respect,
+    /// Treat it like any other.
+    Override,
+}
+
+/// What happens to those who are no longer wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Departure {
+    /// The membership is deleted.
+    #[default]
+    Delete,
+    /// The membership is deactivated, and comes back as it was if they return.
+    Deactivate,
+}
+
+/// Which memberships are ours to take away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ownership {
+    /// Each automatic membership of a bound category, as Kaltura means the word.
+    #[default]
+    Automatic,
+    /// Only what this program wrote or adopted.
+    Ledger,
+}
+
+/// Somebody removed a membership by hand that a group still grants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RemovedByHand {
+    /// The group decides: add it again.
+    #[default]
+    Add,
+    /// The person's decision stands.
+    Skip,
+}
+
+/// A group that fed a category is no longer in the directory: deleted, or renamed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VanishedGroup {
+    /// A missing group is not an empty group: its category loses nobody, and is reported.
+    #[default]
+    Keep,
+    /// Its members leave like those of an emptied group, as far as the thresholds allow.
+    Remove,
+}

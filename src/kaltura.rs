@@ -1,0 +1,1 @@
+//! The client of Kaltura's API.

@@ -1,0 +1,9 @@
+//! Rollbook keeps the members of Kaltura MediaSpace channels in step with the groups of an
+//! organisation's directory.
+
+pub mod category;
+pub mod config;
+pub mod directory;
+pub mod kaltura;
+pub mod sandbox;
+pub mod source;

@@ -1,0 +1,3 @@
+//! The `rollbook` command.
+
+fn main() {}

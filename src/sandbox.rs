@@ -1,0 +1,1 @@
+//! A Kaltura account in a box.

@@ -1,0 +1,1 @@
+//! An LDAP server as a source.

@@ -1,0 +1,1 @@
+//! An LDIF file as a source.
