@@ -5,5 +5,6 @@ pub mod category;
 pub mod config;
 pub mod directory;
 pub mod kaltura;
+pub mod plan;
 pub mod sandbox;
 pub mod source;

@@ -1,0 +1,274 @@
+//! Which group goes to which category, and at what level.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+
+use crate::category::{CategoryId, PermissionLevel, ReferenceId};
+use crate::config::{self, CategorySelector, policy::ManualPolicy};
+use crate::directory::{GroupId, Role};
+
+/// The bindings of the configuration, ready to be asked.
+#[derive(Debug, Clone)]
+pub struct Bindings(Vec<Rule>);
+
+#[derive(Debug, Clone)]
+struct Rule {
+    groups: Groups,
+    directory: Option<String>,
+    category: Option<CategorySelector>,
+    levels: Levels,
+    manual: Option<ManualPolicy>,
+}
+
+#[derive(Debug, Clone)]
+enum Groups {
+    All,
+    Pattern(Regex),
+    List(Vec<String>),
+}
+
+/// The levels that a binding grants, by role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Levels {
+    member: PermissionLevel,
+    roles: BTreeMap<String, PermissionLevel>,
+}
+
+impl Levels {
+    /// The level of those in this role; a role that the binding does not name grants nothing.
+    pub fn of(&self, role: &Role) -> Option<PermissionLevel> {
+        let named = self.roles.get(role.as_str()).copied();
+        named.or_else(|| (role.as_str() == Role::MEMBER).then_some(self.member))
+    }
+}
+
+/// Where a group leads, by one binding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// Which binding says so, from 0.
+    pub rule: usize,
+    /// The category.
+    pub category: Selector,
+    /// What it grants there.
+    pub levels: &'a Levels,
+    /// What the binding says about manual memberships, if anything.
+    pub manual: Option<ManualPolicy>,
+}
+
+/// Which category is meant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Selector {
+    /// The one with this reference ID.
+    Reference(ReferenceId),
+    /// The one with this number.
+    Id(CategoryId),
+}
+
+impl Bindings {
+    /// Compiles the bindings. None at all means: each group to the category whose reference ID is
+    /// the group ID, as members.
+    pub fn new(bindings: &[config::Binding]) -> Result<Self, regex::Error> {
+        if bindings.is_empty() {
+            return Ok(Self(vec![Rule {
+                groups: Groups::All,
+                directory: None,
+                category: None,
+                levels: Levels {
+                    member: PermissionLevel::Member,
+                    roles: BTreeMap::new(),
+                },
+                manual: None,
+            }]));
+        }
+        bindings
+            .iter()
+            .map(Rule::new)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Where a group leads: one target for each binding that it matches.
+    pub fn targets<'a>(
+        &'a self,
+        directory: &'a str,
+        group: &'a GroupId,
+    ) -> impl Iterator<Item = Target<'a>> {
+        self.0
+            .iter()
+            .enumerate()
+            .filter(move |(_, rule)| {
+                rule.directory
+                    .as_deref()
+                    .is_none_or(|name| name == directory)
+            })
+            .filter_map(move |(index, rule)| {
+                Some(Target {
+                    rule: index,
+                    category: rule.selector(group)?,
+                    levels: &rule.levels,
+                    manual: rule.manual,
+                })
+            })
+    }
+}
+
+impl Rule {
+    fn new(binding: &config::Binding) -> Result<Self, regex::Error> {
+        let groups = match (&binding.group, &binding.groups) {
+            (Some(pattern), _) => Groups::Pattern(whole(pattern)?),
+            (None, Some(list)) => Groups::List(list.clone()),
+            (None, None) => Groups::All,
+        };
+        Ok(Self {
+            groups,
+            directory: binding.directory.clone(),
+            category: binding.category.clone(),
+            levels: Levels {
+                member: binding.level,
+                roles: binding.roles.clone(),
+            },
+            manual: binding.manual,
+        })
+    }
+
+    fn selector(&self, group: &GroupId) -> Option<Selector> {
+        let captures = match &self.groups {
+            Groups::All => None,
+            Groups::List(list) => {
+                list.iter().find(|listed| *listed == group.as_str())?;
+                None
+            }
+            Groups::Pattern(pattern) => Some(pattern.captures(group.as_str())?),
+        };
+        Some(match &self.category {
+            None => Selector::Reference(ReferenceId::new(group.as_str())),
+            Some(CategorySelector::Id(id)) => Selector::Id(CategoryId(*id)),
+            Some(CategorySelector::ReferenceId(template)) => {
+                Selector::Reference(ReferenceId::new(fill(template, |name| match name {
+                    "group" => Some(group.as_str()),
+                    _ => captures.as_ref()?.name(name).map(|text| text.as_str()),
+                })))
+            }
+        })
+    }
+}
+
+/// A pattern that the whole text must match.
+fn whole(pattern: &str) -> Result<Regex, regex::Error> {
+    Regex::new(&format!("^(?:{pattern})$"))
+}
+
+/// Replaces each `{name}` by its value, once: what a value contains is not looked at again.
+fn fill<'v>(template: &str, value: impl Fn(&str) -> Option<&'v str>) -> String {
+    let mut filled = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, (name, after))) = rest
+        .split_once('{')
+        .and_then(|(before, tail)| Some((before, tail.split_once('}')?)))
+    {
+        filled.push_str(before);
+        filled.push_str(value(name).unwrap_or_default());
+        rest = after;
+    }
+    filled + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bindings(toml: &str) -> Bindings {
+        #[derive(serde::Deserialize)]
+        struct File {
+            #[serde(default)]
+            binding: Vec<config::Binding>,
+        }
+        let file: File = toml::from_str(toml).unwrap();
+        Bindings::new(&file.binding).unwrap()
+    }
+
+    fn categories(bindings: &Bindings, group: &str) -> Vec<String> {
+        bindings
+            .targets("campus", &GroupId::new(group))
+            .map(|target| match target.category {
+                Selector::Reference(reference) => format!("{reference} {}", target.levels.member),
+                Selector::Id(id) => format!("#{id} {}", target.levels.member),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn without_bindings_the_group_id_is_the_reference_id() {
+        assert_eq!(categories(&bindings(""), "BIO-101"), ["BIO-101 member"]);
+    }
+
+    #[test]
+    fn a_pattern_fills_the_template_and_must_match_the_whole_id() {
+        let bindings = bindings(
+            r#"
+            [[binding]]
+            group = "course-(?<course>[^-]+)"
+            category = { reference_id = "C/{course}/{group}" }
+            [[binding]]
+            group = "course-(?<course>[^-]+)-staff"
+            category = { reference_id = "C/{course}" }
+            level = "manager""#,
+        );
+        assert_eq!(
+            categories(&bindings, "course-bio"),
+            ["C/bio/course-bio member"]
+        );
+        assert_eq!(categories(&bindings, "course-bio-staff"), ["C/bio manager"]);
+        assert_eq!(categories(&bindings, "xcourse-bio"), [""; 0]);
+    }
+
+    #[test]
+    fn braces_in_a_group_id_are_not_filled_again() {
+        let bindings = bindings(
+            r#"
+            [[binding]]
+            group = "(?<all>.*)"
+            category = { reference_id = "{all}!" }"#,
+        );
+        assert_eq!(categories(&bindings, "{group}"), ["{group}! member"]);
+    }
+
+    #[test]
+    fn a_list_names_groups_exactly_and_may_lead_to_a_number() {
+        let bindings = bindings(
+            r#"
+            [[binding]]
+            groups = ["staff", "guests"]
+            category = { id = 42 }
+            level = "contributor""#,
+        );
+        assert_eq!(categories(&bindings, "guests"), ["#42 contributor"]);
+        assert_eq!(categories(&bindings, "Guests"), [""; 0]);
+    }
+
+    #[test]
+    fn another_directory_is_not_meant() {
+        let bindings = bindings(
+            r#"
+            [[binding]]
+            group = ".*"
+            directory = "hospital""#,
+        );
+        assert_eq!(categories(&bindings, "a"), [""; 0]);
+    }
+
+    #[test]
+    fn a_role_without_a_level_grants_nothing() {
+        let levels = Levels {
+            member: PermissionLevel::Member,
+            roles: [("manager".to_owned(), PermissionLevel::Manager)].into(),
+        };
+        assert_eq!(levels.of(&Role::member()), Some(PermissionLevel::Member));
+        assert_eq!(
+            levels.of(&Role::new("manager")),
+            Some(PermissionLevel::Manager)
+        );
+        assert_eq!(levels.of(&Role::new("auditor")), None);
+    }
+}

@@ -1,0 +1,315 @@
+//! One person in one category: what is to be done.
+//!
+//! *Its one idea: two questions, asked apart.* [`change`] says what the directory would change;
+//! [`objection`] says who objects; [`decide`] puts the two together. The table:
+//!
+//! | wanted | there is | last by us | decision |
+//! |---|---|---|---|
+//! | level | nothing | nothing, or not active | [`Add`](Decision::Add) |
+//! | level | nothing | active: a person removed it | `Add`, or [`RemovedByHand`](Objection::RemovedByHand): policy |
+//! | level | active, same level | nothing, or another level | [`Adopt`](Decision::Adopt): the ledger only |
+//! | level | active, same level | same level | [`Keep`](Decision::Keep) |
+//! | level | active, other level | any | [`SetLevel`](Decision::SetLevel) |
+//! | level | active, level none | any | [`Replace`](Decision::Replace): Kaltura cannot update away from none |
+//! | level | not active | deactivated by us | [`Activate`](Decision::Activate) |
+//! | level | not active | anything else: a person did it | [`DeactivatedByHand`](Objection::DeactivatedByHand) |
+//! | level | pending request to join | any | `Activate`: the group grants it |
+//! | level | several automatic rows | any | [`Merge`](Decision::Merge): the surplus goes |
+//! | none | nothing | any | `Keep`, or [`Forget`](Decision::Forget): the ledger only |
+//! | none | automatic | any | [`Remove`](Decision::Remove) or [`Deactivate`](Decision::Deactivate): policy |
+//!
+//! Objections, strongest first: the person is protected, or owns the category; the user ID is one
+//! that Kaltura would refuse, or that two people share; the membership is manual (not asked when it
+//! is a request to join, which a grant answers); it is not ours; and, of whatever takes access
+//! away, that it is not proven.
+
+use serde::{Deserialize, Serialize};
+
+use crate::category::{Entitlement, PermissionLevel, Status, UpdateMethod, UserIdProblem};
+use crate::config::policy::{Departure, ManualPolicy, Ownership, RemovedByHand};
+
+/// Everything that is known about one person in one category.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    /// The level the directory grants, if any.
+    pub want: Option<PermissionLevel>,
+    /// What Kaltura has. Where it has several rows, the strictest of them (manual if one is).
+    pub have: Option<&'a Entitlement>,
+    /// How many rows Kaltura has, where it has any: concurrent adds make several.
+    pub copies: usize,
+    /// What this program last did there.
+    pub last: Option<Last>,
+    /// What is known about the person beyond the row itself.
+    pub person: Standing,
+}
+
+/// What this program last did to a membership: the ledger's entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Last {
+    /// Left it active at this level, or adopted it so.
+    Active(PermissionLevel),
+    /// Deactivated it.
+    Deactivated,
+    /// Removed it.
+    Removed,
+}
+
+/// What is known about a person that settles the matter in advance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Standing {
+    /// Nothing in particular.
+    #[default]
+    Ordinary,
+    /// The configuration protects this user ID.
+    Protected,
+    /// The owner of the category.
+    Owner,
+    /// Kaltura would refuse this user ID.
+    Invalid(UserIdProblem),
+    /// Two people in the directory have this user ID: nobody knows which is meant.
+    Shared,
+}
+
+/// The choices that bear on one membership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rules {
+    /// Manual memberships.
+    pub manual: ManualPolicy,
+    /// Those who are no longer wanted.
+    pub departure: Departure,
+    /// Which memberships are ours.
+    pub ownership: Ownership,
+    /// Those removed by hand.
+    pub removed_by_hand: RemovedByHand,
+    /// Whether the evidence is good enough to take access away.
+    pub losses: Losses,
+}
+
+/// Whether access may be taken away on what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Losses {
+    /// The directory's answer is complete.
+    #[default]
+    Proven,
+    /// It is not: additions only.
+    Unproven,
+}
+
+/// What is to be done about one person in one category.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Decision {
+    /// Nothing; all is as it should be.
+    Keep,
+    /// Nothing in Kaltura; the ledger learns that the membership is ours.
+    Adopt {
+        /// The level it has.
+        level: PermissionLevel,
+    },
+    /// Nothing in Kaltura; the ledger forgets a membership that is gone.
+    Forget,
+    /// Make a membership.
+    Add {
+        /// Its level.
+        level: PermissionLevel,
+    },
+    /// Change the level.
+    SetLevel {
+        /// The level it has.
+        from: PermissionLevel,
+        /// The level it gets.
+        to: PermissionLevel,
+    },
+    /// Remove the membership and make it anew, where Kaltura cannot change it.
+    Replace {
+        /// The level it has.
+        from: PermissionLevel,
+        /// The level it gets.
+        to: PermissionLevel,
+    },
+    /// Bring one that is not active, or a request to join, into force.
+    Activate {
+        /// The level it has.
+        from: PermissionLevel,
+        /// The level it gets.
+        to: PermissionLevel,
+    },
+    /// Several rows for one person become one.
+    Merge {
+        /// How many are too many.
+        surplus: usize,
+        /// The level of the one that stays.
+        to: PermissionLevel,
+    },
+    /// Take the membership away.
+    Remove {
+        /// How many rows there are, nearly always one.
+        copies: usize,
+    },
+    /// Keep the membership, without access.
+    Deactivate,
+    /// Leave it alone, although there would be something to do.
+    Skip(Objection),
+}
+
+/// Who or what stands against a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "because", rename_all = "snake_case")]
+pub enum Objection {
+    /// The configuration protects this user ID.
+    Protected,
+    /// The owner of a category is never demoted or removed.
+    OwnerProtected,
+    /// Kaltura would refuse the user ID.
+    InvalidUserId {
+        /// Why.
+        problem: UserIdProblem,
+    },
+    /// Two people in the directory have this user ID.
+    SharedUserId,
+    /// A person keeps this membership by hand.
+    ManualOverride,
+    /// Not written by this program, and ownership goes by the ledger.
+    NotOurs,
+    /// A person removed it by hand, and the policy is to respect that.
+    RemovedByHand,
+    /// A person deactivated it by hand.
+    DeactivatedByHand,
+    /// It would take access away on an answer that is not complete.
+    Unproven,
+    /// The category has no room left.
+    CategoryFull,
+}
+
+impl Decision {
+    /// Whether Kaltura is to be called.
+    pub fn is_change(self) -> bool {
+        !matches!(
+            self,
+            Self::Keep | Self::Adopt { .. } | Self::Forget | Self::Skip(_)
+        )
+    }
+
+    /// Whether somebody ends with less than they had.
+    pub fn is_loss(self) -> bool {
+        match self {
+            Self::Remove { .. } | Self::Deactivate => true,
+            Self::SetLevel { from, to } => to < from,
+            _ => false,
+        }
+    }
+
+    /// Whether somebody leaves, so that there is room for another.
+    pub fn is_departure(self) -> bool {
+        matches!(self, Self::Remove { .. } | Self::Deactivate)
+    }
+
+    /// Whether there is one active member more afterwards.
+    pub fn is_arrival(self) -> bool {
+        matches!(self, Self::Add { .. } | Self::Activate { .. })
+    }
+}
+
+/// Decides about one person in one category. Pure: the same row and rules, the same decision.
+pub fn decide(row: &Row<'_>, rules: &Rules) -> Decision {
+    match change(row, rules) {
+        Err(objection) => Decision::Skip(objection_to_person(row).unwrap_or(objection)),
+        Ok(change) => match objection(row, change, rules) {
+            Some(objection) => Decision::Skip(objection),
+            None => change,
+        },
+    }
+}
+
+/// What would the directory change? `Err` where a person's act in Kaltura stands against it.
+fn change(row: &Row<'_>, rules: &Rules) -> Result<Decision, Objection> {
+    let (Some(to), have) = (row.want, row.have) else {
+        return Ok(farewell(row, rules));
+    };
+    let Some(have) = have else {
+        let by_hand = matches!(row.last, Some(Last::Active(_)));
+        return match rules.removed_by_hand {
+            RemovedByHand::Skip if by_hand => Err(Objection::RemovedByHand),
+            _ => Ok(Decision::Add { level: to }),
+        };
+    };
+    let from = have.level;
+    if row.copies > 1 {
+        let surplus = row.copies - 1;
+        return Ok(Decision::Merge { surplus, to });
+    }
+    Ok(match have.status {
+        Status::Active | Status::NotActive
+            if from == PermissionLevel::None && to != from && !deactivated_by_hand(row) =>
+        {
+            Decision::Replace { from, to }
+        }
+        Status::Active if from != to => Decision::SetLevel { from, to },
+        Status::Active if row.last == Some(Last::Active(to)) => Decision::Keep,
+        Status::Active => Decision::Adopt { level: to },
+        Status::Pending => Decision::Activate { from, to },
+        Status::NotActive if deactivated_by_hand(row) => return Err(Objection::DeactivatedByHand),
+        Status::NotActive => Decision::Activate { from, to },
+    })
+}
+
+fn deactivated_by_hand(row: &Row<'_>) -> bool {
+    let inactive = row
+        .have
+        .is_some_and(|have| have.status == Status::NotActive);
+    inactive && row.last != Some(Last::Deactivated)
+}
+
+/// What happens to somebody whom no group grants the category.
+fn farewell(row: &Row<'_>, rules: &Rules) -> Decision {
+    let Some(have) = row.have else {
+        let known = matches!(row.last, Some(Last::Active(_) | Last::Deactivated));
+        return if known {
+            Decision::Forget
+        } else {
+            Decision::Keep
+        };
+    };
+    match rules.departure {
+        Departure::Delete => Decision::Remove { copies: row.copies },
+        Departure::Deactivate if have.status == Status::NotActive => Decision::Keep,
+        Departure::Deactivate => Decision::Deactivate,
+    }
+}
+
+/// Who objects to this change? Asked in this order, so that the strongest reason is the one given.
+fn objection(row: &Row<'_>, change: Decision, rules: &Rules) -> Option<Objection> {
+    if row.have.is_none() && !change.is_change() {
+        return None;
+    }
+    if let Some(objection) = objection_to_person(row) {
+        return Some(objection);
+    }
+    if let Some(have) = row.have {
+        let is_request = have.status == Status::Pending && row.want.is_some();
+        let respected =
+            have.method == UpdateMethod::Manual && rules.manual == ManualPolicy::Respect;
+        if respected && !is_request {
+            return Some(Objection::ManualOverride);
+        }
+        if row.want.is_none() && row.last.is_none() && rules.ownership == Ownership::Ledger {
+            return Some(Objection::NotOurs);
+        }
+    }
+    let unproven = rules.losses == Losses::Unproven && change.is_loss();
+    unproven.then_some(Objection::Unproven)
+}
+
+fn objection_to_person(row: &Row<'_>) -> Option<Objection> {
+    match row.person {
+        Standing::Ordinary => None,
+        Standing::Protected => Some(Objection::Protected),
+        Standing::Owner => Some(Objection::OwnerProtected),
+        Standing::Invalid(problem) => Some(Objection::InvalidUserId { problem }),
+        Standing::Shared => Some(Objection::SharedUserId),
+    }
+}
+
+#[cfg(test)]
+mod tests;

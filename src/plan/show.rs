@@ -1,0 +1,343 @@
+//! How a plan reads: as text grouped by channel, as CSV. (As JSON it is its own serde form.)
+//!
+//! *Its one idea: a plan is a document that somebody may refuse.* Symbols as infrastructure tools
+//! use them: `+` add, `~` change, `-` remove, `⏸` deactivate, `!` refused.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use super::category::{Action, Block, CategoryPlan};
+use super::desired::Finding;
+use super::gate::Trip;
+use super::membership::{Decision, Objection};
+use super::{Digest, Plan};
+
+/// How many there are of each kind of action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Counts {
+    /// New members, those activated included.
+    pub add: u64,
+    /// Changed levels, and rows put in order.
+    pub change: u64,
+    /// Memberships taken away.
+    pub remove: u64,
+    /// Memberships deactivated.
+    pub deactivate: u64,
+    /// Refused, with a reason.
+    pub refused: u64,
+    /// Found as they should be, and noted as ours.
+    pub adopt: u64,
+}
+
+impl Counts {
+    /// Counts the actions of a plan.
+    pub fn of(plan: &Plan) -> Self {
+        let mut counts = Self::default();
+        for action in plan.categories.iter().flat_map(|part| &part.actions) {
+            *match action.decision {
+                Decision::Add { .. } | Decision::Activate { .. } => &mut counts.add,
+                Decision::SetLevel { .. } | Decision::Replace { .. } | Decision::Merge { .. } => {
+                    &mut counts.change
+                }
+                Decision::Remove { .. } => &mut counts.remove,
+                Decision::Deactivate => &mut counts.deactivate,
+                Decision::Skip(_) => &mut counts.refused,
+                Decision::Adopt { .. } => &mut counts.adopt,
+                Decision::Keep | Decision::Forget => continue,
+            } += 1;
+        }
+        counts
+    }
+}
+
+impl Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} to add, {} to change, {} to remove",
+            self.add, self.change, self.remove
+        )?;
+        if self.deactivate > 0 {
+            write!(f, ", {} to deactivate", self.deactivate)?;
+        }
+        if self.refused > 0 {
+            write!(f, ", {} left alone", self.refused)?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a plan for people: grouped by channel, and one line that sums it up.
+pub fn text(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
+    for part in &plan.categories {
+        category(part, out)?;
+    }
+    let counts = Counts::of(plan);
+    if plan.is_empty() {
+        writeln!(out, "Nothing to do: {}.", sum(&counts))
+    } else {
+        let channels = plan
+            .categories
+            .iter()
+            .filter(|part| part.changes().next().is_some())
+            .count();
+        writeln!(
+            out,
+            "Plan {}: {counts}, in {}.",
+            plan.digest().short(),
+            many(channels, "channel")
+        )
+    }
+}
+
+fn sum(counts: &Counts) -> String {
+    match counts.refused {
+        0 => "every channel is as its groups say".to_owned(),
+        refused => format!(
+            "{} left alone, the rest is as the groups say",
+            many(refused, "membership")
+        ),
+    }
+}
+
+fn category(part: &CategoryPlan, out: &mut impl Write) -> io::Result<()> {
+    let shown: Vec<&Action> = part
+        .actions
+        .iter()
+        .filter(|action| symbol(action.decision).is_some())
+        .collect();
+    if shown.is_empty() && part.block.is_none() {
+        return Ok(());
+    }
+    let reference = part.category.reference_id.as_ref();
+    let reference = reference
+        .map(|text| format!(" ({text})"))
+        .unwrap_or_default();
+    writeln!(
+        out,
+        "{}{reference}, {}",
+        part.category.name,
+        many(part.members, "member")
+    )?;
+    if let Some(block) = &part.block {
+        writeln!(out, "  ! {block}")?;
+    }
+    let width = shown
+        .iter()
+        .map(|action| action.user.as_str().len())
+        .max()
+        .unwrap_or(0)
+        .min(40);
+    for action in shown {
+        let symbol = symbol(action.decision).unwrap_or(' ');
+        let via = action
+            .via
+            .as_ref()
+            .map(|group| format!("  through {group}"))
+            .unwrap_or_default();
+        writeln!(
+            out,
+            "  {symbol} {:width$}  {}{via}",
+            action.user, action.decision
+        )?;
+    }
+    writeln!(out)
+}
+
+fn symbol(decision: Decision) -> Option<char> {
+    match decision {
+        Decision::Add { .. } | Decision::Activate { .. } => Some('+'),
+        Decision::SetLevel { .. } | Decision::Replace { .. } | Decision::Merge { .. } => Some('~'),
+        Decision::Remove { .. } => Some('-'),
+        Decision::Deactivate => Some('⏸'),
+        Decision::Skip(_) => Some('!'),
+        Decision::Keep | Decision::Adopt { .. } | Decision::Forget => None,
+    }
+}
+
+/// Writes a plan as CSV: one line for each action or refusal, with a header.
+pub fn csv(plan: &Plan, out: impl Write) -> Result<(), csv::Error> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record([
+        "action",
+        "category_id",
+        "reference_id",
+        "channel",
+        "user_id",
+        "detail",
+        "through",
+    ])?;
+    for part in &plan.categories {
+        let id = part.category.id.to_string();
+        let reference = part
+            .category
+            .reference_id
+            .as_ref()
+            .map_or("", |text| text.as_str());
+        for action in &part.actions {
+            let Some(symbol) = symbol(action.decision) else {
+                continue;
+            };
+            let word = match symbol {
+                '+' => "add",
+                '~' => "change",
+                '-' => "remove",
+                '⏸' => "deactivate",
+                _ => "refused",
+            };
+            writer.write_record([
+                word,
+                &id,
+                reference,
+                &part.category.name,
+                action.user.as_str(),
+                &action.decision.to_string(),
+                action.via.as_ref().map_or("", |group| group.as_str()),
+            ])?;
+        }
+    }
+    writer.flush().map_err(csv::Error::from)
+}
+
+impl Display for Decision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Keep => f.write_str("as it should be"),
+            Self::Adopt { level } => write!(f, "{level}, as it should be"),
+            Self::Forget => f.write_str("gone"),
+            Self::Add { level } => write!(f, "{level}"),
+            Self::SetLevel { from, to } | Self::Replace { from, to } => write!(f, "{from} → {to}"),
+            Self::Activate { from, to } if from == to => write!(f, "{to}, activated"),
+            Self::Activate { from, to } => write!(f, "{from} → {to}, activated"),
+            Self::Merge { surplus, to } => {
+                write!(f, "{} too many, one {to} stays", many(*surplus, "row"))
+            }
+            Self::Remove { .. } => f.write_str("no group grants it"),
+            Self::Deactivate => f.write_str("no group grants it: deactivated"),
+            Self::Skip(objection) => objection.fmt(f),
+        }
+    }
+}
+
+impl Display for Objection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Protected => f.write_str("protected by the configuration"),
+            Self::OwnerProtected => f.write_str("owns the channel: never changed"),
+            Self::InvalidUserId { problem } => write!(f, "not a user ID for Kaltura: {problem}"),
+            Self::SharedUserId => f.write_str("two people in the directory have this user ID"),
+            Self::ManualOverride => f.write_str("set by hand: left as it is"),
+            Self::NotOurs => f.write_str("not written by Rollbook: left as it is"),
+            Self::RemovedByHand => f.write_str("removed by hand: not added again"),
+            Self::DeactivatedByHand => f.write_str("deactivated by hand: left as it is"),
+            Self::Unproven => {
+                f.write_str("would lose access, and the directory's answer is not complete")
+            }
+            Self::CategoryFull => f.write_str("the channel is full"),
+        }
+    }
+}
+
+impl Display for Block {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AmbiguousReference { ids } => {
+                let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "channels {} have one reference ID: nothing is done until only one has it",
+                    ids.join(", ")
+                )
+            }
+            Self::InheritsFrom { id } => write!(
+                f,
+                "it shows the members of category {id} and has none of its own: nothing is done"
+            ),
+            Self::NoSuchGroup { group } => write!(
+                f,
+                "its group {group} is not in the directory any more: nobody loses anything (policy.vanished_group)"
+            ),
+            Self::AmbiguousGroup { group } => write!(
+                f,
+                "two groups have the ID {group}: nothing is done until only one has it"
+            ),
+            Self::UnprovenGroup { group } => {
+                write!(
+                    f,
+                    "not all members of {group} are known: nobody loses anything"
+                )
+            }
+            Self::UnprovenRead => {
+                f.write_str("the directory's answer is not complete: nobody loses anything")
+            }
+        }
+    }
+}
+
+impl Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoSuchCategory {
+                group,
+                reference,
+                near: None,
+            } => {
+                write!(
+                    f,
+                    "group {group}: no category has the reference ID {reference}"
+                )
+            }
+            Self::NoSuchCategory {
+                group,
+                reference,
+                near: Some(near),
+            } => write!(
+                f,
+                "group {group}: no category has the reference ID {reference}; one has {near}, which differs by case"
+            ),
+            Self::Cycle { group } => {
+                write!(f, "group {group} contains itself through other groups")
+            }
+            Self::TooDeep { group } => write!(
+                f,
+                "group {group}: groups in groups go deeper than directory.groups.depth; not all members are known"
+            ),
+        }
+    }
+}
+
+impl Display for Trip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::FirstRun => f.write_str("it is the first plan of this configuration"),
+            Self::Total { losses, of } => {
+                write!(
+                    f,
+                    "{losses} of {of} memberships would be lost (safety.total)"
+                )
+            }
+            Self::Category { name, losses, of } => write!(
+                f,
+                "{name}: {losses} of {of} memberships would be lost (safety.category)"
+            ),
+        }
+    }
+}
+
+impl Display for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A number and a noun: `1 channel`, `2 channels`.
+pub fn many(number: impl TryInto<u64>, noun: &str) -> String {
+    match number.try_into() {
+        Ok(1) => format!("1 {noun}"),
+        Ok(number) => format!("{number} {noun}s"),
+        Err(_) => format!("many {noun}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
