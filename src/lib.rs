@@ -8,3 +8,4 @@ pub mod kaltura;
 pub mod plan;
 pub mod sandbox;
 pub mod source;
+pub mod store;

@@ -1,0 +1,197 @@
+//! What Rollbook knows, in one SQLite file. All SQL lives below here.
+//!
+//! *Its one idea: everything that matters is one transaction.* One connection writes, behind a lock;
+//! the functions are synchronous, and async callers hand them to a blocking thread with
+//! [`Store::run`].
+//!
+//! | module | keeps |
+//! |---|---|
+//! | [`mirror`] | people, groups and who is in which; absorbs observations together with their checkpoint |
+//! | [`roster`] | the mirror, as the planner wants it |
+//! | [`dirty`] | where to look |
+//! | [`categories`] | the index of categories |
+//! | [`ledger`] | what this program last did |
+//! | [`journal`] | what it is doing |
+//! | [`held`] | plans that wait for a person |
+//! | [`set_aside`] | what failed for its own reason |
+//! | [`lease`] | one run at a time |
+//! | [`runs`] | what happened |
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use rusqlite_migration::{M, Migrations};
+
+pub mod categories;
+pub mod dirty;
+pub mod held;
+pub mod journal;
+pub mod lease;
+pub mod ledger;
+pub mod mirror;
+pub mod roster;
+pub mod runs;
+pub mod set_aside;
+
+/// The state file, open. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    connection: Arc<Mutex<Connection>>,
+    path: Arc<Path>,
+}
+
+/// Why the state file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be opened.
+    #[error(
+        "cannot open the state file {path}: {source}. Check that its folder exists and that this user may write there (state.path)"
+    )]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's reason.
+        source: rusqlite::Error,
+    },
+    /// It was written by a newer program.
+    #[error(
+        "the state file {path} was written by a newer version of Rollbook. Use that version, or begin anew with another state.path"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It could not be brought up to date.
+    #[error("cannot bring the state file {path} up to date: {source}")]
+    Migrate {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: rusqlite_migration::Error,
+    },
+    /// Another program is writing to it.
+    #[error("the state file is locked by another program. Wait for it, or end it")]
+    Busy,
+    /// SQLite refused something else: a full disk, a damaged file.
+    #[error("the state file cannot be used: {0}")]
+    Sqlite(#[source] rusqlite::Error),
+    /// A value in the file is not what this program writes.
+    #[error("the state file holds a value that this version does not understand ({what})")]
+    Damaged {
+        /// Which.
+        what: String,
+    },
+    /// Another run took the lease over while this one was asleep.
+    #[error("another run has taken over: this one has lost its lease and writes nothing more")]
+    LeaseLost,
+    /// The thread that worked on it panicked.
+    #[error("the work on the state file was broken off")]
+    BrokenOff,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+impl From<serde_json::Error> for StoreError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Damaged {
+            what: error.to_string(),
+        }
+    }
+}
+
+fn migrations() -> Migrations<'static> {
+    Migrations::new(vec![M::up(include_str!("../migrations/0001_initial.sql"))])
+}
+
+impl Store {
+    /// Opens the state file, makes it when it is not there, and brings it up to date.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let opened = |source| StoreError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let mut connection = Connection::open(path).map_err(opened)?;
+        connection
+            .pragma_update(None, "journal_mode", "wal")
+            .and_then(|()| connection.pragma_update(None, "synchronous", "normal"))
+            .and_then(|()| connection.pragma_update(None, "cache_size", -65_536))
+            .and_then(|()| connection.busy_timeout(std::time::Duration::from_secs(10)))
+            .map_err(opened)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        migrations()
+            .to_latest(&mut connection)
+            .map_err(|source| match source {
+                rusqlite_migration::Error::MigrationDefinition(
+                    rusqlite_migration::MigrationDefinitionError::DatabaseTooFarAhead,
+                ) => StoreError::Newer {
+                    path: path.to_owned(),
+                },
+                source => StoreError::Migrate {
+                    path: path.to_owned(),
+                    source,
+                },
+            })?;
+        Ok(Self {
+            connection: Arc::new(Mutex::new(connection)),
+            path: path.into(),
+        })
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Does work on a thread that may block, so that the network goes on meanwhile.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || work(&store))
+            .await
+            .map_err(|_| StoreError::BrokenOff)?
+    }
+
+    /// The connection. A thread that panicked left no half transaction: SQLite rolled it back.
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads a setting.
+    pub fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(self
+            .lock()
+            .prepare_cached("SELECT value FROM setting WHERE name = ?1")?
+            .query_row([name], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// Writes a setting.
+    pub fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        self.lock()
+            .prepare_cached("INSERT OR REPLACE INTO setting (name, value) VALUES (?1, ?2)")?
+            .execute([name, value])?;
+        Ok(())
+    }
+}
+
+/// Reads a word that an enum's serde form stands for.
+fn from_word<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, StoreError> {
+    Ok(serde_json::from_value(serde_json::Value::String(
+        word.to_owned(),
+    ))?)
+}
+
+#[cfg(test)]
+mod tests;

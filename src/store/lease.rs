@@ -1,0 +1,154 @@
+//! One run at a time, also between processes.
+//!
+//! *Its one idea: the fence.* Each holder gets a higher number and shows it with every write to the
+//! journal. A process that slept through its lease finds a higher number there and stops before it
+//! calls Kaltura.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use super::{Store, StoreError};
+
+/// A lease that has not been renewed for this long, in seconds, may be taken over.
+pub const STALE_AFTER_S: i64 = 60;
+
+/// The right to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// Grows with every holder.
+    pub fence: i64,
+}
+
+/// What became of the wish to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// It is ours now.
+    Granted(Lease),
+    /// Somebody else runs.
+    Refused {
+        /// Who, as they said.
+        holder: String,
+        /// When they last showed themselves.
+        seen_at: Timestamp,
+    },
+}
+
+impl Store {
+    /// Asks for the right to run.
+    pub fn claim(&self, holder: &str, now: Timestamp) -> Result<Claim, StoreError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let current: Option<(String, i64, i64)> = transaction
+            .query_row(
+                "SELECT holder, fence, seen_at FROM lease WHERE id = 1",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .optional()?;
+        let fence = match current {
+            Some((holder, _, seen_at)) if now.as_second() - seen_at < STALE_AFTER_S => {
+                let seen_at = Timestamp::from_second(seen_at).unwrap_or(now);
+                return Ok(Claim::Refused { holder, seen_at });
+            }
+            Some((_, fence, _)) => fence + 1,
+            None => 1,
+        };
+        transaction.execute(
+            "INSERT OR REPLACE INTO lease VALUES (1, ?1, ?2, ?3)",
+            params![holder, fence, now.as_second()],
+        )?;
+        transaction.commit()?;
+        Ok(Claim::Granted(Lease { fence }))
+    }
+
+    /// Shows that the holder is still there.
+    pub fn renew(&self, lease: Lease, now: Timestamp) -> Result<(), StoreError> {
+        let renewed = self.lock().execute(
+            "UPDATE lease SET seen_at = ?2 WHERE fence = ?1 AND seen_at > 0",
+            params![lease.fence, now.as_second()],
+        )?;
+        if renewed == 0 {
+            Err(StoreError::LeaseLost)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Gives the right to run back.
+    pub fn release(&self, lease: Lease) -> Result<(), StoreError> {
+        self.lock().execute(
+            "UPDATE lease SET seen_at = 0 WHERE fence = ?1",
+            [lease.fence],
+        )?;
+        Ok(())
+    }
+}
+
+/// Makes sure, within the transaction of a write, that the lease is still ours.
+pub(super) fn check(connection: &Connection, lease: Lease) -> Result<(), StoreError> {
+    let fence: Option<i64> = connection
+        .prepare_cached("SELECT fence FROM lease WHERE id = 1 AND seen_at > 0")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    if fence == Some(lease.fence) {
+        Ok(())
+    } else {
+        Err(StoreError::LeaseLost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::scratch;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn granted(claim: Claim) -> Lease {
+        match claim {
+            Claim::Granted(lease) => lease,
+            Claim::Refused { .. } => panic!("refused"),
+        }
+    }
+
+    #[test]
+    fn the_second_to_ask_is_told_who_runs() {
+        let (_folder, store) = scratch();
+        granted(store.claim("first", at(0)).unwrap());
+        assert_eq!(
+            store.claim("second", at(5)).unwrap(),
+            Claim::Refused {
+                holder: "first".to_owned(),
+                seen_at: at(0)
+            }
+        );
+    }
+
+    #[test]
+    fn a_lease_given_back_is_free_at_once() {
+        let (_folder, store) = scratch();
+        let lease = granted(store.claim("first", at(0)).unwrap());
+        store.release(lease).unwrap();
+        granted(store.claim("second", at(1)).unwrap());
+    }
+
+    #[test]
+    fn a_sleeper_whose_lease_was_taken_over_can_write_nothing_more() {
+        let (_folder, store) = scratch();
+        let sleeper = granted(store.claim("sleeper", at(0)).unwrap());
+        let heir = granted(store.claim("heir", at(STALE_AFTER_S)).unwrap());
+        assert!(heir.fence > sleeper.fence);
+        assert!(matches!(
+            store.renew(sleeper, at(61)),
+            Err(StoreError::LeaseLost)
+        ));
+        let connection = store.lock();
+        assert!(matches!(
+            check(&connection, sleeper),
+            Err(StoreError::LeaseLost)
+        ));
+        check(&connection, heir).unwrap();
+    }
+}

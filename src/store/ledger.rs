@@ -1,0 +1,99 @@
+//! What this program last did to each membership in Kaltura.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Connection, Row, params};
+
+use super::{Store, StoreError, from_word};
+use crate::category::{CategoryId, PermissionLevel, UserId};
+use crate::directory::GroupId;
+use crate::plan::membership::Last;
+
+/// One line of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Where.
+    pub category: CategoryId,
+    /// Whose.
+    pub user: UserId,
+    /// What was done; `None` forgets the line.
+    pub last: Option<Last>,
+    /// The group that granted it.
+    pub via: Option<GroupId>,
+}
+
+impl Store {
+    /// Reads what was last done in one category.
+    pub fn ledger(&self, category: CategoryId) -> Result<BTreeMap<UserId, Last>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection
+            .prepare_cached("SELECT user_id, state, level FROM ledger WHERE category_id = ?1")?;
+        let mut rows = statement.query([category.0])?;
+        let mut found = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            found.insert(UserId::new(row.get::<_, String>(0)?), last(row, 1)?);
+        }
+        Ok(found)
+    }
+
+    /// Reads in which categories this program did anything for a person.
+    pub fn ledger_of(&self, user: &UserId) -> Result<BTreeSet<CategoryId>, StoreError> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("SELECT category_id FROM ledger WHERE user_key = ?1")?;
+        let rows = statement.query_map([user.key()], |row| row.get(0).map(CategoryId))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Notes memberships that were found as they should be, and those that are gone.
+    pub fn note(&self, run: i64, entries: &[Entry]) -> Result<(), StoreError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        for entry in entries {
+            write(&transaction, run, entry)?;
+        }
+        Ok(transaction.commit()?)
+    }
+}
+
+fn last(row: &Row<'_>, column: usize) -> Result<Last, StoreError> {
+    Ok(match row.get_ref(column)?.as_str().unwrap_or_default() {
+        "active" => Last::Active(from_word(
+            row.get_ref(column + 1)?.as_str().unwrap_or_default(),
+        )?),
+        "deactivated" => Last::Deactivated,
+        "removed" => Last::Removed,
+        other => {
+            return Err(StoreError::Damaged {
+                what: format!("ledger.state {other}"),
+            });
+        }
+    })
+}
+
+/// Writes one line, within somebody's transaction.
+pub(super) fn write(connection: &Connection, run: i64, entry: &Entry) -> rusqlite::Result<()> {
+    let (state, level) = match entry.last {
+        Some(Last::Active(level)) => ("active", level),
+        Some(Last::Deactivated) => ("deactivated", PermissionLevel::None),
+        Some(Last::Removed) => ("removed", PermissionLevel::None),
+        None => {
+            connection
+                .prepare_cached("DELETE FROM ledger WHERE category_id = ?1 AND user_key = ?2")?
+                .execute(params![entry.category.0, entry.user.key()])?;
+            return Ok(());
+        }
+    };
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO ledger VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+        .execute(params![
+            entry.category.0,
+            entry.user.key(),
+            entry.user.as_str(),
+            state,
+            level.to_string(),
+            entry.via.as_ref().map(GroupId::as_str),
+            run,
+        ])?;
+    Ok(())
+}

@@ -1,0 +1,314 @@
+//! The mirror: people, groups, and who is in which; always a whole directory, even when only a few
+//! entries were read.
+//!
+//! *Its one idea: absorbing is one transaction with the checkpoint, and compares.* An entry read
+//! twice changes nothing. What did change leaves [marks](super::dirty) in the same transaction, so
+//! nothing absorbed is forgotten until there is a verdict on it.
+//!
+//! People and groups are known by their stable id; a name (a DN, a login) leads to an *entry*, and
+//! memberships refer to entries. So a person who is renamed keeps their memberships, a group may
+//! mention somebody who has not been read yet, and a person who leaves the filter and comes back is
+//! where they were, although no group was touched.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Transaction, params};
+use tokio::sync::{mpsc, oneshot};
+
+use super::dirty::{self, Mark};
+use super::{Store, StoreError};
+use crate::directory::{EntryKind, Observation, StableId, Unusable, Version};
+use crate::plan::desired::EntryId;
+use crate::source::{Checkpoint, Moved, Proof, Read};
+
+mod entry;
+mod group;
+mod person;
+
+/// More marks than this in one read are one mark: everything.
+const MOST_MARKS: u64 = 20_000;
+
+/// What a read has changed in the mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Absorbed {
+    /// Entries that were looked at.
+    pub seen: u64,
+    /// People and groups that are new.
+    pub new: u64,
+    /// People and groups that are otherwise than before.
+    pub changed: u64,
+    /// People and groups that are gone.
+    pub gone: u64,
+    /// Entries that cannot be used.
+    pub unusable: u64,
+}
+
+impl Store {
+    /// From where to look for changes in a directory; `None`: it has never been read in full.
+    pub fn checkpoint(&self, directory: &str) -> Result<Option<Checkpoint>, StoreError> {
+        let checkpoint: Option<Option<String>> = self
+            .lock()
+            .query_row(
+                "SELECT checkpoint FROM directory WHERE name = ?1 AND full_read_at IS NOT NULL",
+                [directory],
+                |row| row.get(0),
+            )
+            .optional()?;
+        Ok(checkpoint.flatten().map(Checkpoint))
+    }
+
+    /// Of entries that may have moved, those whose present version is not the one in the mirror.
+    pub fn unknown_of(&self, directory: &str, moved: Vec<Moved>) -> Result<Vec<Moved>, StoreError> {
+        let connection = self.lock();
+        let mut known = connection.prepare_cached(
+            "SELECT version FROM entry WHERE stable_id = ?2
+             AND directory = (SELECT id FROM directory WHERE name = ?1)",
+        )?;
+        let mut unknown = Vec::new();
+        for item in moved {
+            let version: Option<Option<String>> = known
+                .query_row([directory, item.id.as_str()], |row| row.get(0))
+                .optional()?;
+            let is_known = item.version.is_some() && version.flatten().map(Version) == item.version;
+            if !is_known {
+                unknown.push(item);
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// Moves the checkpoint alone: a look for changes found none.
+    pub fn set_checkpoint(
+        &self,
+        directory: &str,
+        checkpoint: &Checkpoint,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.lock().execute(
+            "UPDATE directory SET checkpoint = ?2, read_at = ?3 WHERE name = ?1",
+            params![directory, checkpoint.0, now.as_second()],
+        )?;
+        Ok(())
+    }
+
+    /// Absorbs what a source sends, until it has sent everything; then, by what the read proves,
+    /// drops what was not seen and moves the checkpoint. All or nothing: without an end (the source
+    /// failed) the mirror stays as it was. Blocks; call it with [`Store::run`].
+    pub fn absorb(
+        &self,
+        directory: &str,
+        mut observations: mpsc::Receiver<Vec<Observation>>,
+        end: oneshot::Receiver<Read>,
+        now: Timestamp,
+    ) -> Result<Option<Absorbed>, StoreError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        let mut absorption = Absorption::begin(&transaction, directory, now)?;
+        while let Some(batch) = observations.blocking_recv() {
+            for observation in batch {
+                absorption.absorb(observation)?;
+            }
+        }
+        let Ok(read) = end.blocking_recv() else {
+            return Ok(None);
+        };
+        let absorbed = absorption.finish(&read)?;
+        transaction.commit()?;
+        Ok(Some(absorbed))
+    }
+}
+
+/// An entry's name, its kind, and why it cannot be used.
+type Problem = (String, String, String);
+
+/// One read on its way into the mirror.
+struct Absorption<'t> {
+    transaction: &'t Transaction<'t>,
+    directory: i64,
+    now: Timestamp,
+    /// Names and the entries they lead to, as far as this read has met them.
+    names: HashMap<Box<str>, EntryId>,
+    roles: HashMap<crate::directory::Role, i64>,
+    seen: HashSet<EntryId>,
+    problems: HashSet<Problem>,
+    /// Before the first full read one mark says it all.
+    first: bool,
+    marks: u64,
+    absorbed: Absorbed,
+}
+
+impl<'t> Absorption<'t> {
+    fn begin(
+        transaction: &'t Transaction<'t>,
+        directory: &str,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        transaction.execute(
+            "INSERT OR IGNORE INTO directory (name) VALUES (?1)",
+            [directory],
+        )?;
+        let (directory, first) = transaction.query_row(
+            "SELECT id, full_read_at IS NULL FROM directory WHERE name = ?1",
+            [directory],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let mut absorption = Self {
+            transaction,
+            directory,
+            now,
+            names: HashMap::new(),
+            roles: HashMap::new(),
+            seen: HashSet::new(),
+            problems: HashSet::new(),
+            first,
+            marks: 0,
+            absorbed: Absorbed::default(),
+        };
+        if first {
+            dirty::mark(transaction, &Mark::Everything)?;
+        }
+        absorption.read_roles()?;
+        Ok(absorption)
+    }
+
+    fn absorb(&mut self, observation: Observation) -> Result<(), StoreError> {
+        self.absorbed.seen += 1;
+        match observation {
+            Observation::Person(person, version) => self.person(&person, version.as_ref()),
+            Observation::Group(group, version) => self.group(&group, version.as_ref()),
+            Observation::Unusable(unusable) => self.unusable(&unusable),
+            Observation::Left(kind, id) => self.left(kind, &id),
+        }
+    }
+
+    /// Keeps what was known of an entry that cannot be used, and notes why it cannot.
+    fn unusable(&mut self, unusable: &Unusable) -> Result<(), StoreError> {
+        self.absorbed.unusable += 1;
+        let known = match &unusable.id {
+            Some(id) => self.entry_of(id)?.map(|entry| entry.id),
+            None => match crate::directory::Dn::parse(&unusable.dn) {
+                Ok(dn) => self.named(&entry::dn_name(&dn))?,
+                Err(_) => None,
+            },
+        };
+        self.seen.extend(known);
+        let problem = (
+            unusable.dn.clone(),
+            unusable.kind.to_string(),
+            unusable.problem.to_string(),
+        );
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO problem VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![
+                self.directory,
+                problem.0,
+                problem.1,
+                problem.2,
+                self.now.as_second()
+            ])?;
+        self.problems.insert(problem);
+        Ok(())
+    }
+
+    /// Drops an entry that is proven to be no longer one of ours. Its name stays where groups
+    /// mention it.
+    fn left(&mut self, kind: EntryKind, id: &StableId) -> Result<(), StoreError> {
+        let Some(entry) = self.entry_of(id)? else {
+            return Ok(());
+        };
+        let left = match kind {
+            EntryKind::Person => self.person_left(entry.id)?,
+            EntryKind::Group => self.group_left(entry.id)?,
+        };
+        self.absorbed.gone += u64::from(left);
+        Ok(())
+    }
+
+    fn finish(mut self, read: &Read) -> Result<Absorbed, StoreError> {
+        let second = self.now.as_second();
+        if read.proof == Proof::Complete {
+            self.sweep()?;
+            self.transaction.execute(
+                "UPDATE directory SET full_read_at = ?2 WHERE id = ?1",
+                [self.directory, second],
+            )?;
+        }
+        if let Some(checkpoint) = &read.checkpoint {
+            self.transaction.execute(
+                "UPDATE directory SET checkpoint = ?2 WHERE id = ?1",
+                params![self.directory, checkpoint.0],
+            )?;
+        }
+        self.transaction.execute(
+            "UPDATE directory SET read_at = ?2 WHERE id = ?1",
+            [self.directory, second],
+        )?;
+        if self.marks > MOST_MARKS {
+            self.transaction.execute("DELETE FROM dirty", [])?;
+            dirty::mark(self.transaction, &Mark::Everything)?;
+        }
+        Ok(self.absorbed)
+    }
+
+    /// Drops whatever a complete read has not shown.
+    fn sweep(&mut self) -> Result<(), StoreError> {
+        for (kind, table) in [(EntryKind::Group, "grp"), (EntryKind::Person, "person")] {
+            let unseen: Vec<EntryId> = self
+                .transaction
+                .prepare(&format!(
+                    "SELECT id FROM {table} JOIN entry USING (id) WHERE entry.directory = ?1"
+                ))?
+                .query_map([self.directory], |row| row.get(0))?
+                .filter(|id| id.as_ref().map_or(true, |id| !self.seen.contains(id)))
+                .collect::<Result<_, _>>()?;
+            for id in unseen {
+                let left = match kind {
+                    EntryKind::Person => self.person_left(id)?,
+                    EntryKind::Group => self.group_left(id)?,
+                };
+                self.absorbed.gone += u64::from(left);
+            }
+        }
+        self.forget_loose_names()?;
+        self.forget_mended_problems()
+    }
+
+    /// Forgets the problems that a complete read has not met again.
+    fn forget_mended_problems(&mut self) -> Result<(), StoreError> {
+        let known: Vec<Problem> = self
+            .transaction
+            .prepare("SELECT subject, kind, text FROM problem WHERE directory = ?1")?
+            .query_map([self.directory], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        for problem in known
+            .iter()
+            .filter(|problem| !self.problems.contains(*problem))
+        {
+            self.transaction
+                .prepare_cached(
+                    "DELETE FROM problem WHERE directory = ?1 AND subject = ?2 AND kind = ?3 AND text = ?4",
+                )?
+                .execute(params![self.directory, problem.0, problem.1, problem.2])?;
+        }
+        Ok(())
+    }
+
+    fn mark(&mut self, mark: &Mark) -> Result<(), StoreError> {
+        if self.first {
+            return Ok(());
+        }
+        self.marks += 1;
+        if self.marks <= MOST_MARKS {
+            dirty::mark(self.transaction, mark)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,284 @@
+//! Entries: which name leads to whom, and what happens when a name changes hands.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Absorption, StoreError};
+use crate::directory::{Dn, EntryKind, MemberName, StableId, Version};
+use crate::plan::desired::EntryId;
+
+/// Names kept at hand during a read; beyond that the database is asked each time.
+const MOST_NAMES: usize = 500_000;
+
+/// An entry as the mirror knows it.
+pub(super) struct Known {
+    pub(super) id: EntryId,
+    name: String,
+    stable_id: Option<String>,
+    kind: String,
+    version: Option<String>,
+}
+
+/// An entry that has its place in the mirror now.
+pub(super) struct Placed {
+    pub(super) id: EntryId,
+    /// Whether groups may have mentioned its name before it was read.
+    pub(super) was_mentioned: bool,
+}
+
+/// The form in which a distinguished name is kept.
+pub(super) fn dn_name(dn: &Dn) -> String {
+    format!("dn:{}", dn.as_str())
+}
+
+fn member_name(name: &MemberName) -> String {
+    match name {
+        MemberName::Dn(dn) => dn_name(dn),
+        MemberName::Login(login) => format!("login:{login}"),
+    }
+}
+
+impl Absorption<'_> {
+    /// Finds an entry by its stable id.
+    pub(super) fn entry_of(&self, id: &StableId) -> Result<Option<Known>, StoreError> {
+        self.known("stable_id", id.as_str())
+    }
+
+    fn known(&self, column: &str, value: &str) -> Result<Option<Known>, StoreError> {
+        let sql = match column {
+            "name" => {
+                "SELECT id, name, stable_id, kind, version FROM entry WHERE directory = ?1 AND name = ?2"
+            }
+            _ => {
+                "SELECT id, name, stable_id, kind, version FROM entry WHERE directory = ?1 AND stable_id = ?2"
+            }
+        };
+        Ok(self
+            .transaction
+            .prepare_cached(sql)?
+            .query_row(params![self.directory, value], |row| {
+                Ok(Known {
+                    id: row.get(0)?,
+                    name: row.get(1)?,
+                    stable_id: row.get(2)?,
+                    kind: row.get(3)?,
+                    version: row.get(4)?,
+                })
+            })
+            .optional()?)
+    }
+
+    /// Finds the entry that a name leads to.
+    pub(super) fn named(&mut self, name: &str) -> Result<Option<EntryId>, StoreError> {
+        if let Some(id) = self.names.get(name) {
+            return Ok(Some(*id));
+        }
+        let id = self
+            .transaction
+            .prepare_cached("SELECT id FROM entry WHERE directory = ?1 AND name = ?2")?
+            .query_row(params![self.directory, name], |row| row.get(0))
+            .optional()?;
+        if let Some(id) = id {
+            self.remember(name, id);
+        }
+        Ok(id)
+    }
+
+    fn remember(&mut self, name: &str, id: EntryId) {
+        if self.names.len() < MOST_NAMES {
+            self.names.insert(name.into(), id);
+        }
+    }
+
+    /// Finds the entry that a member value leads to, or makes one that has only this name so far.
+    pub(super) fn resolve(&mut self, member: &MemberName) -> Result<EntryId, StoreError> {
+        if let MemberName::Login(login) = member {
+            let person = self
+                .transaction
+                .prepare_cached(
+                    "SELECT person.id FROM person JOIN entry USING (id)
+                     WHERE login = ?1 AND entry.directory = ?2",
+                )?
+                .query_row(params![login, self.directory], |row| row.get(0))
+                .optional()?;
+            if let Some(id) = person {
+                return Ok(id);
+            }
+        }
+        let name = member_name(member);
+        match self.named(&name)? {
+            Some(id) => Ok(id),
+            None => self.insert_entry(&name, None, "name", None),
+        }
+    }
+
+    fn insert_entry(
+        &mut self,
+        name: &str,
+        id: Option<&StableId>,
+        kind: &str,
+        version: Option<&Version>,
+    ) -> Result<EntryId, StoreError> {
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO entry (directory, name, stable_id, kind, version) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                self.directory,
+                name,
+                id.map(StableId::as_str),
+                kind,
+                version.map(|version| &version.0)
+            ])?;
+        let entry = self.transaction.last_insert_rowid();
+        self.remember(name, entry);
+        Ok(entry)
+    }
+
+    /// Gives an entry that was read its place: by its stable id, else by its name.
+    pub(super) fn place(
+        &mut self,
+        id: &StableId,
+        dn: &Dn,
+        kind: EntryKind,
+        version: Option<&Version>,
+    ) -> Result<Placed, StoreError> {
+        let name = dn_name(dn);
+        let placed = match self.entry_of(id)? {
+            Some(known) => self.place_known(&known, &name, kind, version)?,
+            None => self.place_new(id, &name, kind, version)?,
+        };
+        self.seen.insert(placed.id);
+        Ok(placed)
+    }
+
+    fn place_known(
+        &mut self,
+        known: &Known,
+        name: &str,
+        kind: EntryKind,
+        version: Option<&Version>,
+    ) -> Result<Placed, StoreError> {
+        let renamed = known.name != name;
+        if renamed {
+            self.look_again_at_groups_of(known.id)?;
+            self.free_name(name, Some(known.id))?;
+            self.names.remove(known.name.as_str());
+            self.remember(name, known.id);
+        }
+        let version = version.map(|version| version.0.as_str());
+        if renamed || known.version.as_deref() != version || known.kind != kind.to_string() {
+            self.transaction
+                .prepare_cached(
+                    "UPDATE entry SET name = ?2, version = ?3, kind = ?4 WHERE id = ?1",
+                )?
+                .execute(params![known.id, name, version, kind.to_string()])?;
+        }
+        Ok(Placed {
+            id: known.id,
+            was_mentioned: true,
+        })
+    }
+
+    fn place_new(
+        &mut self,
+        id: &StableId,
+        name: &str,
+        kind: EntryKind,
+        version: Option<&Version>,
+    ) -> Result<Placed, StoreError> {
+        let holder = if self.first && self.named(name)?.is_none() {
+            None
+        } else {
+            self.known("name", name)?
+        };
+        if let Some(holder) = holder.filter(|holder| holder.stable_id.is_none()) {
+            self.transaction
+                .prepare_cached(
+                    "UPDATE entry SET stable_id = ?2, kind = ?3, version = ?4 WHERE id = ?1",
+                )?
+                .execute(params![
+                    holder.id,
+                    id.as_str(),
+                    kind.to_string(),
+                    version.map(|version| &version.0)
+                ])?;
+            return Ok(Placed {
+                id: holder.id,
+                was_mentioned: true,
+            });
+        }
+        self.free_name(name, None)?;
+        let id = self.insert_entry(name, Some(id), &kind.to_string(), version)?;
+        Ok(Placed {
+            id,
+            was_mentioned: false,
+        })
+    }
+
+    /// Takes a name from whoever has it, for `heir`. A mere name is merged into the heir, with the
+    /// memberships that mention it. An entry of its own keeps its memberships and loses the name: it
+    /// will be read under another one, or be found gone. The groups that mention the name are looked
+    /// at again when they are next read, whatever their digest says.
+    fn free_name(&mut self, name: &str, heir: Option<EntryId>) -> Result<(), StoreError> {
+        let Some(holder) = self
+            .known("name", name)?
+            .filter(|holder| Some(holder.id) != heir)
+        else {
+            return Ok(());
+        };
+        self.names.remove(name);
+        self.look_again_at_groups_of(holder.id)?;
+        match (&holder.stable_id, heir) {
+            (None, Some(heir)) => {
+                self.transaction
+                    .prepare_cached(
+                        "UPDATE OR IGNORE membership SET member_id = ?2 WHERE member_id = ?1",
+                    )?
+                    .execute([holder.id, heir])?;
+                self.transaction
+                    .prepare_cached("DELETE FROM membership WHERE member_id = ?1")?
+                    .execute([holder.id])?;
+                self.transaction
+                    .prepare_cached("DELETE FROM entry WHERE id = ?1")?
+                    .execute([holder.id])?;
+            }
+            _ => {
+                self.transaction
+                    .prepare_cached(
+                        "UPDATE entry SET name = 'was:' || id || ':' || name WHERE id = ?1",
+                    )?
+                    .execute([holder.id])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the groups that mention an entry resolved anew when they are next read.
+    pub(super) fn look_again_at_groups_of(&self, member: EntryId) -> Result<(), StoreError> {
+        if !self.first {
+            self.transaction
+                .prepare_cached(
+                    "UPDATE grp SET digest = NULL WHERE id IN
+                         (SELECT group_id FROM membership WHERE member_id = ?1)",
+                )?
+                .execute([member])?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the entries that are neither a person nor a group, and that no group mentions.
+    pub(super) fn forget_loose_names(&mut self) -> Result<(), StoreError> {
+        let absorbed = &self.absorbed;
+        if !self.first && absorbed.new + absorbed.changed + absorbed.gone > 0 {
+            self.transaction.execute(
+                "DELETE FROM entry WHERE directory = ?1
+                 AND NOT EXISTS (SELECT 1 FROM person WHERE person.id = entry.id)
+                 AND NOT EXISTS (SELECT 1 FROM grp WHERE grp.id = entry.id)
+                 AND NOT EXISTS (SELECT 1 FROM membership WHERE member_id = entry.id)",
+                [self.directory],
+            )?;
+            self.names.clear();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,264 @@
+//! Groups in the mirror, and who is in them.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{OptionalExtension, params};
+use sha2::{Digest as _, Sha256};
+
+use super::{Absorption, Mark, StoreError};
+use crate::category::UserId;
+use crate::directory::{EntryKind, Group, GroupId, Member, MemberName, Role, Version};
+use crate::plan::desired::EntryId;
+
+/// More changed members than this in one group are one mark: the group.
+const MOST_MEMBER_MARKS: usize = 500;
+
+/// A group's row.
+struct Stored {
+    group_id: GroupId,
+    name: Option<String>,
+    digest: Option<Vec<u8>>,
+    complete: bool,
+}
+
+impl Absorption<'_> {
+    pub(super) fn group(
+        &mut self,
+        group: &Group,
+        version: Option<&Version>,
+    ) -> Result<(), StoreError> {
+        let placed = self.place(&group.id, &group.dn, EntryKind::Group, version)?;
+        let before = self.stored_group(placed.id)?;
+        let digest = group.members_complete.then(|| digest(&group.members));
+        let same_members = before
+            .as_ref()
+            .is_some_and(|before| before.digest.is_some() && before.digest == digest);
+        let same_names = before
+            .as_ref()
+            .is_some_and(|before| before.group_id == group.group_id && before.name == group.name);
+        if same_members && same_names {
+            return Ok(());
+        }
+        self.write_group(placed.id, group, digest.as_deref())?;
+        self.note_group_id(before.as_ref(), group)?;
+        let changed = if same_members {
+            false
+        } else {
+            self.members(placed.id, group, before.as_ref())?
+        };
+        match before {
+            None => {
+                self.absorbed.new += 1;
+                self.mark_outer_groups(placed.id)?;
+            }
+            Some(_) => self.absorbed.changed += u64::from(changed || !same_names),
+        }
+        Ok(())
+    }
+
+    fn stored_group(&self, id: EntryId) -> Result<Option<Stored>, StoreError> {
+        Ok(self
+            .transaction
+            .prepare_cached("SELECT group_id, name, digest, complete FROM grp WHERE id = ?1")?
+            .query_row([id], |row| {
+                Ok(Stored {
+                    group_id: GroupId::new(row.get::<_, String>(0)?),
+                    name: row.get(1)?,
+                    digest: row.get(2)?,
+                    complete: row.get(3)?,
+                })
+            })
+            .optional()?)
+    }
+
+    fn write_group(
+        &self,
+        id: EntryId,
+        group: &Group,
+        digest: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached("INSERT OR REPLACE INTO grp VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![
+                id,
+                group.group_id.as_str(),
+                group.name,
+                digest,
+                group.members_complete
+            ])?;
+        Ok(())
+    }
+
+    /// Keeps book of group IDs that come and go.
+    fn note_group_id(&mut self, before: Option<&Stored>, group: &Group) -> Result<(), StoreError> {
+        let before = before.map(|before| &before.group_id);
+        if before == Some(&group.group_id) {
+            return Ok(());
+        }
+        if let Some(before) = before {
+            self.vanished(before)?;
+        }
+        self.mark(&Mark::Group(group.group_id.clone()))?;
+        self.transaction
+            .prepare_cached("DELETE FROM vanished_group WHERE directory = ?1 AND group_id = ?2")?
+            .execute(params![self.directory, group.group_id.as_str()])?;
+        Ok(())
+    }
+
+    /// Notes that a group ID is not there any more, unless another group has it.
+    fn vanished(&mut self, group: &GroupId) -> Result<(), StoreError> {
+        self.mark(&Mark::Group(group.clone()))?;
+        self.transaction
+            .prepare_cached(
+                "INSERT OR IGNORE INTO vanished_group SELECT ?1, ?2, ?3 WHERE NOT EXISTS
+                     (SELECT 1 FROM grp JOIN entry USING (id) WHERE directory = ?1 AND group_id = ?2)",
+            )?
+            .execute(params![self.directory, group.as_str(), self.now.as_second()])?;
+        Ok(())
+    }
+
+    /// Brings a group's members up to date; answers whether anything changed.
+    fn members(
+        &mut self,
+        id: EntryId,
+        group: &Group,
+        before: Option<&Stored>,
+    ) -> Result<bool, StoreError> {
+        let mut now = BTreeSet::new();
+        for member in &group.members {
+            now.insert((self.role(&member.role)?, self.resolve(&member.name)?));
+        }
+        let there = match before {
+            Some(_) => self.members_there(id)?,
+            None => BTreeSet::new(),
+        };
+        let came: Vec<_> = now.difference(&there).copied().collect();
+        let gone: Vec<_> = match group.members_complete {
+            true => there.difference(&now).copied().collect(),
+            false => Vec::new(),
+        };
+        {
+            let mut insert = self.transaction.prepare_cached(
+                "INSERT INTO membership (group_id, role, member_id) VALUES (?1, ?2, ?3)",
+            )?;
+            for (role, member) in &came {
+                insert.execute([id, *role, *member])?;
+            }
+            let mut delete = self.transaction.prepare_cached(
+                "DELETE FROM membership WHERE group_id = ?1 AND role = ?2 AND member_id = ?3",
+            )?;
+            for (role, member) in &gone {
+                delete.execute([id, *role, *member])?;
+            }
+        }
+        let is_whole_again =
+            before.is_some_and(|before| !before.complete) && group.members_complete;
+        let many = came.len() + gone.len() > MOST_MEMBER_MARKS;
+        if before.is_none() || is_whole_again || many {
+            self.mark(&Mark::Group(group.group_id.clone()))?;
+        } else {
+            for (_, member) in came.iter().chain(&gone) {
+                self.mark_member(&group.group_id, *member)?;
+            }
+        }
+        Ok(!came.is_empty() || !gone.is_empty())
+    }
+
+    fn members_there(&self, id: EntryId) -> Result<BTreeSet<(i64, EntryId)>, StoreError> {
+        Ok(self
+            .transaction
+            .prepare_cached("SELECT role, member_id FROM membership WHERE group_id = ?1")?
+            .query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// Marks one member who came or went: a person alone, or, where it is a group, everybody.
+    fn mark_member(&mut self, group: &GroupId, member: EntryId) -> Result<(), StoreError> {
+        if self.first {
+            return Ok(());
+        }
+        let user: Option<String> = self
+            .transaction
+            .prepare_cached("SELECT user_id FROM person WHERE id = ?1")?
+            .query_row([member], |row| row.get(0))
+            .optional()?;
+        if let Some(user) = user {
+            return self.mark(&Mark::Membership(group.clone(), UserId::new(user)));
+        }
+        let is_group: bool = self
+            .transaction
+            .prepare_cached("SELECT kind = 'group' FROM entry WHERE id = ?1")?
+            .query_row([member], |row| row.get(0))
+            .optional()?
+            .unwrap_or(false);
+        if is_group {
+            self.mark(&Mark::Group(group.clone()))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn mark_outer_groups(&mut self, id: EntryId) -> Result<(), StoreError> {
+        if self.first {
+            return Ok(());
+        }
+        for outer in self.groups_with(id)? {
+            self.mark(&Mark::Group(outer))?;
+        }
+        Ok(())
+    }
+
+    /// Drops a group; answers whether there was one. Other groups may go on mentioning its name.
+    pub(super) fn group_left(&mut self, id: EntryId) -> Result<bool, StoreError> {
+        let Some(group) = self.stored_group(id)? else {
+            return Ok(false);
+        };
+        self.mark_outer_groups(id)?;
+        for sql in [
+            "DELETE FROM membership WHERE group_id = ?1",
+            "DELETE FROM grp WHERE id = ?1",
+            "UPDATE entry SET version = NULL WHERE id = ?1",
+        ] {
+            self.transaction.prepare_cached(sql)?.execute([id])?;
+        }
+        self.vanished(&group.group_id)?;
+        Ok(true)
+    }
+
+    pub(super) fn read_roles(&mut self) -> Result<(), StoreError> {
+        let mut statement = self.transaction.prepare("SELECT name, id FROM role")?;
+        let rows = statement.query_map([], |row| {
+            Ok((Role::new(row.get::<_, String>(0)?), row.get(1)?))
+        })?;
+        self.roles = rows.collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    fn role(&mut self, role: &Role) -> Result<i64, StoreError> {
+        if let Some(id) = self.roles.get(role) {
+            return Ok(*id);
+        }
+        self.transaction
+            .execute("INSERT INTO role (name) VALUES (?1)", [role.as_str()])?;
+        let id = self.transaction.last_insert_rowid();
+        self.roles.insert(role.clone(), id);
+        Ok(id)
+    }
+}
+
+/// The fingerprint of a group's members in the order in which the directory gives them. Another order
+/// is another digest: then the members are compared one by one, and found to be the same.
+fn digest(members: &[Member]) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    for member in members {
+        let name = match &member.name {
+            MemberName::Dn(dn) => dn.as_str(),
+            MemberName::Login(login) => login,
+        };
+        for part in [member.role.as_str(), name] {
+            hash.update(part);
+            hash.update([0]);
+        }
+    }
+    hash.finalize()[..16].to_vec()
+}

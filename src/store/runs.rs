@@ -1,0 +1,151 @@
+//! What happened: one row for each run.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+use serde::Serialize;
+
+use super::{Store, StoreError};
+
+/// A run, as `status` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Run {
+    /// Its number.
+    pub id: i64,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended; `None` when it was cut off, or is still going.
+    pub ended_at: Option<Timestamp>,
+    /// What was asked for.
+    pub command: String,
+    /// How it ended.
+    pub outcome: Option<String>,
+    /// Its report.
+    pub report: Option<serde_json::Value>,
+}
+
+/// What is known of a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DirectoryState {
+    /// Its name in the configuration.
+    pub name: String,
+    /// People in the mirror.
+    pub people: u64,
+    /// Groups in the mirror.
+    pub groups: u64,
+    /// When anything of it was last read.
+    pub read_at: Option<Timestamp>,
+    /// When it was last read in full, proven complete.
+    pub full_read_at: Option<Timestamp>,
+    /// Entries that cannot be used: their name, and why not.
+    pub problems: Vec<(String, String)>,
+    /// Group IDs that are not there any more.
+    pub vanished: Vec<String>,
+}
+
+impl Store {
+    /// Notes that a run begins; answers its number.
+    pub fn begin_run(&self, command: &str, now: Timestamp) -> Result<i64, StoreError> {
+        let connection = self.lock();
+        connection.execute(
+            "INSERT INTO run (started_at, command) VALUES (?1, ?2)",
+            params![now.as_second(), command],
+        )?;
+        Ok(connection.last_insert_rowid())
+    }
+
+    /// Notes how a run ended.
+    pub fn end_run(
+        &self,
+        run: i64,
+        outcome: &str,
+        report: &impl Serialize,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.lock().execute(
+            "UPDATE run SET ended_at = ?2, outcome = ?3, report = ?4 WHERE id = ?1",
+            params![
+                run,
+                now.as_second(),
+                outcome,
+                serde_json::to_string(report)?
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// The last runs, newest first.
+    pub fn runs(&self, most: u32) -> Result<Vec<Run>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT id, started_at, ended_at, command, outcome, report FROM run
+             ORDER BY id DESC LIMIT ?1",
+        )?;
+        let mut rows = statement.query([most])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let report: Option<String> = row.get(5)?;
+            found.push(Run {
+                id: row.get(0)?,
+                started_at: time(row.get(1)?),
+                ended_at: row.get::<_, Option<i64>>(2)?.map(time),
+                command: row.get(3)?,
+                outcome: row.get(4)?,
+                report: report.map(|text| serde_json::from_str(&text)).transpose()?,
+            });
+        }
+        Ok(found)
+    }
+
+    /// What is known of a directory; `None` before its first read.
+    pub fn directory_state(&self, name: &str) -> Result<Option<DirectoryState>, StoreError> {
+        let connection = self.lock();
+        let Some((id, read_at, full_read_at)) = connection
+            .query_row(
+                "SELECT id, read_at, full_read_at FROM directory WHERE name = ?1",
+                [name],
+                |row| {
+                    Ok((
+                        row.get::<_, i64>(0)?,
+                        row.get::<_, Option<i64>>(1)?,
+                        row.get::<_, Option<i64>>(2)?,
+                    ))
+                },
+            )
+            .optional()?
+        else {
+            return Ok(None);
+        };
+        let count = |kind: &str| -> rusqlite::Result<u64> {
+            let sql = format!(
+                "SELECT count(*) FROM {kind} JOIN entry USING (id) WHERE entry.directory = ?1"
+            );
+            let count: i64 = connection.query_row(&sql, [id], |row| row.get(0))?;
+            Ok(u64::try_from(count).unwrap_or(0))
+        };
+        let problems = connection
+            .prepare_cached(
+                "SELECT subject, text FROM problem WHERE directory = ?1 ORDER BY since, subject",
+            )?
+            .query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let vanished = connection
+            .prepare_cached(
+                "SELECT group_id FROM vanished_group WHERE directory = ?1 ORDER BY group_id",
+            )?
+            .query_map([id], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        Ok(Some(DirectoryState {
+            name: name.to_owned(),
+            people: count("person")?,
+            groups: count("grp")?,
+            read_at: read_at.map(time),
+            full_read_at: full_read_at.map(time),
+            problems,
+            vanished,
+        }))
+    }
+}
+
+fn time(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH)
+}
