@@ -1,1 +1,351 @@
-//! The client of Kaltura's API.
+//! The client of Kaltura's API: what the account has, and what is changed in it.
+//!
+//! *Its one idea: an answer is compared with the question.* Kaltura drops filters it does not
+//! understand, echoes sessions, and stops in the middle of a request without a word; what leaves
+//! this module is typed, asked for, and complete.
+//!
+//! | File | Its part |
+//! |---|---|
+//! | `wire` | the API's words and numbers |
+//! | `ks`, `session` | the session, made and kept fresh |
+//! | `transport` | one request, at the agreed pace |
+//! | `request` | many calls, with patience: what may be repeated |
+//! | `list`, `pack` | lists to their end, in few pages |
+//! | `change` | writes, and what became of them |
+//! | `standing` | what the session may do |
+//! | `error` | what can go wrong, and what to do about it |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use crate::category::{Category, CategoryId, Entitlement, UserId};
+use crate::config;
+
+mod change;
+mod error;
+mod ks;
+mod list;
+mod pace;
+mod pack;
+mod request;
+mod session;
+mod standing;
+mod transport;
+mod wire;
+
+pub use change::{Write, WriteOutcome};
+pub use error::{ApiError, Disposition, Fault, KalturaError};
+pub use pace::Pace;
+pub use standing::Standing;
+
+use list::{Categories, Members, Reading};
+use request::{Client, Sent, refused};
+use wire::{Call, CategoryRow, Listed, MemberRow};
+
+/// The IDs in one `category.list`: the server's search cuts a list of IDs at 150, silently.
+const IDS_PER_LIST: usize = 100;
+
+/// What proves to Kaltura who we are.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// The account's administrator secret.
+    AdminSecret(SecretString),
+    /// The app token whose ID the configuration names.
+    AppToken(SecretString),
+}
+
+/// A Kaltura account. Cheap to clone; clones share the session and the pace.
+#[derive(Clone)]
+pub struct Kaltura(Arc<Client>);
+
+/// Requests and calls so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// HTTP requests.
+    pub requests: u64,
+    /// Calls in them; a multirequest holds several.
+    pub calls: u64,
+}
+
+/// What is known of one person in one category.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// There is a membership.
+    Present(Entitlement),
+    /// There is none.
+    Absent,
+    /// There is no such category.
+    NoSuchCategory,
+    /// The category has no members of its own; this is another's.
+    Inherited {
+        /// The category whose members apply.
+        from: CategoryId,
+    },
+    /// It could not be read.
+    Failed(ApiError),
+}
+
+impl Kaltura {
+    /// Sets up a client. Nothing is sent before the first question.
+    pub fn new(config: &config::Kaltura, credentials: Credentials) -> Result<Self, KalturaError> {
+        Client::new(config, credentials).map(|client| Self(Arc::new(client)))
+    }
+
+    /// The same with other waits between attempts. Only for a client that has not been cloned.
+    #[must_use]
+    pub fn with_pace(mut self, pace: Pace) -> Self {
+        if let Some(client) = Arc::get_mut(&mut self.0) {
+            client.pace = pace;
+        }
+        self
+    }
+
+    /// The waits between attempts.
+    pub fn pace(&self) -> &Pace {
+        &self.0.pace
+    }
+
+    /// Asks whether the server is there, and what the session may do.
+    pub async fn check(&self) -> Result<Standing, KalturaError> {
+        standing::check(&self.0).await
+    }
+
+    /// Lists the categories below a root, or the account's, complete or not at all;
+    /// `created_since` (Unix seconds) narrows it to those made then or later. In the order of their
+    /// numbers.
+    pub async fn categories(
+        &self,
+        root: Option<&str>,
+        created_since: Option<i64>,
+    ) -> Result<Vec<Category>, KalturaError> {
+        let question = Categories::new(root, created_since);
+        let readings = list::read_all(&self.0, std::slice::from_ref(&question)).await?;
+        let mut found = BTreeMap::new();
+        for reading in readings {
+            if let Reading::Complete(rows) = reading {
+                let categories = rows.into_iter().filter_map(CategoryRow::into_category);
+                found.extend(categories.map(|category| (category.id, category)));
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// Looks up categories by number: those that exist, in the order of their numbers. What the
+    /// list does not show is asked for singly, since its index lags behind.
+    pub async fn categories_by_id(
+        &self,
+        ids: &[CategoryId],
+    ) -> Result<Vec<Category>, KalturaError> {
+        let ids: BTreeSet<CategoryId> = ids.iter().copied().collect();
+        let all: Vec<CategoryId> = ids.iter().copied().collect();
+        let calls: Vec<Call> = all
+            .chunks(IDS_PER_LIST)
+            .map(Call::list_categories_by_id)
+            .collect();
+        let mut found: BTreeMap<CategoryId, Category> = BTreeMap::new();
+        for (call, answer) in calls.iter().zip(self.0.read_lists(&calls).await?) {
+            let listed: Listed<CategoryRow> =
+                wire::read(&call.name(), request::required(call, answer)?)?;
+            let asked_for = listed
+                .objects
+                .into_iter()
+                .flatten()
+                .filter(|row| ids.contains(&row.id()));
+            let categories = asked_for.filter_map(CategoryRow::into_category);
+            found.extend(categories.map(|category| (category.id, category)));
+        }
+
+        let missing: Vec<Call> = all
+            .into_iter()
+            .filter(|id| !found.contains_key(id))
+            .map(Call::get_category)
+            .collect();
+        for (call, answer) in missing.iter().zip(self.0.read_many(&missing).await?) {
+            match answer {
+                Ok(row) => {
+                    let category = wire::read::<CategoryRow>(&call.name(), row)?.into_category();
+                    found.extend(
+                        category
+                            .filter(|found| ids.contains(&found.id))
+                            .map(|category| (category.id, category)),
+                    );
+                }
+                Err(error) if error.code == "CATEGORY_NOT_FOUND" => {}
+                Err(error) => return Err(refused(call.name(), error)),
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// Lists the members of categories, in as few pages as there can be.
+    ///
+    /// The search behind the list lags some seconds behind writes, so a removal that rests on it
+    /// is to be confirmed with [`memberships`](Self::memberships). A category that inherits its
+    /// members, or that is not there, has no entry in the answer: absent is not empty. A person who
+    /// is in a category twice (Kaltura allows that under concurrent additions) comes twice.
+    pub async fn members(
+        &self,
+        categories: &[Category],
+    ) -> Result<BTreeMap<CategoryId, Vec<Entitlement>>, KalturaError> {
+        let own: Vec<&Category> = categories
+            .iter()
+            .filter(|category| category.inherits_from.is_none())
+            .collect();
+        let questions: Vec<Members> = pack::pack(&own)
+            .into_iter()
+            .map(|chunk| Members::of(chunk.categories, chunk.rows))
+            .collect();
+        let mut found = BTreeMap::new();
+        let mut singly = Vec::new();
+        for (question, reading) in questions
+            .iter()
+            .zip(list::read_all(&self.0, &questions).await?)
+        {
+            match reading {
+                Reading::Complete(rows) => take_members(&mut found, question, rows)?,
+                // In a list of several, the server drops the unknown ones, and the whole filter
+                // where all are unknown. One by one there is no doubt.
+                Reading::Misunderstood | Reading::NoSuchThing
+                    if question.categories().len() > 1 =>
+                {
+                    singly.extend(
+                        question
+                            .categories()
+                            .iter()
+                            .map(|id| Members::of(vec![*id], 0)),
+                    );
+                }
+                Reading::Misunderstood | Reading::NoSuchThing => not_its_own(question),
+            }
+        }
+        for (question, reading) in singly.iter().zip(list::read_all(&self.0, &singly).await?) {
+            match reading {
+                Reading::Complete(rows) => take_members(&mut found, question, rows)?,
+                Reading::Misunderstood | Reading::NoSuchThing => not_its_own(question),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads single memberships, fresh from the database: one answer for each pair, in their order.
+    pub async fn memberships(
+        &self,
+        pairs: &[(CategoryId, UserId)],
+    ) -> Result<Vec<Found>, KalturaError> {
+        let calls: Vec<Call> = pairs
+            .iter()
+            .map(|(category, user)| Call::get_member(*category, user))
+            .collect();
+        let answers = self.0.read_many(&calls).await?;
+        pairs
+            .iter()
+            .zip(calls.iter().zip(answers))
+            .map(|((category, user), (call, answer))| match answer {
+                Ok(row) => Ok(found(*category, user, &wire::read(&call.name(), row)?)),
+                Err(error) => match error.code.as_str() {
+                    // The first is said of a person whom Kaltura has never seen, or has deleted.
+                    "INVALID_USER_ID" | "INVALID_CATEGORY_USER_ID" => Ok(Found::Absent),
+                    "CATEGORY_NOT_FOUND" => Ok(Found::NoSuchCategory),
+                    "INVALID_KS" => Err(refused(call.name(), error)),
+                    _ => Ok(Found::Failed(error)),
+                },
+            })
+            .collect()
+    }
+
+    /// Lists one person's memberships, by category. Those of a category that has just been deleted
+    /// may still be among them.
+    pub async fn categories_of(
+        &self,
+        user: &UserId,
+    ) -> Result<Vec<(CategoryId, Entitlement)>, KalturaError> {
+        let question = Members::of_user(user);
+        let mut found = Vec::new();
+        for reading in list::read_all(&self.0, std::slice::from_ref(&question)).await? {
+            match reading {
+                Reading::Complete(rows) => {
+                    for row in rows {
+                        found.push((row.category(), entitlement(&row)?));
+                    }
+                }
+                Reading::NoSuchThing => {}
+                Reading::Misunderstood => {
+                    let error = ApiError::unexpected("it lists memberships of somebody else");
+                    return Err(refused("categoryUser.list".to_owned(), error));
+                }
+            }
+        }
+        found.sort_by_key(|(category, _)| *category);
+        Ok(found)
+    }
+
+    /// Writes one batch in one request, in order: one outcome for each write. An error means that
+    /// nothing was done.
+    pub async fn write(&self, writes: &[Write]) -> Result<Vec<WriteOutcome>, KalturaError> {
+        if writes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let calls: Vec<Call> = writes.iter().map(Write::call).collect();
+        let sent = self.0.write(&calls).await?;
+        Ok(writes
+            .iter()
+            .zip(sent)
+            .map(|(write, sent)| match sent {
+                Sent::Answered(answer) => write.outcome(answer),
+                Sent::Unknown => WriteOutcome::Unknown,
+            })
+            .collect())
+    }
+
+    /// How many writes belong in one batch.
+    pub fn batch(&self) -> usize {
+        self.0.batch
+    }
+
+    /// Requests and calls so far, of this client and its clones.
+    pub fn traffic(&self) -> Traffic {
+        self.0.transport.traffic()
+    }
+}
+
+fn take_members(
+    found: &mut BTreeMap<CategoryId, Vec<Entitlement>>,
+    question: &Members,
+    rows: Vec<MemberRow>,
+) -> Result<(), KalturaError> {
+    for id in question.categories() {
+        found.entry(*id).or_default();
+    }
+    for row in rows {
+        let members = found.entry(row.category()).or_default();
+        members.push(entitlement(&row)?);
+    }
+    Ok(())
+}
+
+fn not_its_own(question: &Members) {
+    for category in question.categories() {
+        tracing::warn!(%category, "the category has no members of its own, or is not there any more");
+    }
+}
+
+fn entitlement(row: &MemberRow) -> Result<Entitlement, KalturaError> {
+    row.entitlement().ok_or_else(|| KalturaError::Unreadable {
+        action: "categoryUser.list".to_owned(),
+    })
+}
+
+fn found(category: CategoryId, user: &UserId, row: &MemberRow) -> Found {
+    if row.category() != category {
+        return Found::Inherited {
+            from: row.category(),
+        };
+    }
+    if row.user() != *user {
+        return Found::Failed(ApiError::unexpected("the answer is about somebody else"));
+    }
+    // A deleted row is as good as none.
+    row.entitlement().map_or(Found::Absent, Found::Present)
+}

@@ -2,6 +2,7 @@
 //! organisation's directory.
 
 pub mod category;
+pub mod clock;
 pub mod config;
 pub mod directory;
 pub mod kaltura;

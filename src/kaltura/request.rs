@@ -1,0 +1,293 @@
+//! Many calls, with patience: what may be repeated and what may not.
+//!
+//! *Its one idea: a question may be asked twice, an order may not.* A read is repeated until it is
+//! answered. A write whose outcome is unknown stays unknown until somebody reads; what is sent
+//! again is only what the server certainly did not begin.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use super::Credentials;
+use super::error::{ApiError, Disposition, Fault, KalturaError};
+use super::pace::Pace;
+use super::session::Session;
+use super::transport::{Answer, Transport};
+use super::wire::Call;
+use crate::config;
+
+/// Lists in one request, at most: all of them together have the server's sixty seconds.
+const LISTS_PER_REQUEST: usize = 20;
+
+pub(super) struct Client {
+    pub(super) transport: Transport,
+    pub(super) session: Session,
+    pub(super) pace: Pace,
+    pub(super) batch: usize,
+    concurrency: usize,
+}
+
+/// What became of one write.
+#[derive(Debug)]
+pub(super) enum Sent {
+    /// The server answered.
+    Answered(Answer),
+    /// Nobody knows whether the server did it.
+    Unknown,
+}
+
+impl Client {
+    pub(super) fn new(
+        config: &config::Kaltura,
+        credentials: Credentials,
+    ) -> Result<Self, KalturaError> {
+        Ok(Self {
+            transport: Transport::new(config)?,
+            session: Session::new(config, credentials)?,
+            pace: Pace::new(config.retries),
+            batch: config.batch.max(1),
+            concurrency: config.concurrency.max(1),
+        })
+    }
+
+    /// Asks lists, as many in one request as is good for the server.
+    pub(super) async fn read_lists(&self, calls: &[Call]) -> Result<Vec<Answer>, KalturaError> {
+        self.read_in(calls, LISTS_PER_REQUEST.min(self.batch)).await
+    }
+
+    /// Asks small things, in requests of the configured size.
+    pub(super) async fn read_many(&self, calls: &[Call]) -> Result<Vec<Answer>, KalturaError> {
+        self.read_in(calls, self.batch).await
+    }
+
+    async fn read_in(&self, calls: &[Call], size: usize) -> Result<Vec<Answer>, KalturaError> {
+        stream::iter(calls.chunks(size).map(|calls| self.read(calls)))
+            .buffered(self.concurrency)
+            .try_concat()
+            .await
+    }
+
+    /// Asks in one request, and again what met a passing error.
+    async fn read(&self, calls: &[Call]) -> Result<Vec<Answer>, KalturaError> {
+        let mut answers: Vec<Option<Answer>> = vec![None; calls.len()];
+        let mut delays = self.pace.delays();
+        let mut attempts = 0;
+        let mut renewed = false;
+        loop {
+            attempts += 1;
+            let ticket = self.session.ticket(&self.transport, &self.pace).await?;
+            let open: Vec<usize> = (0..calls.len())
+                .filter(|n| !is_final(answers[*n].as_ref()))
+                .collect();
+            let asked: Vec<&Call> = open.iter().map(|n| &calls[*n]).collect();
+            let wait = match self.multirequest(ticket.ks.expose_secret(), &asked).await {
+                Ok(got) => {
+                    let todo = worst(&got);
+                    for (n, answer) in open.into_iter().zip(got) {
+                        answers[n] = Some(answer);
+                    }
+                    match todo {
+                        Disposition::Permanent => None,
+                        Disposition::Renew if renewed => None,
+                        Disposition::Renew => {
+                            renewed = true;
+                            self.session.give_up(ticket.number).await;
+                            Some(Duration::ZERO)
+                        }
+                        Disposition::Throttled => {
+                            delays.next().map(|wait| wait.max(self.pace.throttled))
+                        }
+                        Disposition::Passing => delays.next(),
+                    }
+                }
+                Err(fault) => {
+                    let wait = if fault.is_passing() {
+                        delays.next()
+                    } else {
+                        None
+                    };
+                    if wait.is_none() {
+                        let action = calls.first().map(Call::name).unwrap_or_default();
+                        return Err(KalturaError::NoAnswer {
+                            action,
+                            attempts,
+                            fault,
+                        });
+                    }
+                    tracing::warn!(attempt = attempts, %fault, "Kaltura gave no usable answer; asking again");
+                    wait
+                }
+            };
+            let Some(wait) = wait else { break };
+            tokio::time::sleep(wait).await;
+        }
+        // After a request that was answered there is no gap.
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// A request that has as many answers as calls.
+    async fn multirequest(&self, ks: &str, calls: &[&Call]) -> Result<Vec<Answer>, Fault> {
+        let answers = self.transport.multirequest(ks, calls).await?;
+        if answers.len() == calls.len() {
+            Ok(answers)
+        } else {
+            Err(Fault::Mismatch {
+                calls: calls.len(),
+                answers: answers.len(),
+            })
+        }
+    }
+
+    /// Orders in one request. What is sent again is the tail that the server refused before it did
+    /// anything, so that the order of the calls is kept.
+    pub(super) async fn write(&self, calls: &[Call]) -> Result<Vec<Sent>, KalturaError> {
+        let calls: Vec<&Call> = calls.iter().collect();
+        let mut sent = Vec::with_capacity(calls.len());
+        // What the tail met the last time it was sent.
+        let mut refusals = Vec::new();
+        let mut delays = self.pace.delays();
+        let mut attempts = 0;
+        let mut renewed = false;
+        loop {
+            attempts += 1;
+            let tail = &calls[sent.len()..];
+            let ticket = match self.session.ticket(&self.transport, &self.pace).await {
+                Ok(ticket) => ticket,
+                Err(error) => return give_up(sent, refusals, error),
+            };
+            let mut answers = match self
+                .transport
+                .multirequest(ticket.ks.expose_secret(), tail)
+                .await
+            {
+                Ok(answers) => answers,
+                Err(fault) if fault.is_harmless() => {
+                    let wait = if fault.is_passing() {
+                        delays.next()
+                    } else {
+                        None
+                    };
+                    let Some(wait) = wait else {
+                        let action = tail.first().map(|call| call.name()).unwrap_or_default();
+                        let error = KalturaError::NoAnswer {
+                            action,
+                            attempts,
+                            fault,
+                        };
+                        return give_up(sent, refusals, error);
+                    };
+                    tokio::time::sleep(wait).await;
+                    continue;
+                }
+                Err(fault) => return Ok(unknown_from_here(sent, &calls, &fault)),
+            };
+            if answers.len() != tail.len() {
+                let fault = Fault::Mismatch {
+                    calls: tail.len(),
+                    answers: answers.len(),
+                };
+                // Too few: those that came are in order. Too many: nothing can be told.
+                if answers.len() < tail.len() {
+                    sent.extend(answers.into_iter().map(Sent::Answered));
+                }
+                return Ok(unknown_from_here(sent, &calls, &fault));
+            }
+
+            let refused = answers
+                .iter()
+                .rev()
+                .take_while(|answer| is_untouched(answer))
+                .count();
+            refusals = answers.split_off(answers.len() - refused);
+            sent.extend(answers.into_iter().map(Sent::Answered));
+            let wait = match worst(&refusals) {
+                Disposition::Permanent => None,
+                Disposition::Renew if renewed => None,
+                Disposition::Renew => {
+                    renewed = true;
+                    self.session.give_up(ticket.number).await;
+                    Some(Duration::ZERO)
+                }
+                Disposition::Throttled => delays.next().map(|wait| wait.max(self.pace.throttled)),
+                Disposition::Passing => delays.next(),
+            };
+            let Some(wait) = wait else {
+                sent.extend(refusals.into_iter().map(Sent::Answered));
+                return Ok(sent);
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+/// Ends a write early. What was refused before is known; only where nothing is known at all is
+/// there nothing to hand back but the error.
+fn give_up(
+    mut sent: Vec<Sent>,
+    refusals: Vec<Answer>,
+    error: KalturaError,
+) -> Result<Vec<Sent>, KalturaError> {
+    if refusals.is_empty() {
+        return Err(error);
+    }
+    sent.extend(refusals.into_iter().map(Sent::Answered));
+    Ok(sent)
+}
+
+fn is_final(answer: Option<&Answer>) -> bool {
+    match answer {
+        None => false,
+        Some(Ok(_)) => true,
+        Some(Err(error)) => error.disposition() == Disposition::Permanent,
+    }
+}
+
+/// Whether the server answered before it did anything, so that the same call may be sent again.
+fn is_untouched(answer: &Answer) -> bool {
+    answer.as_ref().is_err_and(|error| {
+        error.is_before_anything() && error.disposition() != Disposition::Permanent
+    })
+}
+
+/// What must be done before the request is sent again: the gravest of its answers' wishes.
+fn worst(answers: &[Answer]) -> Disposition {
+    let wishes: Vec<Disposition> = answers
+        .iter()
+        .filter_map(|answer| answer.as_ref().err())
+        .map(ApiError::disposition)
+        .collect();
+    [
+        Disposition::Renew,
+        Disposition::Throttled,
+        Disposition::Passing,
+    ]
+    .into_iter()
+    .find(|wish| wishes.contains(wish))
+    .unwrap_or(Disposition::Permanent)
+}
+
+fn unknown_from_here(mut sent: Vec<Sent>, calls: &[&Call], fault: &Fault) -> Vec<Sent> {
+    let unknown = calls.len() - sent.len();
+    tracing::warn!(writes = unknown, %fault, "it is not known whether Kaltura did these writes");
+    sent.extend((0..unknown).map(|_| Sent::Unknown));
+    sent
+}
+
+/// What a read that must succeed answered.
+pub(super) fn required(call: &Call, answer: Answer) -> Result<Value, KalturaError> {
+    answer.map_err(|error| refused(call.name(), error))
+}
+
+/// The error of a read that must succeed.
+pub(super) fn refused(action: String, error: ApiError) -> KalturaError {
+    if error.code == "INVALID_KS" {
+        KalturaError::Session {
+            how: "with a new session, too",
+            error,
+        }
+    } else {
+        KalturaError::Refused { action, error }
+    }
+}
