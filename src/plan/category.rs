@@ -109,6 +109,9 @@ pub struct CategoryPlan {
     pub actions: Vec<Action>,
     /// Memberships that are in force there before.
     pub members: u64,
+    /// Whether what is there was read from the database, not from the index, which lags behind.
+    #[serde(default)]
+    pub fresh: bool,
     /// Memberships left alone because a person keeps them, where nobody would change them either.
     pub manual: u64,
 }
@@ -190,6 +193,7 @@ pub fn plan(knowledge: &Knowledge<'_>) -> CategoryPlan {
         block: knowledge.block.clone(),
         actions,
         members: members_there(knowledge),
+        fresh: matches!(knowledge.people, People::Only(_)),
         manual,
     }
 }

@@ -1,0 +1,243 @@
+//! Actions in order, batch by batch.
+
+use std::collections::VecDeque;
+
+use super::steps::{self, Stands};
+use super::{Applied, Applier, ApplyError, Task};
+use crate::category::{CategoryId, UserId};
+use crate::clock;
+use crate::kaltura::{Found, WriteOutcome};
+use crate::store::journal::{Outcome, Verdict};
+use crate::store::ledger::Entry;
+use crate::store::set_aside::SetAside;
+
+/// How often an action is tried in one run: once, and once more when nobody knew what became of it
+/// and it turned out not to be done.
+const ATTEMPTS: u32 = 2;
+
+/// The first waits, in seconds, before an action is tried again by a later run.
+const WAIT_CHANGED_S: i64 = 0;
+const WAIT_PASSING_S: i64 = 60;
+const WAIT_REFUSED_S: i64 = 3600;
+
+/// How an attempt ended, and with what answer.
+type End = (Outcome, Option<String>);
+
+impl Applier {
+    /// Works through the tasks of one lane.
+    pub(super) async fn lane(&self, tasks: Vec<Task>) -> Result<Applied, ApplyError> {
+        let mut open = VecDeque::from(tasks);
+        let mut applied = Applied::default();
+        while !open.is_empty() {
+            let batch = self.next_batch(&mut open);
+            let again = self.batch(batch, &mut applied).await?;
+            open.extend(again);
+        }
+        Ok(applied)
+    }
+
+    /// Takes as many actions as their calls fit into one request.
+    fn next_batch(&self, open: &mut VecDeque<Task>) -> Vec<Task> {
+        let mut batch = Vec::new();
+        let mut calls = 0;
+        while let Some(task) = open.front() {
+            calls += steps::writes(task.category, &task.action).len();
+            if calls > self.batch && !batch.is_empty() {
+                break;
+            }
+            batch.extend(open.pop_front());
+        }
+        batch
+    }
+
+    /// Applies one batch; answers the tasks to try once more.
+    async fn batch(
+        &self,
+        tasks: Vec<Task>,
+        applied: &mut Applied,
+    ) -> Result<Vec<Task>, ApplyError> {
+        let rows = self.open(&tasks).await?;
+        let mut ends: Vec<Option<End>> = self.look_first(&tasks).await?;
+        self.write(&tasks, &mut ends).await?;
+        self.look_after(&tasks, &mut ends).await?;
+        self.close(tasks, rows, ends, applied).await
+    }
+
+    async fn open(&self, tasks: &[Task]) -> Result<Vec<i64>, ApplyError> {
+        let (run, lease, now) = (self.run, self.lease, clock::now());
+        let actions: Vec<_> = tasks
+            .iter()
+            .map(|task| (task.category, task.action.clone()))
+            .collect();
+        Ok(self
+            .store
+            .run(move |store| store.open_journal(run, lease, &actions, now))
+            .await?)
+    }
+
+    /// Looks once more at what takes access away: the index lags behind, and the server deletes
+    /// manual memberships without a word.
+    async fn look_first(&self, tasks: &[Task]) -> Result<Vec<Option<End>>, ApplyError> {
+        let stale = |task: &Task| !task.fresh && steps::needs_a_look(&task.action);
+        let found = self.look(tasks, |index| stale(&tasks[index])).await?;
+        Ok(tasks
+            .iter()
+            .zip(found)
+            .map(
+                |(task, found)| match (steps::compare(&task.action, &found?), found) {
+                    (Stands::AsBefore, _) => None,
+                    (Stands::AsWanted, _) => Some((Outcome::Done, None)),
+                    (Stands::Otherwise, Some(Found::Failed(error))) => {
+                        Some((Outcome::Passing, Some(error.code)))
+                    }
+                    (Stands::Otherwise, _) => Some((Outcome::Changed, None)),
+                },
+            )
+            .collect())
+    }
+
+    async fn write(&self, tasks: &[Task], ends: &mut [Option<End>]) -> Result<(), ApplyError> {
+        let open: Vec<usize> = (0..tasks.len())
+            .filter(|index| ends[*index].is_none())
+            .collect();
+        let steps: Vec<_> = open
+            .iter()
+            .map(|index| steps::writes(tasks[*index].category, &tasks[*index].action))
+            .collect();
+        let writes: Vec<_> = steps.iter().flatten().cloned().collect();
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let mut outcomes = self.kaltura.write(&writes).await?.into_iter();
+        for (index, steps) in open.into_iter().zip(steps) {
+            ends[index] = Some(sum_up(outcomes.by_ref().take(steps.len())));
+        }
+        Ok(())
+    }
+
+    /// Where nobody knows what became of an action, or where the server found things otherwise than
+    /// they were thought to be, a look tells.
+    async fn look_after(&self, tasks: &[Task], ends: &mut [Option<End>]) -> Result<(), ApplyError> {
+        let is_open =
+            |end: &Option<End>| matches!(end, Some((Outcome::Unknown | Outcome::Changed, _)));
+        if !ends.iter().any(is_open) {
+            return Ok(());
+        }
+        let found = self.look(tasks, |index| is_open(&ends[index])).await?;
+        for ((task, end), found) in tasks.iter().zip(ends).zip(found) {
+            let Some(found) = found else { continue };
+            match steps::compare(&task.action, &found) {
+                Stands::AsWanted => *end = Some((Outcome::Done, None)),
+                Stands::AsBefore => {}
+                Stands::Otherwise => *end = Some((Outcome::Changed, None)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at some of the tasks' memberships, in the database.
+    async fn look(
+        &self,
+        tasks: &[Task],
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<Vec<Option<Found>>, ApplyError> {
+        let which: Vec<usize> = (0..tasks.len()).filter(|index| wanted(*index)).collect();
+        let pairs: Vec<(CategoryId, UserId)> = which
+            .iter()
+            .map(|index| (tasks[*index].category, tasks[*index].action.user.clone()))
+            .collect();
+        let mut found = vec![None; tasks.len()];
+        if !pairs.is_empty() {
+            for (index, answer) in which
+                .into_iter()
+                .zip(self.kaltura.memberships(&pairs).await?)
+            {
+                found[index] = Some(answer);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Closes the journal; answers the tasks to try once more.
+    async fn close(
+        &self,
+        tasks: Vec<Task>,
+        rows: Vec<i64>,
+        ends: Vec<Option<End>>,
+        applied: &mut Applied,
+    ) -> Result<Vec<Task>, ApplyError> {
+        let count = tasks.len() as u64;
+        let mut again = Vec::new();
+        let mut verdicts = Vec::with_capacity(tasks.len());
+        for ((task, journal), end) in tasks.into_iter().zip(rows).zip(ends) {
+            let (outcome, answer) = end.unwrap_or((Outcome::Unknown, None));
+            let retry = outcome == Outcome::Unknown && task.attempt < ATTEMPTS;
+            *match outcome {
+                Outcome::Done => &mut applied.done,
+                Outcome::Refused => &mut applied.refused,
+                Outcome::Changed => &mut applied.changed,
+                Outcome::Passing | Outcome::Unknown => &mut applied.passing,
+            } += u64::from(!retry);
+            verdicts.push(Verdict {
+                journal,
+                outcome,
+                ledger: (outcome == Outcome::Done).then(|| Entry {
+                    category: task.category,
+                    user: task.action.user.clone(),
+                    last: steps::last(&task.action),
+                    via: task.action.via.clone(),
+                }),
+                set_aside: set_aside(&task, outcome, answer.as_deref()).filter(|_| !retry),
+                answer,
+            });
+            if retry {
+                again.push(Task {
+                    attempt: task.attempt + 1,
+                    fresh: false,
+                    ..task
+                });
+            }
+        }
+        let run = self.run;
+        self.store
+            .run(move |store| store.close_journal(run, &verdicts))
+            .await?;
+        self.progress.advance(count - again.len() as u64);
+        Ok(again)
+    }
+}
+
+/// An action is done when all its calls are; the first that is not tells how it ended.
+fn sum_up(outcomes: impl Iterator<Item = WriteOutcome>) -> End {
+    let mut end = (Outcome::Done, None);
+    for outcome in outcomes {
+        let this = match outcome {
+            WriteOutcome::Done | WriteOutcome::AlreadySo => continue,
+            WriteOutcome::Conflict => (Outcome::Changed, None),
+            WriteOutcome::Unknown => (Outcome::Unknown, None),
+            WriteOutcome::Refused(error) => (Outcome::Refused, Some(error.code)),
+            WriteOutcome::Passing(error) => (Outcome::Passing, Some(error.code)),
+        };
+        if end.0 == Outcome::Done {
+            end = this;
+        }
+    }
+    end
+}
+
+fn set_aside(task: &Task, outcome: Outcome, answer: Option<&str>) -> Option<SetAside> {
+    let (wait, reason) = match outcome {
+        Outcome::Done => return None,
+        Outcome::Changed => (WAIT_CHANGED_S, "it changed while the run was going on"),
+        Outcome::Unknown => (WAIT_PASSING_S, "nobody knows what became of it"),
+        Outcome::Passing => (WAIT_PASSING_S, answer.unwrap_or("a passing fault")),
+        Outcome::Refused => (WAIT_REFUSED_S, answer.unwrap_or("refused")),
+    };
+    Some(SetAside {
+        category: task.category,
+        user: task.action.user.clone(),
+        reason: reason.to_owned(),
+        at: clock::now(),
+        first_wait_s: wait,
+    })
+}

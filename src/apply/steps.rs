@@ -1,0 +1,153 @@
+//! The calls that an action takes, and how to see whether it is done.
+
+use crate::category::{CategoryId, Entitlement, Status, UpdateMethod};
+use crate::kaltura::{Found, Write};
+use crate::plan::membership::Last;
+use crate::plan::{Action, Decision};
+
+/// The calls that an action takes, in order.
+pub(super) fn writes(category: CategoryId, action: &Action) -> Vec<Write> {
+    let user = &action.user;
+    let before = action.before.as_ref();
+    let is_manual = before.is_some_and(|before| before.method == UpdateMethod::Manual);
+    let add = |level| Write::Add {
+        category,
+        user: user.clone(),
+        level,
+    };
+    let remove = || Write::Remove {
+        category,
+        user: user.clone(),
+    };
+    let activate = || Write::Activate {
+        category,
+        user: user.clone(),
+    };
+    let set_level = |level| Write::SetLevel {
+        category,
+        user: user.clone(),
+        level,
+        over_manual: is_manual,
+        extra_permissions: before
+            .map(|before| before.extra_permissions.clone())
+            .unwrap_or_default(),
+    };
+    match action.decision {
+        Decision::Add { level } => vec![add(level)],
+        Decision::SetLevel { to, .. } => vec![set_level(to)],
+        Decision::Replace { to, .. } => vec![remove(), add(to)],
+        // A request to join is manual; its level is its manager's to change.
+        Decision::Activate { from, to } if from == to || is_request(before) => vec![activate()],
+        Decision::Activate { to, .. } => vec![set_level(to), activate()],
+        Decision::Merge { surplus, to } => {
+            let mut writes: Vec<Write> = (0..surplus).map(|_| remove()).collect();
+            writes.push(set_level(to));
+            writes.push(activate());
+            writes
+        }
+        Decision::Remove { copies } => (0..copies.max(1)).map(|_| remove()).collect(),
+        Decision::Deactivate => vec![Write::Deactivate {
+            category,
+            user: user.clone(),
+        }],
+        Decision::Keep | Decision::Adopt { .. } | Decision::Forget | Decision::Skip(_) => {
+            Vec::new()
+        }
+    }
+}
+
+fn is_request(before: Option<&Entitlement>) -> bool {
+    before.is_some_and(|before| {
+        before.status == Status::Pending && before.method == UpdateMethod::Manual
+    })
+}
+
+/// Whether the server itself would not notice that the membership has changed since the plan was made:
+/// then it is looked at once more.
+pub(super) fn needs_a_look(action: &Action) -> bool {
+    let is_manual = action
+        .before
+        .as_ref()
+        .is_some_and(|before| before.method == UpdateMethod::Manual);
+    match action.decision {
+        Decision::Remove { .. }
+        | Decision::Deactivate
+        | Decision::Activate { .. }
+        | Decision::Replace { .. }
+        | Decision::Merge { .. } => true,
+        // The server refuses to change a membership that became manual, unless it is told to.
+        Decision::SetLevel { .. } => is_manual,
+        _ => false,
+    }
+}
+
+/// How a membership stands, seen from an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stands {
+    /// As it was when the plan was made.
+    AsBefore,
+    /// As the action would leave it.
+    AsWanted,
+    /// Otherwise.
+    Otherwise,
+}
+
+/// Compares what is there with what the action found and what it is to leave.
+pub(super) fn compare(action: &Action, found: &Found) -> Stands {
+    let there = match found {
+        Found::Present(there) => Some(there),
+        Found::Absent => None,
+        Found::NoSuchCategory | Found::Inherited { .. } | Found::Failed(_) => {
+            return Stands::Otherwise;
+        }
+    };
+    if is_as_wanted(action, there) {
+        Stands::AsWanted
+    } else if is_same(action.before.as_ref(), there) {
+        Stands::AsBefore
+    } else {
+        Stands::Otherwise
+    }
+}
+
+fn is_as_wanted(action: &Action, there: Option<&Entitlement>) -> bool {
+    let active =
+        |level| there.is_some_and(|there| there.level == level && there.status == Status::Active);
+    match action.decision {
+        Decision::Add { level } => active(level),
+        Decision::SetLevel { to, .. } => there.is_some_and(|there| there.level == to),
+        Decision::Replace { to, .. } => active(to),
+        Decision::Activate { to, .. } if !is_request(action.before.as_ref()) => active(to),
+        Decision::Activate { .. } => there.is_some_and(|there| there.status == Status::Active),
+        Decision::Remove { .. } => there.is_none(),
+        Decision::Deactivate => there.is_none_or(|there| there.status == Status::NotActive),
+        // One look shows one row; how many there are only a list can tell.
+        Decision::Merge { .. } => false,
+        Decision::Keep | Decision::Adopt { .. } | Decision::Forget | Decision::Skip(_) => true,
+    }
+}
+
+fn is_same(before: Option<&Entitlement>, there: Option<&Entitlement>) -> bool {
+    match (before, there) {
+        (None, None) => true,
+        (Some(before), Some(there)) => {
+            (before.level, before.method, before.status)
+                == (there.level, there.method, there.status)
+        }
+        _ => false,
+    }
+}
+
+/// What the ledger says once an action is done.
+pub(super) fn last(action: &Action) -> Option<Last> {
+    match action.decision {
+        Decision::Add { level } | Decision::Adopt { level } => Some(Last::Active(level)),
+        Decision::SetLevel { to, .. }
+        | Decision::Replace { to, .. }
+        | Decision::Activate { to, .. }
+        | Decision::Merge { to, .. } => Some(Last::Active(to)),
+        Decision::Remove { .. } => Some(Last::Removed),
+        Decision::Deactivate => Some(Last::Deactivated),
+        Decision::Keep | Decision::Forget | Decision::Skip(_) => None,
+    }
+}
