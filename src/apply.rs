@@ -25,7 +25,7 @@ mod lane;
 mod steps;
 
 /// With what, and for which run, a plan is applied.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Applier {
     /// The account.
     pub kaltura: Kaltura,

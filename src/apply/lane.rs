@@ -83,16 +83,15 @@ impl Applier {
         Ok(tasks
             .iter()
             .zip(found)
-            .map(
-                |(task, found)| match (steps::compare(&task.action, &found?), found) {
+            .map(|(task, found)| {
+                let found = found?;
+                match (steps::compare(&task.action, &found), found) {
                     (Stands::AsBefore, _) => None,
                     (Stands::AsWanted, _) => Some((Outcome::Done, None)),
-                    (Stands::Otherwise, Some(Found::Failed(error))) => {
-                        Some((Outcome::Passing, Some(error.code)))
-                    }
-                    (Stands::Otherwise, _) => Some((Outcome::Changed, None)),
-                },
-            )
+                    (_, Found::Failed(error)) => Some((Outcome::Passing, Some(error.code))),
+                    _ => Some((Outcome::Changed, None)),
+                }
+            })
             .collect())
     }
 

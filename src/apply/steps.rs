@@ -103,7 +103,7 @@ pub(super) fn compare(action: &Action, found: &Found) -> Stands {
     };
     if is_as_wanted(action, there) {
         Stands::AsWanted
-    } else if is_same(action.before.as_ref(), there) {
+    } else if is_same(action, there) {
         Stands::AsBefore
     } else {
         Stands::Otherwise
@@ -127,15 +127,18 @@ fn is_as_wanted(action: &Action, there: Option<&Entitlement>) -> bool {
     }
 }
 
-fn is_same(before: Option<&Entitlement>, there: Option<&Entitlement>) -> bool {
-    match (before, there) {
-        (None, None) => true,
-        (Some(before), Some(there)) => {
+fn is_same(action: &Action, there: Option<&Entitlement>) -> bool {
+    let Some(before) = &action.before else {
+        return there.is_none();
+    };
+    there.is_some_and(|there| match action.decision {
+        // Of several rows a look shows any one.
+        Decision::Merge { .. } | Decision::Remove { copies: 2.. } => before.method == there.method,
+        _ => {
             (before.level, before.method, before.status)
                 == (there.level, there.method, there.status)
         }
-        _ => false,
-    }
+    })
 }
 
 /// What the ledger says once an action is done.
