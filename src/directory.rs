@@ -14,6 +14,7 @@ use crate::category::UserId;
 mod dn;
 
 pub use dn::{Dn, DnError};
+pub(crate) use dn::{fold, short_name};
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -167,11 +168,14 @@ pub enum Observation {
     Group(Group, Option<Version>),
     /// This entry is there, and cannot be used. What was known of it stays as it was.
     Unusable(Unusable),
+    /// This entry was told, just before this, without something that it should have. It is used as
+    /// far as it goes.
+    Flawed(Unusable),
     /// This entry is proven to be no longer one of ours: deleted, or outside the filter.
     Left(EntryKind, StableId),
 }
 
-/// An entry that is there and cannot be used.
+/// An entry that is there and cannot be used, or not in full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unusable {
     /// What it would be.

@@ -7,9 +7,106 @@
 pub mod ldap;
 pub mod ldif;
 
+mod check;
+mod entry;
+mod error;
+mod filter;
+mod meaning;
+mod outbox;
+mod stable_id;
+mod stamp;
+
+use secrecy::SecretString;
 use tokio::sync::mpsc;
 
+pub use check::{CheckReport, Sample, ServerReport};
+pub use error::{Attempt, SourceError};
+pub use filter::FilterError;
+
+use crate::config;
 use crate::directory::{EntryKind, Observation, StableId, Version};
+
+/// A directory that can be read.
+pub enum Source {
+    /// An LDAP server.
+    Ldap(Box<ldap::Ldap>),
+    /// An LDIF file.
+    Ldif(Box<ldif::Ldif>),
+}
+
+impl Source {
+    /// Makes a source from its configuration: compiles patterns and filters, reads certificates, and
+    /// asks nothing of the network.
+    ///
+    /// `bind_password` is what `bind_password` of the configuration resolves to.
+    pub fn new(
+        config: &config::Directory,
+        bind_password: Option<SecretString>,
+    ) -> Result<Self, SourceError> {
+        Ok(match config {
+            config::Directory::Ldap(ldap) => {
+                Self::Ldap(Box::new(ldap::Ldap::new(ldap, bind_password)?))
+            }
+            config::Directory::Ldif(ldif) => Self::Ldif(Box::new(ldif::Ldif::new(ldif)?)),
+        })
+    }
+
+    /// The directory's name, as in the configuration.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Ldap(ldap) => ldap.name(),
+            Self::Ldif(ldif) => ldif.name(),
+        }
+    }
+
+    /// Looks whether the directory can be read as configured, at a small sample.
+    pub async fn check(&self) -> Result<CheckReport, SourceError> {
+        match self {
+            Self::Ldap(ldap) => ldap.check().await,
+            Self::Ldif(ldif) => ldif.check().await,
+        }
+    }
+
+    /// Reads everything, people first, then groups, and sends it in batches.
+    ///
+    /// An error means that nothing could be read at all. A read that began and ended early is
+    /// [`Proof::Unproven`]; what was received until then has been sent.
+    pub async fn read_all(&self, out: &Observations) -> Result<Read, SourceError> {
+        match self {
+            Self::Ldap(ldap) => ldap.read_all(out).await,
+            Self::Ldif(ldif) => ldif.read_all(out).await,
+        }
+    }
+
+    /// Lists what may have changed since a checkpoint, by ids and versions only, with the checkpoint
+    /// to store once all of that has been absorbed.
+    ///
+    /// An entry that is listed may be of the other kind, or of none: the list is made without the
+    /// configured filters, so that an entry which left them shows up.
+    pub async fn changes_since(
+        &self,
+        checkpoint: &Checkpoint,
+    ) -> Result<(Changes, Checkpoint), SourceError> {
+        match self {
+            Self::Ldap(ldap) => ldap.changes_since(checkpoint).await,
+            Self::Ldif(ldif) => ldif.changes_since(checkpoint).await,
+        }
+    }
+
+    /// Reads these entries. Those that are no longer there, or no longer match the filter, are told
+    /// as [`Observation::Left`]. The [`Read`] has no checkpoint: that of
+    /// [`changes_since`](Self::changes_since) holds.
+    pub async fn read_entries(
+        &self,
+        moved: &[Moved],
+        out: &Observations,
+    ) -> Result<Read, SourceError> {
+        match self {
+            Self::Ldap(ldap) => ldap.read_entries(moved, out).await,
+            Self::Ldif(ldif) => ldif.read_entries(moved, out).await,
+        }
+    }
+}
 
 /// Observations on their way to the mirror, in the order in which they were read. The channel is
 /// bounded: a slow mirror slows the reading down, and memory stays flat.
@@ -39,7 +136,7 @@ pub enum Proof {
 pub struct Read {
     /// What it proves.
     pub proof: Proof,
-    /// From where to look for changes next time; `None` when unproven.
+    /// From where to look for changes next time; `None` when unproven, and for a read of some entries.
     pub checkpoint: Option<Checkpoint>,
     /// Entries received.
     pub entries: u64,

@@ -1,1 +1,496 @@
 //! An LDAP server as a source.
+//!
+//! *Its one idea: each read is one connection and a few searches, and every entry read is an
+//! observation.* How a connection is made and how a search ends is in [`session`] and [`search`];
+//! where the next read has to look is in [`changes`]; this file tells the reads from top to bottom.
+
+mod by_people;
+mod changes;
+mod check;
+mod range;
+mod search;
+mod server;
+mod session;
+mod tls;
+mod wire;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+
+use self::by_people::ByPeople;
+use self::changes::{Mark, Position, Stamps};
+use self::search::{Cut, Query, Search};
+use self::server::Server;
+use self::session::{Access, Session};
+use super::entry::Entry;
+use super::meaning::{GroupMeaning, PeopleMeaning, VERSION, version};
+use super::outbox::Outbox;
+use super::stable_id::IdAttribute;
+use super::{Changes, Checkpoint, Moved, Observations, Proof, Read, SourceError};
+use crate::config::LdapDirectory;
+use crate::config::directory::ChangeDetection;
+use crate::directory::{EntryKind, EntryProblem, Observation, StableId};
+
+/// People first: groups name them.
+const KINDS: [EntryKind; 2] = [EntryKind::Person, EntryKind::Group];
+
+/// Ids in one search for entries.
+const CHUNK: usize = 200;
+
+/// From so many ids on, everything is searched instead: some servers have no index on them.
+const MANY: usize = 5_000;
+
+/// An LDAP server, or several with the same content.
+pub struct Ldap {
+    name: String,
+    access: Access,
+    page_size: i32,
+    changes: ChangeDetection,
+    overlap: Duration,
+    stable_id: Option<IdAttribute>,
+    people: PeopleMeaning,
+    groups: GroupMeaning,
+    made_for: String,
+}
+
+/// A read on its way: the connection, what the server is, and where observations go.
+struct Reading<'a> {
+    session: Session,
+    server: Server,
+    ids: Vec<IdAttribute>,
+    out: Outbox<'a>,
+    entries: u64,
+    /// In the way of `members = "memberOf"`: who says to be where.
+    by_people: Option<ByPeople>,
+}
+
+/// How a part of a read ended, where it did not end well.
+enum Early {
+    /// The search was cut.
+    Cut(Cut),
+    /// The whole read is over.
+    Failed(SourceError),
+}
+
+impl From<Cut> for Early {
+    fn from(cut: Cut) -> Self {
+        Self::Cut(cut)
+    }
+}
+
+impl From<SourceError> for Early {
+    fn from(error: SourceError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Ldap {
+    /// Compiles a configuration; asks nothing of the network.
+    pub fn new(
+        config: &LdapDirectory,
+        bind_password: Option<SecretString>,
+    ) -> Result<Self, SourceError> {
+        let groups = GroupMeaning::new(&config.name, &config.groups)?;
+        Ok(Self {
+            name: config.name.clone(),
+            access: Access::new(config, bind_password)?,
+            page_size: config.page_size,
+            changes: config.changes,
+            overlap: config.overlap.0,
+            stable_id: config.stable_id.as_deref().map(IdAttribute::named),
+            people: PeopleMeaning::new(&config.name, &config.people, groups.by_people)?,
+            groups,
+            made_for: fingerprint(config),
+        })
+    }
+
+    /// The directory's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads everything; see [`Source::read_all`](super::Source::read_all).
+    pub async fn read_all(&self, out: &Observations) -> Result<Read, SourceError> {
+        let mut reading = self.begin(out).await?;
+        if self.groups.by_people {
+            reading.by_people = Some(ByPeople::default());
+        }
+        let mut marks = [None, None];
+        let mut unseen = None;
+        for (mark, kind) in marks.iter_mut().zip(KINDS) {
+            let filter = self.filter(kind).to_owned();
+            let identified = reading.out.identified();
+            match self.read_matching(&mut reading, kind, filter, None).await {
+                Ok(found) => *mark = found,
+                Err(early) => return self.ended_early(reading, kind, early).await,
+            }
+            if reading.out.identified() == identified {
+                unseen = unseen.or(Some(kind));
+            }
+        }
+        reading.out.flush().await?;
+        let [people, groups] = marks;
+        let position = Position::new(&self.made_for, &reading.server, people, groups);
+        reading.session.close().await;
+        // No right to look and nothing to see are the same answer.
+        let unproven = unseen.map(|kind| Proof::Unproven {
+            reason: format!(
+                "no {kind} that can be identified was found under {}; an account without the right to read gets the same answer",
+                self.base(kind)
+            ),
+        });
+        Ok(Read {
+            checkpoint: position.checkpoint().filter(|_| unproven.is_none()),
+            proof: unproven.unwrap_or(Proof::Complete),
+            entries: reading.entries,
+        })
+    }
+
+    /// Lists what may have changed; see [`Source::changes_since`](super::Source::changes_since).
+    pub async fn changes_since(
+        &self,
+        checkpoint: &Checkpoint,
+    ) -> Result<(Changes, Checkpoint), SourceError> {
+        match self.try_changes_since(checkpoint).await? {
+            Ok(found) => Ok(found),
+            Err(reason) => Ok((Changes::FullReadNeeded { reason }, checkpoint.clone())),
+        }
+    }
+
+    async fn try_changes_since(
+        &self,
+        checkpoint: &Checkpoint,
+    ) -> Result<Result<(Changes, Checkpoint), String>, SourceError> {
+        let position = match self.position(checkpoint) {
+            Ok(position) => position,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let mut session = self.access.open().await?;
+        let server = Server::discover(&mut session).await?;
+        if let Err(reason) = position.check_server(&server) {
+            return Ok(Err(reason));
+        }
+        let mut moved = Vec::new();
+        let mut marks = [None, None];
+        for (mark, kind) in marks.iter_mut().zip(KINDS) {
+            let Some(before) = position.mark(kind) else {
+                return Ok(Err("the server shows no time stamps".to_owned()));
+            };
+            match self
+                .list_moved(&mut session, &server, kind, before, &mut moved)
+                .await?
+            {
+                Ok(found) => *mark = Some(found),
+                Err(reason) => return Ok(Err(reason)),
+            }
+        }
+        session.close().await;
+        let [people, groups] = marks;
+        let next = Position::new(&self.made_for, &server, people, groups).checkpoint();
+        let changes = if moved.is_empty() {
+            Changes::Nothing
+        } else {
+            Changes::Entries(moved)
+        };
+        Ok(next
+            .map(|next| (changes, next))
+            .ok_or_else(|| "the position cannot be written".to_owned()))
+    }
+
+    fn position(&self, checkpoint: &Checkpoint) -> Result<Position, String> {
+        if self.changes == ChangeDetection::Full {
+            return Err("changes = \"full\"".to_owned());
+        }
+        if self.groups.by_people {
+            return Err(
+                "groups.members = \"memberOf\": servers change it without a new time stamp"
+                    .to_owned(),
+            );
+        }
+        Position::read(checkpoint, &self.made_for)
+    }
+
+    /// Lists the entries of one kind's base that changed at or after the mark, without the filter.
+    async fn list_moved(
+        &self,
+        session: &mut Session,
+        server: &Server,
+        kind: EntryKind,
+        before: &Mark,
+        moved: &mut Vec<Moved>,
+    ) -> Result<Result<Mark, String>, SourceError> {
+        let ids = self.ids(server);
+        let mut attributes = vec![server.stamp_attribute().to_owned(), VERSION.to_owned()];
+        attributes.extend(
+            ids.iter()
+                .filter_map(IdAttribute::attribute)
+                .map(str::to_owned),
+        );
+        let query = Query::subtree(
+            self.base(kind),
+            server.changed_since(before.since),
+            attributes,
+        );
+        let mut stamps = Stamps::begin(server);
+        let url = session.url.clone();
+        let mut search = Search::new(session, query.paged(self.page_size));
+        let mut anchored = false;
+        loop {
+            let entry = match search.next().await {
+                Ok(Some(entry)) => entry,
+                Ok(None) => break,
+                Err(Cut::Broken { reason }) => {
+                    return Err(SourceError::Unreadable { place: url, reason });
+                }
+                Err(cut @ Cut::NoBase { .. }) => return Err(self.failed(&url, kind, cut)),
+                Err(cut) => return Ok(Err(format!("the changes cannot be listed: {cut}"))),
+            };
+            // What has no id is none of ours: the full read has named it already.
+            let Ok(id) = IdAttribute::of(&ids, &entry) else {
+                continue;
+            };
+            stamps.note(&entry, &id);
+            anchored |= id == before.entry;
+            moved.push(Moved {
+                kind,
+                version: version(&entry),
+                id,
+            });
+        }
+        if !anchored {
+            return Ok(Err(format!(
+                "the {kind} entry that had the newest time stamp is no longer there: it was deleted, or the server was put back to an older state"
+            )));
+        }
+        Ok(stamps
+            .mark(self.overlap, Some(before))
+            .ok_or_else(|| "the server shows entries without a time stamp".to_owned()))
+    }
+
+    /// Reads some entries; see [`Source::read_entries`](super::Source::read_entries).
+    pub async fn read_entries(
+        &self,
+        moved: &[Moved],
+        out: &Observations,
+    ) -> Result<Read, SourceError> {
+        let mut reading = self.begin(out).await?;
+        if self.groups.by_people && moved.iter().any(|m| m.kind == EntryKind::Group) {
+            return Ok(Read {
+                proof: Proof::Unproven {
+                    reason: "only a full read tells the members of a group with groups.members = \"memberOf\"".to_owned(),
+                },
+                checkpoint: None,
+                entries: 0,
+            });
+        }
+        for kind in KINDS {
+            let asked: Vec<&StableId> = moved
+                .iter()
+                .filter(|m| m.kind == kind)
+                .map(|m| &m.id)
+                .collect();
+            if let Err(early) = self.read_asked(&mut reading, kind, &asked).await {
+                return self.ended_early(reading, kind, early).await;
+            }
+        }
+        reading.out.flush().await?;
+        let entries = reading.entries;
+        reading.session.close().await;
+        Ok(Read {
+            proof: Proof::Entries,
+            checkpoint: None,
+            entries,
+        })
+    }
+
+    async fn read_asked(
+        &self,
+        reading: &mut Reading<'_>,
+        kind: EntryKind,
+        asked: &[&StableId],
+    ) -> Result<(), Early> {
+        let all_at_once = asked.len() > MANY;
+        for asked in asked.chunks(if all_at_once { asked.len() } else { CHUNK }) {
+            let mut filter = self.filter(kind).to_owned();
+            if !all_at_once {
+                let ids = asked.iter().map(|id| IdAttribute::filter(&reading.ids, id));
+                filter = format!("(&{filter}(|{}))", ids.collect::<String>());
+            }
+            let mut missing = asked.iter().copied().collect();
+            self.read_matching(reading, kind, filter, Some(&mut missing))
+                .await?;
+            for id in missing {
+                let left = Observation::Left(kind, id.clone());
+                reading.out.push(left).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what matches a filter and tells it; with `asked`, only that, and takes it from there.
+    async fn read_matching(
+        &self,
+        reading: &mut Reading<'_>,
+        kind: EntryKind,
+        filter: String,
+        mut asked: Option<&mut BTreeSet<&StableId>>,
+    ) -> Result<Option<Mark>, Early> {
+        let Reading {
+            session,
+            server,
+            ids,
+            out,
+            entries,
+            by_people,
+        } = reading;
+        let mut stamps = Stamps::begin(server);
+        let query = Query::subtree(self.base(kind), filter, self.attributes(kind, server, ids));
+        let mut search = Search::new(session, query.paged(self.page_size));
+        while let Some(mut entry) = search.next().await? {
+            let id = IdAttribute::of(ids, &entry);
+            if let (Some(asked), Ok(id)) = (asked.as_deref_mut(), &id)
+                && !asked.remove(id)
+            {
+                continue;
+            }
+            *entries += 1;
+            if let Ok(id) = &id {
+                stamps.note(&entry, id);
+            }
+            range::complete(search.session(), &mut entry, self.ranged(kind)).await?;
+            let mut observations = self.observe(kind, &entry, id);
+            if let Some(by_people) = by_people {
+                by_people.look_at(&entry, &mut observations);
+            }
+            for observation in observations {
+                out.push(observation).await?;
+            }
+        }
+        Ok(stamps.mark(self.overlap, None))
+    }
+
+    fn observe(
+        &self,
+        kind: EntryKind,
+        entry: &Entry,
+        id: Result<StableId, EntryProblem>,
+    ) -> Vec<Observation> {
+        match kind {
+            EntryKind::Person => self.people.observe(entry, id),
+            EntryKind::Group => self.groups.observe(entry, id),
+        }
+    }
+
+    /// Connects, and looks which server it is.
+    async fn begin<'a>(&self, out: &'a Observations) -> Result<Reading<'a>, SourceError> {
+        let mut session = self.access.open().await?;
+        let server = Server::discover(&mut session).await?;
+        Ok(Reading {
+            ids: self.ids(&server),
+            session,
+            server,
+            out: Outbox::new(out),
+            entries: 0,
+            by_people: None,
+        })
+    }
+
+    /// Tells what was received before a read broke off, and that it proves nothing.
+    async fn ended_early(
+        &self,
+        mut reading: Reading<'_>,
+        kind: EntryKind,
+        early: Early,
+    ) -> Result<Read, SourceError> {
+        let cut = match early {
+            Early::Failed(error) => return Err(error),
+            Early::Cut(cut) => cut,
+        };
+        reading.out.flush().await?;
+        let url = &reading.session.url;
+        if reading.entries == 0 || matches!(cut, Cut::NoBase { .. }) {
+            return Err(self.failed(url, kind, cut));
+        }
+        Ok(Read {
+            proof: Proof::Unproven {
+                reason: format!("reading each {kind} from {url} ended early: {cut}"),
+            },
+            checkpoint: None,
+            entries: reading.entries,
+        })
+    }
+
+    fn failed(&self, url: &str, kind: EntryKind, cut: Cut) -> SourceError {
+        match cut {
+            Cut::NoBase { base } => SourceError::NoBase {
+                url: url.to_owned(),
+                base,
+                key: match kind {
+                    EntryKind::Person => "people.base",
+                    EntryKind::Group => "groups.base",
+                },
+            },
+            cut => SourceError::Unreadable {
+                place: url.to_owned(),
+                reason: cut.to_string(),
+            },
+        }
+    }
+
+    fn ids(&self, server: &Server) -> Vec<IdAttribute> {
+        match &self.stable_id {
+            Some(id) => vec![id.clone()],
+            None => server.ids(),
+        }
+    }
+
+    fn base(&self, kind: EntryKind) -> &str {
+        match kind {
+            EntryKind::Person => &self.people.base,
+            EntryKind::Group => &self.groups.base,
+        }
+    }
+
+    fn filter(&self, kind: EntryKind) -> &str {
+        match kind {
+            EntryKind::Person => &self.people.filter,
+            EntryKind::Group => &self.groups.filter,
+        }
+    }
+
+    /// The attributes of which a server may send a part only.
+    fn ranged(&self, kind: EntryKind) -> &[String] {
+        match kind {
+            EntryKind::Person => &self.people.ranged,
+            EntryKind::Group => &self.groups.ranged,
+        }
+    }
+
+    fn attributes(&self, kind: EntryKind, server: &Server, ids: &[IdAttribute]) -> Vec<String> {
+        let mut names = match kind {
+            EntryKind::Person => self.people.attributes(),
+            EntryKind::Group => self.groups.attributes(),
+        };
+        names.extend(
+            ids.iter()
+                .filter_map(IdAttribute::attribute)
+                .map(str::to_owned),
+        );
+        names.push(server.stamp_attribute().to_owned());
+        names.push(VERSION.to_owned());
+        names
+    }
+}
+
+/// What a checkpoint is made for: everything that decides which entries are read, and how.
+fn fingerprint(config: &LdapDirectory) -> String {
+    let parts = serde_json::to_vec(&(&config.people, &config.groups, &config.stable_id));
+    let hash = Sha256::digest(parts.unwrap_or_default());
+    hash.iter()
+        .take(16)
+        .map(|octet| format!("{octet:02x}"))
+        .collect()
+}

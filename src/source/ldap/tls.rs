@@ -1,0 +1,104 @@
+//! Whom we trust: the certificates behind `ldaps://` and StartTLS.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+
+use crate::config::LdapDirectory;
+
+/// The TLS settings of a directory, or which key is wrong and why.
+pub(super) fn client_config(
+    config: &LdapDirectory,
+) -> Result<Arc<ClientConfig>, (&'static str, String)> {
+    let roots = match &config.ca_file {
+        Some(path) => roots_from(path).map_err(|reason| ("ca_file", reason))?,
+        None => system_roots().map_err(|reason| ("ca_file", reason))?,
+    };
+    // The provider is named: two of them in one program make the default one panic.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ("urls", error.to_string()))?
+        .with_root_certificates(roots);
+    let tls = match (&config.client_certificate, &config.client_key) {
+        (None, None) => builder.with_no_client_auth(),
+        (Some(certificate), Some(key)) => {
+            let chain = certificates(certificate).map_err(|e| ("client_certificate", e))?;
+            let key = PrivateKeyDer::from_pem_file(key)
+                .map_err(|e| ("client_key", unreadable(key, &e.to_string())))?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| ("client_key", error.to_string()))?
+        }
+        (Some(_), None) => return Err(("client_key", "the certificate needs its key".to_owned())),
+        (None, Some(_)) => {
+            return Err((
+                "client_certificate",
+                "the key needs its certificate".to_owned(),
+            ));
+        }
+    };
+    Ok(Arc::new(tls))
+}
+
+fn roots_from(path: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots
+            .add(certificate)
+            .map_err(|error| unreadable(path, &error.to_string()))?;
+    }
+    Ok(roots)
+}
+
+/// The system's authorities. One bad file among them is no reason to trust nobody; none at all is
+/// an error here, where the LDAP library would go on with an empty list.
+fn system_roots() -> Result<RootCertStore, String> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (usable, _) = roots.add_parsable_certificates(found.certs);
+    if usable > 0 {
+        return Ok(roots);
+    }
+    let why = found.errors.first().map(ToString::to_string);
+    Err(format!(
+        "this system has no usable certificate authorities ({}); install the package ca-certificates, or name a file",
+        why.as_deref().unwrap_or("there are no files")
+    ))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unreadable(path, &error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(unreadable(path, "it holds no certificate in PEM form"));
+    }
+    Ok(certificates)
+}
+
+fn unreadable(path: &Path, reason: &str) -> String {
+    format!("{}: {reason}", path.display())
+}
+
+/// What to do about a TLS error, for the cases that people meet.
+pub(super) fn advice(error: &rustls::Error) -> Option<&'static str> {
+    let rustls::Error::InvalidCertificate(problem) = error else {
+        return None;
+    };
+    Some(match problem {
+        CertificateError::UnknownIssuer => {
+            "the server's certificate is not signed by a known authority: name your own authority's certificate in ca_file"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the server's certificate is for another name: write the host in urls as the certificate's subjectAltName has it"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the server's certificate has expired"
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,60 @@
+//! Observations on their way out, in batches.
+
+use super::{Observations, SourceError};
+use crate::directory::Observation;
+
+/// Observations in one batch.
+const BATCH: usize = 500;
+
+/// Member values in one batch: a few huge groups are a batch too.
+const BATCH_MEMBERS: usize = 20_000;
+
+/// Gathers observations and sends them in batches; waits while the mirror is busy.
+pub(super) struct Outbox<'a> {
+    out: &'a Observations,
+    batch: Vec<Observation>,
+    members: usize,
+    identified: u64,
+}
+
+impl<'a> Outbox<'a> {
+    pub(super) fn new(out: &'a Observations) -> Self {
+        Self {
+            out,
+            batch: Vec::with_capacity(BATCH),
+            members: 0,
+            identified: 0,
+        }
+    }
+
+    /// Takes one observation.
+    pub(super) async fn push(&mut self, observation: Observation) -> Result<(), SourceError> {
+        if let Observation::Group(group, _) = &observation {
+            self.members += group.members.len();
+        }
+        if !matches!(&observation, Observation::Unusable(unusable) if unusable.id.is_none()) {
+            self.identified += 1;
+        }
+        self.batch.push(observation);
+        if self.batch.len() >= BATCH || self.members >= BATCH_MEMBERS {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Observations so far of entries whose id could be read.
+    pub(super) fn identified(&self) -> u64 {
+        self.identified
+    }
+
+    /// Sends what has been gathered. Called at the end of each read, whichever way it ended: what
+    /// was received is told.
+    pub(super) async fn flush(&mut self) -> Result<(), SourceError> {
+        self.members = 0;
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        self.out.send(batch).await.map_err(|_| SourceError::Stopped)
+    }
+}
