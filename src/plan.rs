@@ -78,11 +78,16 @@ impl Digest {
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }
+        let bytes = hash.finalize();
         Self(
-            hash.finalize()
+            bytes
                 .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+                .fold(String::with_capacity(64), |mut text, byte| {
+                    for digit in [byte >> 4, byte & 15] {
+                        text.extend(char::from_digit(digit.into(), 16));
+                    }
+                    text
+                }),
         )
     }
 

@@ -240,7 +240,7 @@ fn action(knowledge: &Knowledge<'_>, user: &UserId, copies: &[&Entitlement]) -> 
         user: have.map_or(user, |have| &have.user).clone(),
         decision: decide(
             &row,
-            &Rules {
+            Rules {
                 losses,
                 ..knowledge.rules
             },

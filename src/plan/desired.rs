@@ -51,6 +51,8 @@ pub struct Assignment<'a> {
 pub struct Fed<'a> {
     /// The groups, in the order of their IDs.
     pub feeds: Vec<Feed<'a>>,
+    /// The groups that fed it and are not in the directory any more.
+    pub vanished: Vec<GroupId>,
     /// What stands against the category as a whole.
     pub block: Option<Block>,
     /// What its bindings say about manual memberships, if anything.
@@ -138,6 +140,7 @@ pub fn assign<'a>(
         for target in bindings.targets(&name.directory, &name.group_id) {
             for category in index.find(&target.category) {
                 let fed = assignment.categories.entry(category.id).or_default();
+                fed.vanished.push(name.group_id.clone());
                 if policy == VanishedGroup::Keep && fed.block.is_none() {
                     let group = name.group_id.clone();
                     fed.block = Some(Block::NoSuchGroup { group });
@@ -160,28 +163,29 @@ fn block_of(category: &Category, found: &[&Category]) -> Option<Block> {
 
 /// The categories by both of their names.
 struct Index<'c> {
-    by_reference: HashMap<&'c str, Vec<&'c Category>>,
-    by_folded: HashMap<String, &'c ReferenceId>,
-    by_id: HashMap<CategoryId, &'c Category>,
+    references: HashMap<&'c str, Vec<&'c Category>>,
+    /// Reference IDs by their folded form, to tell of those that differ by case only.
+    folded: HashMap<String, &'c ReferenceId>,
+    numbers: HashMap<CategoryId, &'c Category>,
 }
 
 impl<'c> Index<'c> {
     fn new(categories: &'c [Category]) -> Self {
         let mut index = Self {
-            by_reference: HashMap::new(),
-            by_folded: HashMap::new(),
-            by_id: HashMap::new(),
+            references: HashMap::new(),
+            folded: HashMap::new(),
+            numbers: HashMap::new(),
         };
         for category in categories {
-            index.by_id.insert(category.id, category);
+            index.numbers.insert(category.id, category);
             if let Some(reference) = &category.reference_id {
                 index
-                    .by_reference
+                    .references
                     .entry(reference.as_str())
                     .or_default()
                     .push(category);
                 index
-                    .by_folded
+                    .folded
                     .insert(reference.as_str().to_lowercase(), reference);
             }
         }
@@ -191,11 +195,11 @@ impl<'c> Index<'c> {
     fn find(&self, selector: &Selector) -> Vec<&'c Category> {
         match selector {
             Selector::Reference(reference) => self
-                .by_reference
+                .references
                 .get(reference.as_str())
                 .cloned()
                 .unwrap_or_default(),
-            Selector::Id(id) => self.by_id.get(id).copied().into_iter().collect(),
+            Selector::Id(id) => self.numbers.get(id).copied().into_iter().collect(),
         }
     }
 
@@ -203,7 +207,7 @@ impl<'c> Index<'c> {
         let (reference, near) = match selector {
             Selector::Reference(reference) => (
                 reference.to_string(),
-                self.by_folded
+                self.folded
                     .get(&reference.as_str().to_lowercase())
                     .copied()
                     .cloned(),
@@ -334,10 +338,10 @@ impl Desired {
                     self.findings.insert(Finding::Cycle {
                         group: feed.group_id.clone(),
                     });
-                } else if let Some(inner) = roster.groups.get(&member) {
-                    if visited.insert(member) {
-                        inner_groups.push(inner);
-                    }
+                } else if let Some(inner) = roster.groups.get(&member)
+                    && visited.insert(member)
+                {
+                    inner_groups.push(inner);
                 }
             }
             if inner_groups.is_empty() {

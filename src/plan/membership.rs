@@ -212,7 +212,7 @@ impl Decision {
 }
 
 /// Decides about one person in one category. Pure: the same row and rules, the same decision.
-pub fn decide(row: &Row<'_>, rules: &Rules) -> Decision {
+pub fn decide(row: &Row<'_>, rules: Rules) -> Decision {
     match change(row, rules) {
         Err(objection) => Decision::Skip(objection_to_person(row).unwrap_or(objection)),
         Ok(change) => match objection(row, change, rules) {
@@ -223,7 +223,7 @@ pub fn decide(row: &Row<'_>, rules: &Rules) -> Decision {
 }
 
 /// What would the directory change? `Err` where a person's act in Kaltura stands against it.
-fn change(row: &Row<'_>, rules: &Rules) -> Result<Decision, Objection> {
+fn change(row: &Row<'_>, rules: Rules) -> Result<Decision, Objection> {
     let (Some(to), have) = (row.want, row.have) else {
         return Ok(farewell(row, rules));
     };
@@ -248,9 +248,8 @@ fn change(row: &Row<'_>, rules: &Rules) -> Result<Decision, Objection> {
         Status::Active if from != to => Decision::SetLevel { from, to },
         Status::Active if row.last == Some(Last::Active(to)) => Decision::Keep,
         Status::Active => Decision::Adopt { level: to },
-        Status::Pending => Decision::Activate { from, to },
         Status::NotActive if deactivated_by_hand(row) => return Err(Objection::DeactivatedByHand),
-        Status::NotActive => Decision::Activate { from, to },
+        Status::NotActive | Status::Pending => Decision::Activate { from, to },
     })
 }
 
@@ -262,7 +261,7 @@ fn deactivated_by_hand(row: &Row<'_>) -> bool {
 }
 
 /// What happens to somebody whom no group grants the category.
-fn farewell(row: &Row<'_>, rules: &Rules) -> Decision {
+fn farewell(row: &Row<'_>, rules: Rules) -> Decision {
     let Some(have) = row.have else {
         let known = matches!(row.last, Some(Last::Active(_) | Last::Deactivated));
         return if known {
@@ -279,7 +278,7 @@ fn farewell(row: &Row<'_>, rules: &Rules) -> Decision {
 }
 
 /// Who objects to this change? Asked in this order, so that the strongest reason is the one given.
-fn objection(row: &Row<'_>, change: Decision, rules: &Rules) -> Option<Objection> {
+fn objection(row: &Row<'_>, change: Decision, rules: Rules) -> Option<Objection> {
     if row.have.is_none() && !change.is_change() {
         return None;
     }

@@ -106,9 +106,9 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
     }
 
-    fn granted(claim: Claim) -> Lease {
+    fn granted(claim: &Claim) -> Lease {
         match claim {
-            Claim::Granted(lease) => lease,
+            Claim::Granted(lease) => *lease,
             Claim::Refused { .. } => panic!("refused"),
         }
     }
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn the_second_to_ask_is_told_who_runs() {
         let (_folder, store) = scratch();
-        granted(store.claim("first", at(0)).unwrap());
+        granted(&store.claim("first", at(0)).unwrap());
         assert_eq!(
             store.claim("second", at(5)).unwrap(),
             Claim::Refused {
@@ -129,16 +129,16 @@ mod tests {
     #[test]
     fn a_lease_given_back_is_free_at_once() {
         let (_folder, store) = scratch();
-        let lease = granted(store.claim("first", at(0)).unwrap());
+        let lease = granted(&store.claim("first", at(0)).unwrap());
         store.release(lease).unwrap();
-        granted(store.claim("second", at(1)).unwrap());
+        granted(&store.claim("second", at(1)).unwrap());
     }
 
     #[test]
     fn a_sleeper_whose_lease_was_taken_over_can_write_nothing_more() {
         let (_folder, store) = scratch();
-        let sleeper = granted(store.claim("sleeper", at(0)).unwrap());
-        let heir = granted(store.claim("heir", at(STALE_AFTER_S)).unwrap());
+        let sleeper = granted(&store.claim("sleeper", at(0)).unwrap());
+        let heir = granted(&store.claim("heir", at(STALE_AFTER_S)).unwrap());
         assert!(heir.fence > sleeper.fence);
         assert!(matches!(
             store.renew(sleeper, at(61)),

@@ -178,6 +178,7 @@ impl<'t> Absorption<'t> {
             Observation::Person(person, version) => self.person(&person, version.as_ref()),
             Observation::Group(group, version) => self.group(&group, version.as_ref()),
             Observation::Unusable(unusable) => self.unusable(&unusable),
+            Observation::Flawed(flawed) => self.problem(&flawed),
             Observation::Left(kind, id) => self.left(kind, &id),
         }
     }
@@ -193,6 +194,11 @@ impl<'t> Absorption<'t> {
             },
         };
         self.seen.extend(known);
+        self.problem(unusable)
+    }
+
+    /// Notes what is wrong with an entry.
+    fn problem(&mut self, unusable: &Unusable) -> Result<(), StoreError> {
         let problem = (
             unusable.dn.clone(),
             unusable.kind.to_string(),

@@ -133,9 +133,10 @@ impl Absorption<'_> {
             None => BTreeSet::new(),
         };
         let came: Vec<_> = now.difference(&there).copied().collect();
-        let gone: Vec<_> = match group.members_complete {
-            true => there.difference(&now).copied().collect(),
-            false => Vec::new(),
+        let gone: Vec<_> = if group.members_complete {
+            there.difference(&now).copied().collect()
+        } else {
+            Vec::new()
         };
         {
             let mut insert = self.transaction.prepare_cached(
