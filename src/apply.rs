@@ -85,11 +85,25 @@ pub enum ApplyError {
 /// An action on its way.
 #[derive(Debug, Clone)]
 struct Task {
-    category: CategoryId,
-    action: Action,
-    /// Whether what is there was read from the database and not from the index, which lags behind.
-    fresh: bool,
+    part: Arc<CategoryPlan>,
+    /// Which of the part's actions.
+    index: usize,
     attempt: u32,
+}
+
+impl Task {
+    fn category(&self) -> CategoryId {
+        self.part.category.id
+    }
+
+    fn action(&self) -> &Action {
+        &self.part.actions[self.index]
+    }
+
+    /// Whether what is there was read from the database, and not long ago.
+    fn is_fresh(&self) -> bool {
+        self.part.fresh && self.attempt == 1
+    }
 }
 
 impl Applier {
@@ -119,22 +133,18 @@ impl Applier {
 
 /// Divides the categories among lanes of about equal length, the longest first. A category stays
 /// whole: Kaltura loses count of members when one category is written to from two sides.
-fn divide(mut categories: Vec<CategoryPlan>, lanes: usize) -> Vec<Vec<Task>> {
+fn divide(mut categories: Vec<Arc<CategoryPlan>>, lanes: usize) -> Vec<Vec<Task>> {
     categories.sort_by_key(|part| (std::cmp::Reverse(part.changes().count()), part.category.id));
     let mut divided: Vec<Vec<Task>> = vec![Vec::new(); lanes];
     for part in categories {
         let Some(shortest) = divided.iter_mut().min_by_key(|tasks| tasks.len()) else {
             break;
         };
-        let (category, fresh) = (part.category.id, part.fresh);
-        let actions = part
-            .actions
-            .into_iter()
-            .filter(|action| action.decision.is_change());
-        shortest.extend(actions.map(|action| Task {
-            category,
-            action,
-            fresh,
+        let changes =
+            (0..part.actions.len()).filter(|index| part.actions[*index].decision.is_change());
+        shortest.extend(changes.map(|index| Task {
+            part: Arc::clone(&part),
+            index,
             attempt: 1,
         }));
     }

@@ -9,6 +9,7 @@ pub mod directory;
 pub mod kaltura;
 pub mod plan;
 pub mod progress;
+pub mod reconcile;
 pub mod sandbox;
 pub mod source;
 pub mod store;

@@ -19,6 +19,8 @@ pub mod gate;
 pub mod membership;
 pub mod show;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -28,13 +30,15 @@ pub use membership::{Decision, Objection};
 /// What must be done, category by category.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Plan {
-    /// The categories about which there is something to say, by number.
-    pub categories: Vec<CategoryPlan>,
+    /// The categories about which there is something to say, by number. Shared: a plan for a million
+    /// memberships is not copied when it is divided.
+    pub categories: Vec<Arc<CategoryPlan>>,
 }
 
 impl Plan {
     /// Puts the categories in order. One plan, whatever the order in which they were planned.
-    pub fn new(mut categories: Vec<CategoryPlan>) -> Self {
+    pub fn new(categories: impl IntoIterator<Item = impl Into<Arc<CategoryPlan>>>) -> Self {
+        let mut categories: Vec<_> = categories.into_iter().map(Into::into).collect();
         categories.sort_by_key(|plan| plan.category.id);
         Self { categories }
     }
@@ -46,9 +50,8 @@ impl Plan {
 
     /// The actions that call Kaltura, with their categories.
     pub fn changes(&self) -> impl Iterator<Item = (&CategoryPlan, &Action)> {
-        self.categories
-            .iter()
-            .flat_map(|plan| plan.changes().map(move |action| (plan, action)))
+        let parts = self.categories.iter().map(AsRef::as_ref);
+        parts.flat_map(|part: &CategoryPlan| part.changes().map(move |action| (part, action)))
     }
 
     /// The name by which a person approves this plan: equal plans, equal digests.

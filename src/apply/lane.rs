@@ -41,7 +41,7 @@ impl Applier {
         let mut batch = Vec::new();
         let mut calls = 0;
         while let Some(task) = open.front() {
-            calls += steps::writes(task.category, &task.action).len();
+            calls += steps::writes(task.category(), task.action()).len();
             if calls > self.batch && !batch.is_empty() {
                 break;
             }
@@ -67,7 +67,7 @@ impl Applier {
         let (run, lease, now) = (self.run, self.lease, clock::now());
         let actions: Vec<_> = tasks
             .iter()
-            .map(|task| (task.category, task.action.clone()))
+            .map(|task| (task.category(), task.action().clone()))
             .collect();
         Ok(self
             .store
@@ -78,14 +78,14 @@ impl Applier {
     /// Looks once more at what takes access away: the index lags behind, and the server deletes
     /// manual memberships without a word.
     async fn look_first(&self, tasks: &[Task]) -> Result<Vec<Option<End>>, ApplyError> {
-        let stale = |task: &Task| !task.fresh && steps::needs_a_look(&task.action);
+        let stale = |task: &Task| !task.is_fresh() && steps::needs_a_look(task.action());
         let found = self.look(tasks, |index| stale(&tasks[index])).await?;
         Ok(tasks
             .iter()
             .zip(found)
             .map(|(task, found)| {
                 let found = found?;
-                match (steps::compare(&task.action, &found), found) {
+                match (steps::compare(task.action(), &found), found) {
                     (Stands::AsBefore, _) => None,
                     (Stands::AsWanted, _) => Some((Outcome::Done, None)),
                     (_, Found::Failed(error)) => Some((Outcome::Passing, Some(error.code))),
@@ -101,7 +101,7 @@ impl Applier {
             .collect();
         let steps: Vec<_> = open
             .iter()
-            .map(|index| steps::writes(tasks[*index].category, &tasks[*index].action))
+            .map(|index| steps::writes(tasks[*index].category(), tasks[*index].action()))
             .collect();
         let writes: Vec<_> = steps.iter().flatten().cloned().collect();
         if writes.is_empty() {
@@ -125,7 +125,7 @@ impl Applier {
         let found = self.look(tasks, |index| is_open(&ends[index])).await?;
         for ((task, end), found) in tasks.iter().zip(ends).zip(found) {
             let Some(found) = found else { continue };
-            match steps::compare(&task.action, &found) {
+            match steps::compare(task.action(), &found) {
                 Stands::AsWanted => *end = Some((Outcome::Done, None)),
                 Stands::AsBefore => {}
                 Stands::Otherwise => *end = Some((Outcome::Changed, None)),
@@ -143,7 +143,12 @@ impl Applier {
         let which: Vec<usize> = (0..tasks.len()).filter(|index| wanted(*index)).collect();
         let pairs: Vec<(CategoryId, UserId)> = which
             .iter()
-            .map(|index| (tasks[*index].category, tasks[*index].action.user.clone()))
+            .map(|index| {
+                (
+                    tasks[*index].category(),
+                    tasks[*index].action().user.clone(),
+                )
+            })
             .collect();
         let mut found = vec![None; tasks.len()];
         if !pairs.is_empty() {
@@ -181,10 +186,10 @@ impl Applier {
                 journal,
                 outcome,
                 ledger: (outcome == Outcome::Done).then(|| Entry {
-                    category: task.category,
-                    user: task.action.user.clone(),
-                    last: steps::last(&task.action),
-                    via: task.action.via.clone(),
+                    category: task.category(),
+                    user: task.action().user.clone(),
+                    last: steps::last(task.action()),
+                    via: task.action().via.clone(),
                 }),
                 set_aside: set_aside(&task, outcome, answer.as_deref()).filter(|_| !retry),
                 answer,
@@ -192,7 +197,6 @@ impl Applier {
             if retry {
                 again.push(Task {
                     attempt: task.attempt + 1,
-                    fresh: false,
                     ..task
                 });
             }
@@ -233,8 +237,8 @@ fn set_aside(task: &Task, outcome: Outcome, answer: Option<&str>) -> Option<SetA
         Outcome::Refused => (WAIT_REFUSED_S, answer.unwrap_or("refused")),
     };
     Some(SetAside {
-        category: task.category,
-        user: task.action.user.clone(),
+        category: task.category(),
+        user: task.action().user.clone(),
         reason: reason.to_owned(),
         at: clock::now(),
         first_wait_s: wait,

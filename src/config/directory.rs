@@ -25,6 +25,14 @@ impl Directory {
             Self::Ldif(ldif) => &ldif.name,
         }
     }
+
+    /// What counts as a group there.
+    pub fn groups(&self) -> &Groups {
+        match self {
+            Self::Ldap(ldap) => &ldap.groups,
+            Self::Ldif(ldif) => &ldif.groups,
+        }
+    }
 }
 
 /// A directory with `kind = "ldap"`.

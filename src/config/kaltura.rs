@@ -30,6 +30,9 @@ pub struct Kaltura {
     /// Where the channels are, for example `MediaSpace>site>channels`; only categories below it are
     /// ever touched. Default: the whole account.
     pub root: Option<String>,
+    /// Active members that Kaltura allows in one category (its `max_users_per_category`). Default 5000.
+    #[serde(default = "default_members_per_category")]
+    pub members_per_category: u64,
     /// Calls in one request, 1 to 100. Default 50.
     #[serde(default = "default_batch")]
     pub batch: usize,
@@ -80,6 +83,9 @@ pub enum TokenHash {
 
 fn default_user_id() -> String {
     "rollbook".to_owned()
+}
+fn default_members_per_category() -> u64 {
+    5000
 }
 fn default_batch() -> usize {
     50

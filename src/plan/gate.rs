@@ -4,6 +4,7 @@
 //! gate is the same for every way in which a plan came about.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -76,11 +77,10 @@ pub struct Circumstances<'a> {
 
 /// Divides a plan into what may be applied and what is held.
 pub fn review(plan: Plan, circumstances: &Circumstances<'_>) -> Review {
-    let is_approved = |part: &CategoryPlan| circumstances.approvals.contains(&part.digest());
-    let (approved, open): (Vec<_>, Vec<_>) = plan
-        .categories
-        .into_iter()
-        .partition(|part| is_approved(part));
+    let approvals = circumstances.approvals;
+    let is_approved =
+        |part: &Arc<CategoryPlan>| !approvals.is_empty() && approvals.contains(&part.digest());
+    let (approved, open): (Vec<_>, Vec<_>) = plan.categories.into_iter().partition(is_approved);
 
     let mut trips = trips_of_the_whole(&open, circumstances);
     let hold_all = !trips.is_empty();
@@ -91,15 +91,15 @@ pub fn review(plan: Plan, circumstances: &Circumstances<'_>) -> Review {
         holds
     });
     Review {
-        approved: Approved(Plan::new(approved.into_iter().chain(free).collect())),
+        approved: Approved(Plan::new(approved.into_iter().chain(free))),
         held: Plan::new(held),
         trips,
     }
 }
 
-fn trips_of_the_whole(parts: &[CategoryPlan], circumstances: &Circumstances<'_>) -> Vec<Trip> {
+fn trips_of_the_whole(parts: &[Arc<CategoryPlan>], circumstances: &Circumstances<'_>) -> Vec<Trip> {
     let changes = parts.iter().any(|part| part.changes().next().is_some());
-    let losses = parts.iter().map(CategoryPlan::losses).sum();
+    let losses = parts.iter().map(|part| part.losses()).sum();
     let there: u64 = parts.iter().map(|part| part.members).sum();
     let of = there.max(circumstances.memberships);
     let first = (circumstances.first_run && changes).then_some(Trip::FirstRun);

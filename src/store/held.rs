@@ -134,6 +134,15 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// The categories of which something is held.
+    pub fn held_categories(&self) -> Result<BTreeSet<CategoryId>, StoreError> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("SELECT DISTINCT category_id FROM held_category")?;
+        let rows = statement.query_map([], |row| row.get(0).map(CategoryId))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Takes categories off the held plans: they have been applied, or nothing is left to do there.
     /// An approval counts once.
     pub fn release_held(&self, categories: &[CategoryId]) -> Result<(), StoreError> {

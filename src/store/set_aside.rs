@@ -73,12 +73,19 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Forgets what waits for a membership: the plan found nothing left to do there.
-    pub fn settle(&self, category: CategoryId, user: &UserId) -> Result<(), StoreError> {
-        self.lock().execute(
-            "DELETE FROM set_aside WHERE category_id = ?1 AND user_key = ?2",
-            params![category.0, user.key()],
-        )?;
+    /// Sets an action aside.
+    pub fn put_off(&self, item: &SetAside) -> Result<(), StoreError> {
+        Ok(write(&self.lock(), item)?)
+    }
+
+    /// Forgets what waits for these memberships: the plan found nothing left to do there.
+    pub fn settle(&self, settled: &[(CategoryId, UserId)]) -> Result<(), StoreError> {
+        let connection = self.lock();
+        let mut delete = connection
+            .prepare_cached("DELETE FROM set_aside WHERE category_id = ?1 AND user_key = ?2")?;
+        for (category, user) in settled {
+            delete.execute(params![category.0, user.key()])?;
+        }
         Ok(())
     }
 }

@@ -1,0 +1,286 @@
+//! What is wanted against what is there: the plan, category by category, a part at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::scope::{Scope, Who, unproven};
+use super::{Engine, RunError};
+use crate::category::{Category, CategoryId, Entitlement, UserId};
+use crate::kaltura::Found;
+use crate::plan::binding::Bindings;
+use crate::plan::category::{self, Block, Knowledge, People};
+use crate::plan::desired::{self, Assignment, Roster};
+use crate::plan::membership::{Losses, Rules, Standing};
+use crate::plan::{CategoryPlan, Plan};
+use crate::store::roster::Depths;
+use crate::store::{Store, StoreError};
+
+/// Memberships read from Kaltura before they are planned and forgotten: memory stays flat.
+const MEMBERSHIPS_AT_ONCE: u64 = 50_000;
+/// Single memberships asked for at once.
+const PAIRS_AT_ONCE: usize = 1_000;
+
+/// Plans all categories of the scope.
+pub(super) async fn plan(
+    engine: &Engine,
+    scope: &Scope,
+    is_proven: bool,
+) -> Result<Plan, RunError> {
+    let planner = Arc::new(Planner::new(engine, scope, is_proven).await?);
+    let mut plans = Vec::new();
+    engine
+        .progress
+        .begin("comparing", scope.categories.len() as u64);
+    for part in parts(scope) {
+        let length = part.len() as u64;
+        let actual = actual(engine, part).await?;
+        let planner = Arc::clone(&planner);
+        let planned = engine
+            .store
+            .run(move |store| planner.plan(store, actual))
+            .await?;
+        plans.extend(planned);
+        engine.progress.advance(length);
+    }
+    Ok(Plan::new(plans))
+}
+
+type Part = Vec<(Category, Who)>;
+
+/// Divides the categories into parts of about equal cost.
+fn parts(scope: &Scope) -> Vec<Part> {
+    let mut parts = vec![Part::new()];
+    let mut cost = 0;
+    for (category, who) in scope.categories.values() {
+        cost += match who {
+            Who::Everybody => category.members_count,
+            Who::These(users) => users.len() as u64,
+        };
+        if let Some(part) = parts.last_mut() {
+            part.push((category.clone(), who.clone()));
+        }
+        if cost >= MEMBERSHIPS_AT_ONCE {
+            parts.push(Part::new());
+            cost = 0;
+        }
+    }
+    parts
+}
+
+/// A category with what Kaltura has in it.
+struct Actual {
+    category: Category,
+    who: Who,
+    members: Vec<Entitlement>,
+    /// What the answers themselves say against the category.
+    block: Option<Block>,
+}
+
+/// Asks Kaltura: whole categories by list, single people from the database.
+async fn actual(engine: &Engine, part: Part) -> Result<Vec<Actual>, RunError> {
+    let (whole, some): (Part, Part) = part
+        .into_iter()
+        .partition(|(_, who)| *who == Who::Everybody);
+    let listable: Vec<Category> = whole
+        .iter()
+        .filter(|(category, _)| category.inherits_from.is_none())
+        .map(|(category, _)| category.clone())
+        .collect();
+    let mut lists = match listable.is_empty() {
+        true => BTreeMap::new(),
+        false => engine.kaltura.members(&listable).await?,
+    };
+    let mut actual: Vec<Actual> = whole
+        .into_iter()
+        .map(|(category, who)| Actual {
+            members: lists.remove(&category.id).unwrap_or_default(),
+            category,
+            who,
+            block: None,
+        })
+        .collect();
+    actual.extend(single(engine, some).await?);
+    Ok(actual)
+}
+
+async fn single(engine: &Engine, part: Part) -> Result<Vec<Actual>, RunError> {
+    let mut actual = Vec::new();
+    let mut pairs: Vec<(CategoryId, UserId)> = Vec::new();
+    for (category, who) in part {
+        if let Who::These(users) = &who {
+            let askable = users.iter().filter(|user| user.problem().is_none());
+            pairs.extend(askable.map(|user| (category.id, user.clone())));
+        }
+        actual.push(Actual {
+            category,
+            who,
+            members: Vec::new(),
+            block: None,
+        });
+    }
+    let places: BTreeMap<CategoryId, usize> = actual
+        .iter()
+        .enumerate()
+        .map(|(place, actual)| (actual.category.id, place))
+        .collect();
+    for chunk in pairs.chunks(PAIRS_AT_ONCE) {
+        let found = engine.kaltura.memberships(chunk).await?;
+        for ((category, user), found) in chunk.iter().zip(found) {
+            let Some(there) = places
+                .get(category)
+                .and_then(|place| actual.get_mut(*place))
+            else {
+                continue;
+            };
+            match found {
+                Found::Present(entitlement) => there.members.push(entitlement),
+                Found::Absent => {}
+                Found::Inherited { from } => there.block = Some(Block::InheritsFrom { id: from }),
+                Found::NoSuchCategory => there.who = Who::These(BTreeSet::new()),
+                Found::Failed(error) => {
+                    tracing::warn!(
+                        category = category.0,
+                        code = error.code,
+                        "a membership could not be read"
+                    );
+                    put_off(engine, *category, user, &error.code).await?;
+                    if let Who::These(users) = &mut there.who {
+                        users.remove(user);
+                    }
+                }
+            }
+        }
+    }
+    Ok(actual)
+}
+
+/// Sets a membership aside that could not be read.
+async fn put_off(
+    engine: &Engine,
+    category: CategoryId,
+    user: &UserId,
+    code: &str,
+) -> Result<(), RunError> {
+    let item = crate::store::set_aside::SetAside {
+        category,
+        user: user.clone(),
+        reason: code.to_owned(),
+        at: crate::clock::now(),
+        first_wait_s: 60,
+    };
+    Ok(engine.store.run(move |store| store.put_off(&item)).await?)
+}
+
+/// What is the same for all categories of a run.
+struct Planner {
+    bindings: Arc<Bindings>,
+    scope: Scope,
+    engine: Engine,
+    roster: Roster,
+    standing: BTreeMap<UserId, Standing>,
+    rules: Rules,
+    is_proven: bool,
+}
+
+impl Planner {
+    async fn new(engine: &Engine, scope: &Scope, is_proven: bool) -> Result<Self, RunError> {
+        let policy = &engine.config.policy;
+        let depths = depths(engine);
+        let assignment = scope.assignment(engine);
+        let groups = groups_in(&assignment, scope);
+        let everything = scope.everything;
+        let (roster, shared) = engine
+            .store
+            .run(move |store| {
+                let roster = match everything {
+                    true => store.whole_roster(&depths)?,
+                    false => store.roster(&groups, &depths)?,
+                };
+                Ok((roster, store.shared_user_ids()?))
+            })
+            .await?;
+        let shared = shared.into_iter().map(|user| (user, Standing::Shared));
+        let protected = policy.protected.iter();
+        let protected = protected.map(|user| (UserId::new(user.as_str()), Standing::Protected));
+        Ok(Self {
+            bindings: Arc::clone(&engine.bindings),
+            scope: scope.clone(),
+            engine: engine.clone(),
+            roster,
+            standing: shared.chain(protected).collect(),
+            rules: Rules {
+                manual: policy.manual,
+                departure: policy.departure,
+                ownership: policy.ownership,
+                removed_by_hand: policy.removed_by_hand,
+                losses: if is_proven {
+                    Losses::Proven
+                } else {
+                    Losses::Unproven
+                },
+            },
+            is_proven,
+        })
+    }
+
+    /// Plans a part. Blocks; the rest of the run goes on meanwhile.
+    fn plan(&self, store: &Store, part: Vec<Actual>) -> Result<Vec<CategoryPlan>, StoreError> {
+        let _ = &self.bindings;
+        let assignment = self.scope.assignment(&self.engine);
+        let mut plans = Vec::with_capacity(part.len());
+        for actual in part {
+            let Some(fed) = assignment.categories.get(&actual.category.id) else {
+                continue;
+            };
+            let desired = desired::desired(&fed.feeds, &self.roster);
+            let block = fed
+                .block
+                .clone()
+                .or(actual.block)
+                .or(unproven(self.is_proven))
+                .or(desired.gap);
+            let ledger = store.ledger(actual.category.id)?;
+            let plan = category::plan(&Knowledge {
+                category: &actual.category,
+                people: match &actual.who {
+                    Who::Everybody => People::All,
+                    Who::These(users) => People::Only(users),
+                },
+                desired: &desired.people,
+                actual: &actual.members,
+                ledger: &ledger,
+                block,
+                standing: &self.standing,
+                rules: Rules {
+                    manual: fed.manual.unwrap_or(self.rules.manual),
+                    ..self.rules
+                },
+                room: self.engine.config.kaltura.members_per_category,
+            });
+            if plan.block.is_some() || !plan.actions.is_empty() {
+                plans.push(plan);
+            }
+        }
+        Ok(plans)
+    }
+}
+
+fn depths(engine: &Engine) -> Depths {
+    let directories = engine.config.directory.iter();
+    directories
+        .filter(|directory| directory.groups().nested)
+        .map(|directory| (directory.name().to_owned(), directory.groups().depth))
+        .collect()
+}
+
+/// The groups that feed the categories of the scope.
+fn groups_in(assignment: &Assignment<'_>, scope: &Scope) -> BTreeSet<i64> {
+    let categories = scope
+        .categories
+        .keys()
+        .filter_map(|id| assignment.categories.get(id));
+    categories
+        .flat_map(|fed| &fed.feeds)
+        .map(|feed| feed.entry)
+        .collect()
+}

@@ -1,0 +1,213 @@
+//! What a run says about itself. The log line, the exit code and what `status` shows are views of it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Request;
+use crate::apply::Applied;
+use crate::kaltura;
+use crate::plan::desired::Finding;
+use crate::plan::gate::{Review, Trip};
+use crate::plan::membership::{Decision, Last};
+use crate::plan::show::Counts;
+use crate::plan::{CategoryPlan, Digest, Plan};
+use crate::store::ledger::Entry;
+use crate::store::mirror::Absorbed;
+
+/// A run's result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The run's number.
+    pub run: i64,
+    /// Whether it only planned.
+    pub dry_run: bool,
+    /// What was read of each directory.
+    pub reads: Vec<ReadReport>,
+    /// What a person should know about groups and channels that do not find each other.
+    pub findings: Vec<Finding>,
+    /// What was planned, in numbers.
+    pub planned: Counts,
+    /// What tripped the gate.
+    pub trips: Vec<Trip>,
+    /// The plan that waits for a person.
+    pub held: Option<Held>,
+    /// What became of the approved part.
+    pub applied: Applied,
+    /// What was asked of Kaltura.
+    pub traffic: Traffic,
+    /// The whole plan.
+    #[serde(skip)]
+    pub plan: Plan,
+}
+
+/// A plan that waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// The name by which it is approved.
+    pub digest: Digest,
+    /// What it would do.
+    pub counts: Counts,
+}
+
+/// Requests and calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Traffic {
+    /// HTTP requests.
+    pub requests: u64,
+    /// Calls in them.
+    pub calls: u64,
+}
+
+impl From<kaltura::Traffic> for Traffic {
+    fn from(traffic: kaltura::Traffic) -> Self {
+        Self {
+            requests: traffic.requests,
+            calls: traffic.calls,
+        }
+    }
+}
+
+impl std::ops::Sub for Traffic {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            requests: self.requests - earlier.requests,
+            calls: self.calls - earlier.calls,
+        }
+    }
+}
+
+/// What was read of a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReadReport {
+    /// Its name.
+    pub directory: String,
+    /// How much was asked for.
+    pub kind: ReadKind,
+    /// Why it proves nothing, where it does not.
+    pub unproven: Option<String>,
+    /// Entries received.
+    pub entries: u64,
+    /// What that changed in the mirror.
+    pub absorbed: Absorbed,
+}
+
+impl ReadReport {
+    pub(super) fn new(directory: &str, kind: ReadKind) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            kind,
+            unproven: None,
+            entries: 0,
+            absorbed: Absorbed::default(),
+        }
+    }
+}
+
+/// How much of a directory was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReadKind {
+    /// Everything.
+    Full,
+    /// What had changed.
+    Changes,
+    /// Nothing had changed.
+    Unchanged,
+}
+
+impl fmt::Display for ReadKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Full => "full",
+            Self::Changes => "changes",
+            Self::Unchanged => "unchanged",
+        })
+    }
+}
+
+/// How a run ended, in one word: what the exit code says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done, or nothing to do.
+    Done,
+    /// Done, but some actions failed, or the directory's answer was not complete.
+    Partly,
+    /// Something waits for a person.
+    Held,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Done => "done",
+            Self::Partly => "partly done",
+            Self::Held => "held",
+        })
+    }
+}
+
+impl Report {
+    pub(super) fn new(run: i64, request: &Request) -> Self {
+        Self {
+            run,
+            dry_run: request.dry_run,
+            reads: Vec::new(),
+            findings: Vec::new(),
+            planned: Counts::default(),
+            trips: Vec::new(),
+            held: None,
+            applied: Applied::default(),
+            traffic: Traffic::default(),
+            plan: Plan::default(),
+        }
+    }
+
+    /// Whether every directory's answer was complete.
+    pub fn is_proven(&self) -> bool {
+        self.reads.iter().all(|read| read.unproven.is_none())
+    }
+
+    /// How the run ended. An answer that is not complete is said first: all else rests on it.
+    pub fn verdict(&self) -> Verdict {
+        if !self.is_proven() {
+            Verdict::Partly
+        } else if self.held.is_some() {
+            Verdict::Held
+        } else if self.applied.failed() > 0 {
+            Verdict::Partly
+        } else {
+            Verdict::Done
+        }
+    }
+
+    pub(super) fn note_plan(&mut self, review: &Review) {
+        let approved = review.approved.plan().categories.iter();
+        self.plan = Plan::new(approved.chain(&review.held.categories).cloned());
+        self.planned = Counts::of(&self.plan);
+    }
+
+    /// What is kept of the report.
+    pub(super) fn record(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+/// What the ledger learns of a category without a call.
+pub(super) fn ledger_entries(part: &CategoryPlan) -> impl Iterator<Item = Entry> {
+    part.actions.iter().filter_map(|action| {
+        let last = match action.decision {
+            Decision::Adopt { level } => Some(Last::Active(level)),
+            Decision::Forget => None,
+            _ => return None,
+        };
+        Some(Entry {
+            category: part.category.id,
+            user: action.user.clone(),
+            last,
+            via: action.via.clone(),
+        })
+    })
+}

@@ -1,0 +1,391 @@
+//! From marks to the categories and people to look at.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ACCEPTED, Engine, PLANNED, Request, RunError};
+use crate::category::{Category, CategoryId, UserId};
+use crate::directory::GroupId;
+use crate::plan::category::Block;
+use crate::plan::desired::{self, Assignment, Finding, NamedGroup, VanishedName};
+use crate::store::Store;
+use crate::store::dirty::Mark;
+
+/// Above so many people, a category is listed rather than asked person by person.
+const MOST_PEOPLE: usize = 100;
+
+/// Where to look.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Questions {
+    pub(super) marks: Vec<Mark>,
+    pub(super) everything: bool,
+    /// Whether a person asked about something in particular.
+    narrow: bool,
+    /// The newest mark on which this run will have a verdict.
+    pub(super) up_to: i64,
+}
+
+impl Questions {
+    pub(super) fn is_empty(&self) -> bool {
+        self.marks.is_empty() && !self.everything && !self.narrow
+    }
+}
+
+/// Which people of a category to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Who {
+    Everybody,
+    These(BTreeSet<UserId>),
+}
+
+/// What there is to look at.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scope {
+    /// The categories, with their people.
+    pub(super) categories: BTreeMap<CategoryId, (Category, Who)>,
+    /// All groups, for the assignment.
+    pub(super) groups: Vec<NamedGroup>,
+    /// Group IDs that are not there any more.
+    pub(super) vanished: Vec<VanishedName>,
+    /// The index of categories.
+    pub(super) index: Vec<Category>,
+    /// Whether all of it is looked at.
+    pub(super) everything: bool,
+    /// Memberships in all bound categories, by Kaltura's counts.
+    pub(super) memberships: u64,
+    /// What a person should know.
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Scope {
+    /// Whether this person in this category is looked at.
+    pub(super) fn asks_about(&self, category: CategoryId, user: &UserId) -> bool {
+        match self.categories.get(&category) {
+            Some((_, Who::Everybody)) => true,
+            Some((_, Who::These(users))) => users.contains(user),
+            None => false,
+        }
+    }
+
+    /// Which groups feed which categories.
+    pub(super) fn assignment<'a>(&'a self, engine: &'a Engine) -> Assignment<'a> {
+        desired::assign(
+            &self.groups,
+            &self.vanished,
+            &engine.bindings,
+            &self.index,
+            engine.config.policy.vanished_group,
+        )
+    }
+}
+
+/// Finds out where to look: where the command says, or wherever there are marks.
+pub(super) async fn questions(engine: &Engine, request: &Request) -> Result<Questions, RunError> {
+    let fingerprint = engine.config.fingerprint();
+    let (marks, settings) = engine
+        .store
+        .run(|store| {
+            Ok((
+                store.marks()?,
+                [store.setting(ACCEPTED)?, store.setting(PLANNED)?],
+            ))
+        })
+        .await?;
+    if request.is_narrow() {
+        let users = request.users.iter().cloned().map(Mark::Person);
+        let groups = request.groups.iter().cloned().map(Mark::Group);
+        let marks = users.chain(groups).collect();
+        return Ok(Questions {
+            marks,
+            narrow: true,
+            ..Questions::default()
+        });
+    }
+    let is_new = !settings.contains(&Some(fingerprint));
+    let everything = request.full || is_new || marks.marks.contains(&Mark::Everything);
+    Ok(Questions {
+        marks: marks.marks,
+        everything,
+        narrow: false,
+        up_to: marks.up_to,
+    })
+}
+
+/// Finds the categories and people that the questions are about, as Kaltura has them now.
+pub(super) async fn resolve(
+    engine: &Engine,
+    request: &Request,
+    questions: &Questions,
+) -> Result<Scope, RunError> {
+    let new = refresh_index(engine, questions.everything).await?;
+    let mut scope = load(engine).await?;
+    scope.everything = questions.everything;
+    let mut who = whom(engine, request, questions, &scope).await?;
+    for category in new {
+        who.insert(category, Who::Everybody);
+    }
+    // What is held was planned for everybody, and only the same plan can be released.
+    for category in engine.store.run(Store::held_categories).await? {
+        who.entry(category).and_modify(|who| *who = Who::Everybody);
+    }
+    if !questions.everything {
+        let ids: Vec<CategoryId> = who.keys().copied().collect();
+        let found = engine.kaltura.categories_by_id(&ids).await?;
+        let found = below_root(found, engine.config.kaltura.root.as_deref());
+        engine
+            .store
+            .run(move |store| store.refresh_categories(&ids, &found))
+            .await?;
+        scope.index = engine.store.run(Store::categories).await?;
+    }
+    let assignment = scope.assignment(engine);
+    let fed: BTreeSet<CategoryId> = assignment.categories.keys().copied().collect();
+    scope.findings = findings(&assignment, questions);
+    scope.memberships = scope
+        .index
+        .iter()
+        .filter(|category| fed.contains(&category.id))
+        .map(|category| category.members_count)
+        .sum();
+    scope.categories = scope
+        .index
+        .iter()
+        .filter(|category| fed.contains(&category.id))
+        .filter_map(|category| Some((category.id, (category.clone(), who.remove(&category.id)?))))
+        .collect();
+    Ok(scope)
+}
+
+/// Brings the index of categories up to date: all of it, or what is new. Answers what is new.
+async fn refresh_index(engine: &Engine, everything: bool) -> Result<Vec<CategoryId>, RunError> {
+    let root = engine.config.kaltura.root.as_deref();
+    let since = match everything {
+        true => None,
+        false => engine.store.run(Store::categories_created).await?,
+    };
+    engine.progress.begin("listing channels", 0);
+    let found = engine.kaltura.categories(root, since).await?;
+    let ids: Vec<CategoryId> = found.iter().map(|category| category.id).collect();
+    if since.is_none() {
+        engine
+            .store
+            .run(move |store| store.replace_categories(&found))
+            .await?;
+        return Ok(ids);
+    }
+    let known = engine.store.run(Store::categories).await?;
+    let known: BTreeSet<CategoryId> = known.iter().map(|category| category.id).collect();
+    engine
+        .store
+        .run(move |store| store.refresh_categories(&[], &found))
+        .await?;
+    Ok(ids.into_iter().filter(|id| !known.contains(id)).collect())
+}
+
+/// A category that was moved out of the root is none of ours any more.
+fn below_root(mut categories: Vec<Category>, root: Option<&str>) -> Vec<Category> {
+    if let Some(root) = root {
+        let prefix = format!("{}>", root.to_lowercase());
+        categories.retain(|category| category.full_name.to_lowercase().starts_with(&prefix));
+    }
+    categories
+}
+
+async fn load(engine: &Engine) -> Result<Scope, RunError> {
+    Ok(engine
+        .store
+        .run(|store| {
+            Ok(Scope {
+                groups: store.named_groups()?,
+                vanished: store.vanished_names()?,
+                index: store.categories()?,
+                ..Scope::default()
+            })
+        })
+        .await?)
+}
+
+/// Whom to look at in which category.
+async fn whom(
+    engine: &Engine,
+    request: &Request,
+    questions: &Questions,
+    scope: &Scope,
+) -> Result<BTreeMap<CategoryId, Who>, RunError> {
+    let assignment = scope.assignment(engine);
+    if questions.everything {
+        return Ok(assignment
+            .categories
+            .keys()
+            .map(|id| (*id, Who::Everybody))
+            .collect());
+    }
+    let mut gathered = Gathered::new(&assignment, &scope.groups);
+    for reference in &request.categories {
+        let named = |category: &&Category| {
+            category
+                .reference_id
+                .as_ref()
+                .is_some_and(|id| id.as_str() == reference)
+        };
+        let found: Vec<&Category> = scope.index.iter().filter(named).collect();
+        if found.is_empty() {
+            return Err(RunError::NotFound(format!(
+                "no category below kaltura.root has the reference ID {reference:?}"
+            )));
+        }
+        found
+            .iter()
+            .for_each(|category| gathered.everybody(category.id));
+    }
+    for user in &request.users {
+        for (category, _) in engine.kaltura.categories_of(user).await? {
+            gathered.person(category, user);
+        }
+    }
+    let marks = questions.marks.clone();
+    let places = engine
+        .store
+        .run(move |store| {
+            marks
+                .iter()
+                .map(|mark| places(store, mark))
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+    for (mark, places) in questions.marks.iter().zip(places) {
+        gathered.mark(mark, &places);
+    }
+    Ok(gathered.into_who())
+}
+
+/// What the state file adds to a mark: the groups around it, and the categories in the ledger.
+#[derive(Debug, Clone, Default)]
+struct Places {
+    groups: BTreeSet<i64>,
+    categories: BTreeSet<CategoryId>,
+}
+
+fn places(store: &Store, mark: &Mark) -> Result<Places, crate::store::StoreError> {
+    let mut places = Places::default();
+    match mark {
+        Mark::Group(group) | Mark::Membership(group, _) => {
+            places.groups.extend(store.outer_groups(group)?);
+        }
+        Mark::Person(user) => {
+            for group in store.groups_of(user)? {
+                places.groups.extend(store.outer_groups(&group)?);
+            }
+            places.categories = store.ledger_of(user)?;
+        }
+        Mark::Everything | Mark::Category(_) | Mark::Entitlement(..) => {}
+    }
+    Ok(places)
+}
+
+/// The categories and people gathered so far.
+struct Gathered<'a> {
+    fed_by: BTreeMap<i64, Vec<CategoryId>>,
+    fed_by_vanished: BTreeMap<&'a GroupId, Vec<CategoryId>>,
+    who: BTreeMap<CategoryId, Who>,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(assignment: &'a Assignment<'a>, groups: &[NamedGroup]) -> Self {
+        let mut gathered = Self {
+            fed_by: groups
+                .iter()
+                .map(|group| (group.entry, Vec::new()))
+                .collect(),
+            fed_by_vanished: BTreeMap::new(),
+            who: BTreeMap::new(),
+        };
+        for (category, fed) in &assignment.categories {
+            for feed in &fed.feeds {
+                gathered
+                    .fed_by
+                    .entry(feed.entry)
+                    .or_default()
+                    .push(*category);
+            }
+            for group in &fed.vanished {
+                gathered
+                    .fed_by_vanished
+                    .entry(group)
+                    .or_default()
+                    .push(*category);
+            }
+        }
+        gathered
+    }
+
+    fn mark(&mut self, mark: &Mark, places: &Places) {
+        let fed = places
+            .groups
+            .iter()
+            .filter_map(|entry| self.fed_by.get(entry));
+        let mut categories: BTreeSet<CategoryId> = fed.flatten().copied().collect();
+        categories.extend(&places.categories);
+        match mark {
+            Mark::Everything => {}
+            Mark::Category(category) => self.everybody(*category),
+            Mark::Entitlement(category, user) => self.person(*category, user),
+            Mark::Person(user) => categories.iter().for_each(|id| self.person(*id, user)),
+            Mark::Group(group) => {
+                categories.extend(self.fed_by_vanished.get(group).into_iter().flatten());
+                categories.iter().for_each(|id| self.everybody(*id));
+            }
+            Mark::Membership(group, user) => {
+                categories.extend(self.fed_by_vanished.get(group).into_iter().flatten());
+                categories.iter().for_each(|id| self.person(*id, user));
+            }
+        }
+    }
+
+    fn everybody(&mut self, category: CategoryId) {
+        self.who.insert(category, Who::Everybody);
+    }
+
+    fn person(&mut self, category: CategoryId, user: &UserId) {
+        let who = self
+            .who
+            .entry(category)
+            .or_insert_with(|| Who::These(BTreeSet::new()));
+        if let Who::These(users) = who {
+            users.insert(user.clone());
+            if users.len() > MOST_PEOPLE {
+                *who = Who::Everybody;
+            }
+        }
+    }
+
+    fn into_who(self) -> BTreeMap<CategoryId, Who> {
+        self.who
+    }
+}
+
+/// The findings that concern this run: all of a full one, else those of the groups it is about.
+fn findings(assignment: &Assignment<'_>, questions: &Questions) -> Vec<Finding> {
+    let about: BTreeSet<&GroupId> = questions
+        .marks
+        .iter()
+        .filter_map(|mark| match mark {
+            Mark::Group(group) | Mark::Membership(group, _) => Some(group),
+            _ => None,
+        })
+        .collect();
+    let concerns = |finding: &&Finding| match finding {
+        Finding::NoSuchCategory { group, .. } => questions.everything || about.contains(group),
+        Finding::Cycle { .. } | Finding::TooDeep { .. } => true,
+    };
+    assignment
+        .findings
+        .iter()
+        .filter(concerns)
+        .cloned()
+        .collect()
+}
+
+/// What stands against a category when the read of the directory was not complete.
+pub(super) fn unproven(is_proven: bool) -> Option<Block> {
+    (!is_proven).then_some(Block::UnprovenRead)
+}
