@@ -57,10 +57,3 @@ pub struct State {
     /// The SQLite file, made when it is not there. Its directory must exist.
     pub path: PathBuf,
 }
-
-impl Config {
-    /// TEMP
-    pub fn fingerprint(&self) -> String {
-        String::new()
-    }
-}

@@ -3,8 +3,11 @@
 
 pub mod apply;
 pub mod category;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
+pub mod demo;
 pub mod directory;
 pub mod kaltura;
 pub mod plan;
@@ -13,3 +16,4 @@ pub mod reconcile;
 pub mod sandbox;
 pub mod source;
 pub mod store;
+pub mod telemetry;

@@ -1,3 +1,8 @@
 //! The `rollbook` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    rollbook::cli::main().await
+}

@@ -1,0 +1,115 @@
+//! `rollbook status`: what happened, what is held, what waits.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::Exit;
+use crate::config::Config;
+use crate::plan::show::many;
+use crate::store::Store;
+use crate::store::held::Held;
+use crate::store::runs::{DirectoryState, Run};
+use crate::store::set_aside::Waiting;
+
+/// Shows what is known of the directories, the last runs, the plans that are held, and the changes
+/// that were set aside, oldest first.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// How many runs.
+    #[arg(long, default_value_t = 5)]
+    runs: u32,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Status {
+    directories: Vec<DirectoryState>,
+    runs: Vec<Run>,
+    held: Vec<Held>,
+    set_aside: Vec<Waiting>,
+}
+
+pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let config = Config::load(config)?;
+    let store = Store::open(&config.state.path)?;
+    let mut directories = Vec::new();
+    for directory in &config.directory {
+        directories.extend(store.directory_state(directory.name())?);
+    }
+    let status = Status {
+        directories,
+        runs: store.runs(arguments.runs)?,
+        held: store.held()?,
+        set_aside: store.waiting()?,
+    };
+    let out = &mut std::io::stdout().lock();
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut *out, &status)?;
+        writeln!(out)?;
+    } else {
+        text(&status, out)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn text(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
+    for directory in &status.directories {
+        writeln!(
+            out,
+            "Directory {}: {}, {}; last read {}, in full {}",
+            directory.name,
+            if directory.people == 1 { "1 person".to_owned() } else { format!("{} people", directory.people) },
+            many(directory.groups, "group"),
+            when(directory.read_at),
+            when(directory.full_read_at),
+        )?;
+        for (subject, problem) in &directory.problems {
+            writeln!(out, "  ! {subject}: {problem}")?;
+        }
+        for group in &directory.vanished {
+            writeln!(out, "  ! group {group} is not in the directory any more")?;
+        }
+    }
+    if status.runs.is_empty() {
+        writeln!(out, "There has been no run yet. Look at the first plan: rollbook sync --dry-run")?;
+    } else {
+        writeln!(out, "\nRuns, newest first")?;
+    }
+    for run in &status.runs {
+        let outcome = run.outcome.as_deref().unwrap_or("did not end");
+        writeln!(out, "  {:>5}  {}  {}: {outcome}", run.id, when(Some(run.started_at)), run.command)?;
+    }
+    if !status.held.is_empty() {
+        writeln!(out, "\nHeld until somebody approves")?;
+    }
+    for held in &status.held {
+        writeln!(out, "  {}  {}, because {}", held.digest.short(), held.counts, held.reason)?;
+        match &held.approved_by {
+            Some(by) => writeln!(out, "    approved by {by}; the next run applies it")?,
+            None => writeln!(out, "    rollbook approve {}", held.digest.short())?,
+        }
+    }
+    if !status.set_aside.is_empty() {
+        writeln!(out, "\nSet aside, oldest first")?;
+    }
+    for item in &status.set_aside {
+        writeln!(
+            out,
+            "  channel {}, {}: {} ({}), next try {}",
+            item.category,
+            item.user,
+            item.reason,
+            if item.tries == 1 { "1 try".to_owned() } else { format!("{} tries", item.tries) },
+            when(Some(item.retry_at)),
+        )?;
+    }
+    Ok(())
+}
+
+fn when(time: Option<jiff::Timestamp>) -> String {
+    time.map_or_else(|| "never".to_owned(), |time| time.to_string())
+}

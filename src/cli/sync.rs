@@ -1,0 +1,215 @@
+//! `rollbook sync`: reconcile once.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::{Exit, engine};
+use crate::category::UserId;
+use crate::directory::GroupId;
+use crate::plan::show::{self, many};
+use crate::plan::{Plan, gate::Trip};
+use crate::reconcile::report::{ReadKind, ReadReport};
+use crate::reconcile::{Engine, Report, Request, Verdict, reconcile};
+
+/// More changes than this are summed up after they have been applied, not listed.
+const MOST_LISTED: usize = 200;
+
+/// Reads what changed in the directory, compares it with the channels, and applies the difference.
+///
+/// The first run reads everything; so does --full. What takes too much away is held until somebody
+/// approves it. With --dry-run nothing is changed in Kaltura.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Show what would be done, and do none of it.
+    #[arg(long)]
+    dry_run: bool,
+    /// Read and compare everything, not only what changed.
+    #[arg(long)]
+    full: bool,
+    /// Look at this person only (a user ID); may be given several times.
+    #[arg(long, value_name = "ID")]
+    user: Vec<String>,
+    /// Look at this group only (a group ID); may be given several times.
+    #[arg(long, value_name = "ID")]
+    group: Vec<String>,
+    /// Look at this channel only (a reference ID); may be given several times.
+    #[arg(long, value_name = "REF")]
+    category: Vec<String>,
+    /// How the plan is written to standard output.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    /// Write the plan to a file as well, as JSON.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// With --dry-run: exit with 5 when there is anything to do.
+    #[arg(long, requires = "dry_run")]
+    exit_code: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// The report and the plan.
+    Json,
+    /// One line for each action.
+    Csv,
+}
+
+impl Arguments {
+    fn request(&self) -> Request {
+        Request {
+            command: self.command(),
+            full: self.full,
+            dry_run: self.dry_run,
+            users: self.user.iter().map(|id| UserId::new(id.as_str())).collect(),
+            groups: self.group.iter().map(|id| GroupId::new(id.as_str())).collect(),
+            categories: self.category.clone(),
+        }
+    }
+
+    /// The command as `status` shows it.
+    fn command(&self) -> String {
+        let flags = [(self.dry_run, " --dry-run"), (self.full, " --full")];
+        let flags = flags.iter().filter(|(set, _)| *set).map(|(_, flag)| (*flag).to_owned());
+        let named = [("user", &self.user), ("group", &self.group), ("category", &self.category)];
+        let named = named.iter().flat_map(|(name, values)| values.iter().map(move |value| format!(" --{name} {value}")));
+        "sync".to_owned() + &flags.chain(named).collect::<String>()
+    }
+}
+
+pub(super) async fn run(config: &Path, arguments: Arguments) -> anyhow::Result<Exit> {
+    let engine = engine::open(config)?;
+    let report = reconcile(&engine, &arguments.request()).await?;
+    if let Some(path) = &arguments.out {
+        write_plan(path, &report.plan).with_context(|| format!("the plan could not be written to {}", path.display()))?;
+    }
+    let out = &mut std::io::stdout().lock();
+    let written = match arguments.format {
+        Format::Text => text(&report, &engine, out),
+        Format::Json => json(&report, out),
+        Format::Csv => show::csv(&report.plan, &mut *out).map_err(std::io::Error::other),
+    };
+    if let Err(error) = written
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        return Err(error).context("the plan could not be written");
+    }
+    Ok(exit(&report, arguments.exit_code))
+}
+
+fn exit(report: &Report, pending_counts: bool) -> Exit {
+    match report.verdict() {
+        Verdict::Partly => Exit::Partly,
+        Verdict::Held => Exit::Held,
+        Verdict::Done if pending_counts && !report.plan.is_empty() => Exit::Pending,
+        Verdict::Done => Exit::Done,
+    }
+}
+
+/// Writes what was read, planned and done, for people.
+pub(super) fn text(report: &Report, engine: &Engine, out: &mut impl Write) -> std::io::Result<()> {
+    for read in &report.reads {
+        writeln!(out, "{}", sentence(read))?;
+    }
+    for finding in &report.findings {
+        writeln!(out, "  ! {finding}")?;
+    }
+    writeln!(out)?;
+    if report.dry_run || report.plan.changes().count() <= MOST_LISTED {
+        show::text(&report.plan, out)?;
+    } else {
+        writeln!(out, "Plan {}: {}.", report.plan.digest().short(), report.planned)?;
+    }
+    outcome(report, engine, out)
+}
+
+fn outcome(report: &Report, engine: &Engine, out: &mut impl Write) -> std::io::Result<()> {
+    if report.dry_run {
+        if !report.trips.is_empty() {
+            writeln!(out, "A run would hold it: {}.", reasons(&report.trips))?;
+        }
+        return writeln!(out, "Nothing was changed: this was a dry run.");
+    }
+    if report.applied.done > 0 {
+        writeln!(out, "Done: {}.", many(report.applied.done, "change"))?;
+    }
+    if report.applied.failed() > 0 {
+        writeln!(
+            out,
+            "Not done: {}; tried again by a later run (rollbook status).",
+            many(report.applied.failed(), "change")
+        )?;
+    }
+    if let Some(held) = &report.held {
+        writeln!(out, "Held: {}, because {}.", held.counts, reasons(&report.trips))?;
+        writeln!(out, "To release exactly this plan: rollbook approve {}", held.digest.short())?;
+        tracing::warn!(
+            digest = held.digest.short(),
+            state = %engine.store.path().display(),
+            "a plan is held"
+        );
+    }
+    Ok(())
+}
+
+fn reasons(trips: &[Trip]) -> String {
+    const SHOWN: usize = 3;
+    let mut reasons: Vec<String> = trips.iter().take(SHOWN).map(ToString::to_string).collect();
+    if trips.len() > SHOWN {
+        reasons.push(format!("and {} more", trips.len() - SHOWN));
+    }
+    reasons.join("; ")
+}
+
+fn sentence(read: &ReadReport) -> String {
+    let absorbed = &read.absorbed;
+    let mut text = match read.kind {
+        ReadKind::Unchanged => format!("Directory {}: nothing has changed.", read.directory),
+        ReadKind::Full => format!("Directory {}: read in full, {} entries", read.directory, read.entries),
+        ReadKind::Changes => format!("Directory {}: read what changed, {} entries", read.directory, read.entries),
+    };
+    if read.kind != ReadKind::Unchanged {
+        text += &format!(
+            " ({} new, {} changed, {} gone).",
+            absorbed.new, absorbed.changed, absorbed.gone
+        );
+    }
+    if absorbed.unusable > 0 {
+        text += &format!(" {} cannot be used (rollbook status).", absorbed.unusable);
+    }
+    if let Some(reason) = &read.unproven {
+        text += &format!("\n  ! The answer is not complete: {reason}. Nobody loses anything on it.");
+    }
+    text
+}
+
+fn json(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
+    #[derive(serde::Serialize)]
+    struct Whole<'a> {
+        report: &'a Report,
+        digest: String,
+        plan: &'a Plan,
+    }
+    let whole = Whole {
+        report,
+        digest: report.plan.digest().0,
+        plan: &report.plan,
+    };
+    serde_json::to_writer_pretty(&mut *out, &whole)?;
+    writeln!(out)
+}
+
+/// Writes the plan as a whole or not at all.
+fn write_plan(path: &Path, plan: &Plan) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    let mut writer = std::io::BufWriter::new(&mut file);
+    serde_json::to_writer(&mut writer, plan)?;
+    writer.flush()?;
+    drop(writer);
+    file.persist(path)?;
+    Ok(())
+}
