@@ -3,6 +3,11 @@
 //! The tests named `surprise_…` go through the list of what the real server does unexpectedly;
 //! those that need no server are beside the code.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails by panicking, as they do"
+)]
+
 mod scripted;
 
 use std::collections::BTreeMap;

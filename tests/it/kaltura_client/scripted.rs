@@ -1,5 +1,10 @@
 //! An HTTP server that says what a test wants, fault or answer, and remembers what it was asked.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of tests fails by panicking, as they do"
+)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
