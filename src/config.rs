@@ -8,9 +8,13 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub mod binding;
+mod check;
 pub mod directory;
 pub mod duration;
+mod error;
+mod fingerprint;
 pub mod kaltura;
+mod load;
 pub mod policy;
 pub mod safety;
 pub mod schedule;
@@ -19,7 +23,9 @@ pub mod secret;
 pub use binding::{Binding, CategorySelector};
 pub use directory::{Directory, LdapDirectory, LdifDirectory};
 pub use duration::Period;
+pub use error::{ConfigError, Problem};
 pub use kaltura::Kaltura;
+pub use load::Loaded;
 pub use policy::Policy;
 pub use safety::Safety;
 pub use schedule::Schedule;
@@ -57,3 +63,6 @@ pub struct State {
     /// The SQLite file, made when it is not there. Its directory must exist.
     pub path: PathBuf,
 }
+
+#[cfg(test)]
+mod tests;

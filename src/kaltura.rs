@@ -21,7 +21,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use crate::category::{Category, CategoryId, Entitlement, UserId};
-use crate::config;
+use crate::config::{self, ConfigError};
 
 mod change;
 mod error;
@@ -54,6 +54,25 @@ pub enum Credentials {
     AdminSecret(SecretString),
     /// The app token whose ID the configuration names.
     AppToken(SecretString),
+}
+
+impl Credentials {
+    /// Fetches what the configuration names.
+    pub fn resolve(config: &config::Kaltura) -> Result<Self, ConfigError> {
+        match (&config.app_token, &config.admin_secret) {
+            (Some(app_token), _) => app_token
+                .token
+                .resolve("kaltura.app_token.token")
+                .map(Self::AppToken),
+            (None, Some(secret)) => secret
+                .resolve("kaltura.admin_secret")
+                .map(Self::AdminSecret),
+            (None, None) => Err(ConfigError::Secret {
+                key: "kaltura.admin_secret".to_owned(),
+                problem: "neither `admin_secret` nor `app_token` is given".to_owned(),
+            }),
+        }
+    }
 }
 
 /// A Kaltura account. Cheap to clone; clones share the session and the pace.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use super::policy::ManualPolicy;
@@ -39,6 +40,29 @@ pub enum CategorySelector {
     ReferenceId(String),
     /// By Kaltura's own number.
     Id(i64),
+}
+
+/// Compiles a pattern that a whole text must match.
+pub fn whole(pattern: &str) -> Result<Regex, regex::Error> {
+    // Compiled alone first, so that a stray parenthesis is not completed by ours, and an error
+    // quotes what was written.
+    Regex::new(pattern)?;
+    Regex::new(&format!("^(?:{pattern})$"))
+}
+
+/// The names in the braces of a template, or `None` where a brace is not closed.
+pub fn placeholders(template: &str) -> Option<Vec<&str>> {
+    let mut parts = template.split('{');
+    let before = parts.next()?;
+    if before.contains('}') {
+        return None;
+    }
+    parts
+        .map(|part| match part.split_once('}') {
+            Some((name, rest)) if !rest.contains('}') => Some(name),
+            _ => None,
+        })
+        .collect()
 }
 
 fn default_level() -> PermissionLevel {

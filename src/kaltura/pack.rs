@@ -67,18 +67,25 @@ pub(super) fn pack(categories: &[&Category]) -> Vec<Chunk> {
 
 type Picked = Vec<((u64, usize), CategoryId)>;
 
-/// Takes the largest categories that leave room for as many small ones as the list of IDs holds.
+/// Takes the largest categories that leave room for as many of the smallest as the list of IDs
+/// can hold beside them.
 fn fill(left: &mut Left, pages: u64) -> Picked {
-    let room = pages * ROWS_PER_PAGE;
+    // What does not fit below the ceiling even alone stays alone.
+    let room = pages.min(MOST_PAGES) * ROWS_PER_PAGE;
     let mut picked = Picked::new();
     let mut used = 0;
-    while picked.len() < MOST_IDS {
-        let limit = if picked.is_empty() {
+    while picked.len() < MOST_IDS && (used <= room || picked.is_empty()) {
+        let Some(((smallest, _), _)) = left.first_key_value() else {
+            break;
+        };
+        let free = if picked.is_empty() {
             u64::MAX
         } else {
             room.saturating_sub(used)
         };
-        let fitting = left.range(..=(limit, usize::MAX)).next_back();
+        let others = (MOST_IDS - picked.len() - 1).min(left.len() - 1) as u64;
+        let below = |limit: u64| left.range(..=(limit, usize::MAX)).next_back();
+        let fitting = below(free.saturating_sub(smallest * others)).or_else(|| below(free));
         let Some((key, id)) = fitting.map(|(key, id)| (*key, *id)) else {
             break;
         };

@@ -1,0 +1,452 @@
+//! What the types cannot say: which values go together.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use tokio_cron_scheduler::Job;
+
+use super::binding::{self, Binding, CategorySelector};
+use super::directory::{BindMethod, Directory, Groups, LdapDirectory, People};
+use super::error::Problem;
+use super::load::{Places, Step};
+use super::{Config, Kaltura, Safety, Schedule};
+use crate::category::UserId;
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Checked {
+    pub(super) errors: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
+}
+
+/// Checks a configuration.
+pub(super) fn check(config: &Config, places: &Places<'_>) -> Checked {
+    let mut check = Check {
+        places,
+        found: Checked::default(),
+    };
+    check.kaltura(&config.kaltura);
+    check.directories(&config.directory);
+    check.bindings(config);
+    check.safety(&config.safety);
+    check.schedule(&config.schedule);
+    if config.policy.protected.iter().any(String::is_empty) {
+        check.error(
+            &[Step::Key("policy"), Step::Key("protected")],
+            "a user ID is empty",
+        );
+    }
+    check.found.errors.sort();
+    check.found.warnings.sort();
+    check.found
+}
+
+struct Check<'a> {
+    places: &'a Places<'a>,
+    found: Checked,
+}
+
+impl Check<'_> {
+    fn error(&mut self, path: &[Step<'_>], text: impl Into<String>) {
+        self.found.errors.push(self.places.problem(path, text));
+    }
+
+    fn warn(&mut self, path: &[Step<'_>], text: impl Into<String>) {
+        self.found.warnings.push(self.places.problem(path, text));
+    }
+
+    fn range(&mut self, path: &[Step<'_>], value: impl TryInto<i64>, least: i64, most: i64) {
+        let value = value.try_into().unwrap_or(i64::MAX);
+        if !(least..=most).contains(&value) {
+            let allowed = if most == i64::MAX {
+                format!("at least {least}")
+            } else {
+                format!("{least} to {most}")
+            };
+            self.error(path, format!("found {value}; allowed is {allowed}"));
+        }
+    }
+
+    fn kaltura(&mut self, kaltura: &Kaltura) {
+        let at = |key| [Step::Key("kaltura"), Step::Key(key)];
+        self.kaltura_url(&kaltura.url);
+        self.range(&at("partner_id"), kaltura.partner_id, 1, i64::MAX);
+        self.range(&at("batch"), kaltura.batch, 1, 100);
+        self.range(&at("concurrency"), kaltura.concurrency, 1, 32);
+        self.range(
+            &at("requests_per_second"),
+            kaltura.requests_per_second,
+            1,
+            i64::MAX,
+        );
+        if kaltura.timeout.0.is_zero() {
+            self.error(
+                &at("timeout"),
+                "found no time at all; allowed is at least \"1ms\"",
+            );
+        }
+        match (&kaltura.admin_secret, &kaltura.app_token) {
+            (None, None) => {
+                self.error(
+                    &[Step::Key("kaltura")],
+                    "either `admin_secret` or `app_token` is needed",
+                );
+            }
+            (Some(_), Some(_)) => {
+                self.error(
+                    &at("app_token"),
+                    "found `admin_secret` as well; exactly one of them is needed",
+                );
+            }
+            (None, Some(_)) if kaltura.session_start => {
+                self.error(
+                    &at("session_start"),
+                    "this goes with `admin_secret`, not with `app_token`",
+                );
+            }
+            (None, Some(_)) if kaltura.role.is_some() => {
+                self.warn(&at("role"), "an app token's session has the role that is in the token (`setrole`); this has no effect");
+            }
+            _ => {}
+        }
+        if let Some(problem) = UserId::new(kaltura.user_id.as_str()).problem() {
+            self.error(
+                &at("user_id"),
+                format!("Kaltura would not take it: {problem}"),
+            );
+        }
+        if kaltura
+            .role
+            .as_ref()
+            .is_some_and(|role| role.is_empty() || role.contains(','))
+        {
+            self.error(&at("role"), "a role is one number or one system name");
+        }
+        if kaltura
+            .root
+            .as_ref()
+            .is_some_and(|root| root.trim_matches('>').is_empty())
+        {
+            self.error(
+                &at("root"),
+                "it is empty; leave the key out to mean the whole account",
+            );
+        }
+    }
+
+    fn kaltura_url(&mut self, text: &str) {
+        let path = [Step::Key("kaltura"), Step::Key("url")];
+        let Ok(url) = reqwest::Url::parse(text) else {
+            self.error(
+                &path,
+                format!(
+                    "found {text:?}; expected is an address such as \"https://www.kaltura.com\""
+                ),
+            );
+            return;
+        };
+        if !matches!(url.scheme(), "http" | "https") {
+            self.error(&path, "expected is an address that begins with https://");
+        } else if url.host_str().is_none()
+            || !url.username().is_empty()
+            || url.password().is_some()
+            || url.path() != "/"
+            || url.query().is_some()
+            || url.fragment().is_some()
+        {
+            self.error(
+                &path,
+                "expected is the server's address alone, without a user, a path or a query",
+            );
+        } else if url.scheme() == "http" && !url.host_str().is_some_and(is_loopback) {
+            self.warn(&path, "the session travels unencrypted: use https://");
+        }
+    }
+
+    fn directories(&mut self, directories: &[Directory]) {
+        if directories.is_empty() {
+            self.error(
+                &[Step::Key("directory")],
+                "at least one section `[[directory]]` is needed",
+            );
+        }
+        let mut names = BTreeSet::new();
+        for (n, directory) in directories.iter().enumerate() {
+            let at = |key| [Step::Key("directory"), Step::Item(n), Step::Key(key)];
+            if directory.name().is_empty() {
+                self.error(&at("name"), "it is empty");
+            }
+            if !names.insert(directory.name()) {
+                self.error(
+                    &at("name"),
+                    format!(
+                        "found {:?} a second time; each directory needs its own name",
+                        directory.name()
+                    ),
+                );
+            }
+            match directory {
+                Directory::Ldap(ldap) => {
+                    self.servers(n, ldap);
+                    self.bind(n, ldap);
+                    self.range(&at("page_size"), ldap.page_size, 1, i64::from(i32::MAX));
+                    self.mapping(n, &ldap.people, &ldap.groups);
+                }
+                Directory::Ldif(ldif) => {
+                    if ldif.path.as_os_str().is_empty() {
+                        self.error(&at("path"), "it is empty");
+                    }
+                    self.mapping(n, &ldif.people, &ldif.groups);
+                }
+            }
+        }
+    }
+
+    fn servers(&mut self, n: usize, ldap: &LdapDirectory) {
+        let at = |key| [Step::Key("directory"), Step::Item(n), Step::Key(key)];
+        if ldap.urls.is_empty() {
+            self.error(
+                &at("urls"),
+                "at least one address is needed, such as \"ldaps://ldap.example.edu\"",
+            );
+        }
+        for url in &ldap.urls {
+            let rest = ["ldap://", "ldaps://", "ldapi://"]
+                .iter()
+                .find_map(|scheme| url.strip_prefix(scheme));
+            if rest.is_none_or(str::is_empty) {
+                self.error(&at("urls"), format!("found {url:?}; an address begins with ldap://, ldaps:// or ldapi:// and names a server"));
+            }
+        }
+        let is_plain = |url: &String| url.starts_with("ldap://");
+        if ldap.starttls && !ldap.urls.iter().all(is_plain) {
+            self.error(
+                &at("starttls"),
+                "this goes with ldap:// addresses only; ldaps:// is encrypted from the start",
+            );
+        }
+        let travels_open = |url: &String| {
+            let host = url
+                .trim_start_matches("ldap://")
+                .split(['/', ':'])
+                .next()
+                .unwrap_or_default();
+            is_plain(url) && !is_loopback(host)
+        };
+        if !ldap.starttls && ldap.bind_password.is_some() && ldap.urls.iter().any(travels_open) {
+            self.warn(
+                &at("urls"),
+                "the password travels unencrypted: use ldaps://, or `starttls = true`",
+            );
+        }
+    }
+
+    fn bind(&mut self, n: usize, ldap: &LdapDirectory) {
+        let at = |key| [Step::Key("directory"), Step::Item(n), Step::Key(key)];
+        let implied = if ldap.bind_dn.is_some() {
+            BindMethod::Simple
+        } else {
+            BindMethod::Anonymous
+        };
+        match ldap.bind.unwrap_or(implied) {
+            BindMethod::Simple => {
+                if ldap.bind_dn.as_ref().is_none_or(String::is_empty) {
+                    self.error(&at("bind_dn"), "a simple bind needs a name");
+                }
+                if ldap.bind_password.is_none() {
+                    self.error(&at("bind_password"), "a bind without a password is an anonymous one; give the password, or say `bind = \"anonymous\"` and leave `bind_dn` out");
+                }
+            }
+            BindMethod::External => {
+                let proves_itself = ldap.client_certificate.is_some()
+                    || (!ldap.urls.is_empty()
+                        && ldap.urls.iter().all(|url| url.starts_with("ldapi://")));
+                if !proves_itself {
+                    self.error(
+                        &at("bind"),
+                        "\"external\" needs `client_certificate`, or ldapi:// addresses",
+                    );
+                }
+            }
+            BindMethod::Anonymous => {
+                if ldap.bind_dn.is_some() || ldap.bind_password.is_some() {
+                    self.error(
+                        &at("bind"),
+                        "an anonymous bind has no `bind_dn` and no `bind_password`",
+                    );
+                }
+            }
+        }
+        if ldap.client_certificate.is_some() != ldap.client_key.is_some() {
+            self.error(
+                &at("client_key"),
+                "`client_certificate` and `client_key` go together",
+            );
+        }
+    }
+
+    fn mapping(&mut self, n: usize, people: &People, groups: &Groups) {
+        let at = |section, key| {
+            [
+                Step::Key("directory"),
+                Step::Item(n),
+                Step::Key(section),
+                Step::Key(key),
+            ]
+        };
+        for (section, key, text) in [
+            ("people", "user_id", &people.user_id),
+            ("groups", "group_id", &groups.group_id),
+            ("groups", "members", &groups.members),
+        ] {
+            if text.is_empty() {
+                self.error(
+                    &at(section, key),
+                    "it is empty; the name of an attribute is needed",
+                );
+            }
+        }
+        let filters = [
+            ("people", "filter", Some(&people.filter)),
+            ("people", "enabled", people.enabled.as_ref()),
+            ("groups", "filter", Some(&groups.filter)),
+        ];
+        for (section, key, filter) in filters {
+            if filter.is_some_and(|filter| ldap3::parse_filter(filter).is_err()) {
+                self.error(
+                    &at(section, key),
+                    "this is not an LDAP filter, such as \"(objectClass=person)\"",
+                );
+            }
+        }
+        if let Some(pattern) = &people.user_id_transform.pattern
+            && let Err(error) = binding::whole(pattern)
+        {
+            let path = [
+                Step::Key("directory"),
+                Step::Item(n),
+                Step::Key("people"),
+                Step::Key("user_id_transform"),
+                Step::Key("pattern"),
+            ];
+            self.error(&path, not_a_pattern(&error));
+        }
+        self.range(
+            &at("groups", "depth"),
+            i64::try_from(groups.depth).unwrap_or(i64::MAX),
+            1,
+            1000,
+        );
+    }
+
+    fn bindings(&mut self, config: &Config) {
+        for (n, binding) in config.binding.iter().enumerate() {
+            self.binding(n, binding, config);
+        }
+    }
+
+    fn binding(&mut self, n: usize, binding: &Binding, config: &Config) {
+        let at = |key| [Step::Key("binding"), Step::Item(n), Step::Key(key)];
+        if binding.group.is_some() == binding.groups.is_some() {
+            self.error(
+                &at("group"),
+                "exactly one of `group` and `groups` is needed",
+            );
+        }
+        let mut names: Vec<String> = vec!["group".to_owned()];
+        match binding
+            .group
+            .as_ref()
+            .map(|pattern| binding::whole(pattern))
+        {
+            Some(Ok(pattern)) => names.extend(pattern.capture_names().flatten().map(str::to_owned)),
+            Some(Err(error)) => {
+                self.error(&at("group"), not_a_pattern(&error));
+                return;
+            }
+            None => {}
+        }
+        if binding
+            .groups
+            .as_ref()
+            .is_some_and(|groups| groups.is_empty() || groups.iter().any(String::is_empty))
+        {
+            self.error(
+                &at("groups"),
+                "at least one group ID is needed, and none may be empty",
+            );
+        }
+        match &binding.category {
+            Some(CategorySelector::Id(id)) => self.range(&at("category"), *id, 1, i64::MAX),
+            Some(CategorySelector::ReferenceId(template)) => {
+                match binding::placeholders(template) {
+                    None => self.error(&at("category"), "a brace is not closed"),
+                    Some(used) => {
+                        for name in used
+                            .iter()
+                            .filter(|name| !names.iter().any(|known| known == **name))
+                        {
+                            let known: Vec<String> =
+                                names.iter().map(|name| format!("{{{name}}}")).collect();
+                            self.error(&at("category"), format!("found {{{name}}}, which the pattern does not catch; known are {}", known.join(", ")));
+                        }
+                    }
+                }
+            }
+            None => {}
+        }
+        let Some(name) = &binding.directory else {
+            return;
+        };
+        if !config
+            .directory
+            .iter()
+            .any(|directory| directory.name() == name)
+        {
+            let names: Vec<&str> = config.directory.iter().map(Directory::name).collect();
+            self.error(
+                &at("directory"),
+                format!("found {name:?}; the directories are {}", names.join(", ")),
+            );
+        }
+    }
+
+    fn safety(&mut self, safety: &Safety) {
+        for (key, threshold) in [("category", safety.category), ("total", safety.total)] {
+            let path = [Step::Key("safety"), Step::Key(key), Step::Key("percent")];
+            self.range(&path, threshold.percent, 0, 100);
+        }
+    }
+
+    fn schedule(&mut self, schedule: &Schedule) {
+        for (key, text) in [
+            ("incremental", &schedule.incremental),
+            ("full", &schedule.full),
+        ] {
+            let path = [Step::Key("schedule"), Step::Key(key)];
+            if text.split_whitespace().count() != 5 {
+                self.error(&path, format!("found {text:?}; five fields are needed: minute, hour, day of month, month, day of week"));
+            } else if Job::new(format!("0 {text}"), |_, _| {}).is_err() {
+                self.error(&path, format!("found {text:?}, which is no time, such as \"*/5 * * * *\" or \"0 3 * * MON-FRI\""));
+            }
+        }
+    }
+}
+
+fn not_a_pattern(error: &regex::Error) -> String {
+    let reason = error.to_string();
+    let reason = reason
+        .lines()
+        .last()
+        .unwrap_or_default()
+        .trim_start_matches("error: ");
+    format!("this is not a regular expression: {reason}")
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
