@@ -24,7 +24,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let store = Store::open(&Config::load(config)?.state.path)?;
+    let store = Store::open(&Config::load(config)?.config.state.path)?;
     if arguments.digest.len() < 6 {
         bail!("give at least six digits of the digest");
     }

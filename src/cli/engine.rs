@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::config::{Config, Directory};
-use crate::kaltura::Kaltura;
+use crate::kaltura::{Credentials, Kaltura};
 use crate::plan::binding::Bindings;
 use crate::progress::Progress;
 use crate::reconcile::Engine;
@@ -15,13 +15,17 @@ use crate::store::Store;
 
 /// Reads the configuration, finds the secrets, and opens the state file. Nothing is asked of the network.
 pub(super) fn open(config: &Path) -> anyhow::Result<Engine> {
-    assemble(Config::load(config)?)
+    let loaded = Config::load(config)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    assemble(loaded.config)
 }
 
 /// The same, from a configuration that is read already.
 pub(super) fn assemble(config: Config) -> anyhow::Result<Engine> {
     let sources = config.directory.iter().map(source).collect::<Result<_, _>>()?;
-    let kaltura = Kaltura::new(&config.kaltura, config.kaltura.credentials()?)?;
+    let kaltura = Kaltura::new(&config.kaltura, Credentials::resolve(&config.kaltura)?)?;
     let bindings = Bindings::new(&config.binding).context("a pattern in [[binding]] is wrong")?;
     let store = Store::open(&config.state.path)?;
     Ok(Engine {

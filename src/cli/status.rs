@@ -34,7 +34,7 @@ struct Status {
 }
 
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let config = Config::load(config)?;
+    let config = Config::load(config)?.config;
     let store = Store::open(&config.state.path)?;
     let mut directories = Vec::new();
     for directory in &config.directory {
