@@ -31,15 +31,33 @@ mod sync;
 #[command(version, propagate_version = true, after_help = EXIT_CODES)]
 struct Arguments {
     /// The configuration file.
-    #[arg(long, short, global = true, env = "ROLLBOOK_CONFIG", default_value = "/etc/rollbook/rollbook.toml")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "ROLLBOOK_CONFIG",
+        default_value = "/etc/rollbook/rollbook.toml"
+    )]
     config: PathBuf,
 
     /// What is logged, to standard error: error, warn, info, debug, or a filter such as rollbook=debug.
-    #[arg(long, global = true, env = "ROLLBOOK_LOG", default_value = "warn", value_name = "LEVEL")]
+    #[arg(
+        long,
+        global = true,
+        env = "ROLLBOOK_LOG",
+        default_value = "warn",
+        value_name = "LEVEL"
+    )]
     log: String,
 
     /// How a log line is written.
-    #[arg(long, global = true, env = "ROLLBOOK_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        env = "ROLLBOOK_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
     log_format: LogFormat,
 
     #[command(subcommand)]
@@ -99,7 +117,11 @@ pub async fn main() -> ExitCode {
         Err(error) => {
             // Help and version are no errors; clap knows which is which, and where each goes.
             let _ = error.print();
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
             return exit.into();
         }
     };

@@ -116,7 +116,11 @@ async fn schedule(schedule: &Schedule, pokes: &Arc<Pokes>) -> Result<JobSchedule
     for (key, expression, full) in entries {
         let pokes = Arc::clone(pokes);
         // The scheduler counts seconds first; the configuration has the five fields that people know.
-        let job = Job::new_tz(format!("0 {expression}").as_str(), chrono::Local, move |_, _| pokes.poke(full));
+        let job = Job::new_tz(
+            format!("0 {expression}").as_str(),
+            chrono::Local,
+            move |_, _| pokes.poke(full),
+        );
         let job = job.map_err(|source| DaemonError::Schedule {
             key,
             expression: expression.clone(),

@@ -164,7 +164,10 @@ roles = {{ teacher = "manager" }}
             partner = self.sandbox.partner_id(),
         );
         write_private(&self.configuration(), &text)?;
-        write_private(&self.folder.join("kaltura.secret"), self.sandbox.admin_secret())?;
+        write_private(
+            &self.folder.join("kaltura.secret"),
+            self.sandbox.admin_secret(),
+        )?;
         Ok(())
     }
 }
@@ -174,6 +177,11 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(text.as_bytes())
 }

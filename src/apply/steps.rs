@@ -36,8 +36,7 @@ pub(super) fn writes(category: CategoryId, action: &Action) -> Vec<Write> {
         Decision::Add { level } => vec![add(level)],
         Decision::SetLevel { to, .. } => vec![set_level(to)],
         Decision::Replace { to, .. } => vec![remove(), add(to)],
-        // A request to join is manual; its level is its manager's to change.
-        Decision::Activate { from, to } if from == to || is_request(before) => vec![activate()],
+        Decision::Activate { from, to } if from == to => vec![activate()],
         Decision::Activate { to, .. } => vec![set_level(to), activate()],
         Decision::Merge { surplus, to } => {
             let mut writes: Vec<Write> = (0..surplus).map(|_| remove()).collect();
@@ -54,12 +53,6 @@ pub(super) fn writes(category: CategoryId, action: &Action) -> Vec<Write> {
             Vec::new()
         }
     }
-}
-
-fn is_request(before: Option<&Entitlement>) -> bool {
-    before.is_some_and(|before| {
-        before.status == Status::Pending && before.method == UpdateMethod::Manual
-    })
 }
 
 /// Whether the server itself would not notice that the membership has changed since the plan was made:
@@ -116,9 +109,7 @@ fn is_as_wanted(action: &Action, there: Option<&Entitlement>) -> bool {
     match action.decision {
         Decision::Add { level } => active(level),
         Decision::SetLevel { to, .. } => there.is_some_and(|there| there.level == to),
-        Decision::Replace { to, .. } => active(to),
-        Decision::Activate { to, .. } if !is_request(action.before.as_ref()) => active(to),
-        Decision::Activate { .. } => there.is_some_and(|there| there.status == Status::Active),
+        Decision::Replace { to, .. } | Decision::Activate { to, .. } => active(to),
         Decision::Remove { .. } => there.is_none(),
         Decision::Deactivate => there.is_none_or(|there| there.status == Status::NotActive),
         // One look shows one row; how many there are only a list can tell.

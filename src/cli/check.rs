@@ -21,7 +21,11 @@ pub(super) async fn run(config: &Path, _: &Arguments) -> anyhow::Result<Exit> {
     writeln!(out, "✓ state file {}", engine.store.path().display())?;
     let directories = directories(&engine, out).await?;
     let kaltura = kaltura(&engine, out).await?;
-    Ok(if directories && kaltura { Exit::Done } else { Exit::Failed })
+    Ok(if directories && kaltura {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
 }
 
 async fn directories(engine: &Engine, out: &mut impl Write) -> anyhow::Result<bool> {
@@ -42,7 +46,11 @@ fn directory(name: &str, report: &CheckReport, out: &mut impl Write) -> anyhow::
     match &report.server {
         Some(server) => {
             let who = server.bound_as.as_deref().unwrap_or("nobody in particular");
-            writeln!(out, "✓ directory {name}: {} at {}, which takes us for {who}", server.kind, report.place)?;
+            writeln!(
+                out,
+                "✓ directory {name}: {} at {}, which takes us for {who}",
+                server.kind, report.place
+            )?;
             if !server.private {
                 writeln!(
                     out,
@@ -65,7 +73,11 @@ fn directory(name: &str, report: &CheckReport, out: &mut impl Write) -> anyhow::
 
 fn sample(one: &str, several: &str, sample: &Sample, out: &mut impl Write) -> anyhow::Result<bool> {
     let noun = if sample.looked_at == 1 { one } else { several };
-    let more = if sample.more { ", and there are more" } else { "" };
+    let more = if sample.more {
+        ", and there are more"
+    } else {
+        ""
+    };
     let mark = if sample.usable > 0 { '✓' } else { '✗' };
     writeln!(
         out,
@@ -73,7 +85,10 @@ fn sample(one: &str, several: &str, sample: &Sample, out: &mut impl Write) -> an
         sample.usable, sample.looked_at
     )?;
     if sample.looked_at == 0 {
-        writeln!(out, "    look at directory.{several}.base and .filter, and at the rights of the account")?;
+        writeln!(
+            out,
+            "    look at directory.{several}.base and .filter, and at the rights of the account"
+        )?;
     }
     if sample.stamped < sample.looked_at {
         writeln!(
@@ -97,11 +112,18 @@ async fn kaltura(engine: &Engine, out: &mut impl Write) -> anyhow::Result<bool> 
             return Ok(false);
         }
     };
-    writeln!(out, "✓ Kaltura at {}, account {}", config.url, config.partner_id)?;
+    writeln!(
+        out,
+        "✓ Kaltura at {}, account {}",
+        config.url, config.partner_id
+    )?;
     rights(&standing, out)?;
     if let Some(root) = &config.root {
         let categories = engine.kaltura.categories(Some(root), None).await?;
-        let named = categories.iter().filter(|category| category.reference_id.is_some()).count();
+        let named = categories
+            .iter()
+            .filter(|category| category.reference_id.is_some())
+            .count();
         let mark = if named > 0 { '✓' } else { '✗' };
         writeln!(
             out,
@@ -127,7 +149,11 @@ fn rights(standing: &Standing, out: &mut impl Write) -> anyhow::Result<()> {
             "  ! the session may do everything in the account. An app token with a role that has only CONTENT_MANAGE_ASSIGN_CATEGORIES and ADMIN_BASE is enough"
         )?;
     } else if !standing.dangerous.is_empty() {
-        writeln!(out, "  ! the session may do more than it needs: {}", standing.dangerous.join(", "))?;
+        writeln!(
+            out,
+            "  ! the session may do more than it needs: {}",
+            standing.dangerous.join(", ")
+        )?;
     }
     Ok(())
 }

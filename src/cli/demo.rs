@@ -36,7 +36,11 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     university.close().await;
     result?;
     if arguments.keep.is_some() {
-        writeln!(std::io::stdout(), "\nThe files are in {}.", folder.display())?;
+        writeln!(
+            std::io::stdout(),
+            "\nThe files are in {}.",
+            folder.display()
+        )?;
     }
     Ok(Exit::Done)
 }
@@ -45,13 +49,25 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 async fn show(university: &University, out: &mut impl Write) -> anyhow::Result<()> {
     let engine = engine(&university.configuration())?;
     writeln!(out, "The directory: {}", university.directory())?;
-    writeln!(out, "The account:   a sandbox that answers like Kaltura, at {}", university.kaltura())?;
+    writeln!(
+        out,
+        "The account:   a sandbox that answers like Kaltura, at {}",
+        university.kaltura()
+    )?;
 
-    heading(out, "The first plan of a new configuration waits for a person", "rollbook sync")?;
+    heading(
+        out,
+        "The first plan of a new configuration waits for a person",
+        "rollbook sync",
+    )?;
     let first = sync(&engine, out).await?;
     if let Some(held) = &first.held {
         let digest = held.digest.short();
-        heading(out, "Somebody has looked at it, and releases it", &format!("rollbook approve {digest}"))?;
+        heading(
+            out,
+            "Somebody has looked at it, and releases it",
+            &format!("rollbook approve {digest}"),
+        )?;
         engine.store.approve(digest, "the demo", clock::now())?;
         heading(out, "It is applied", "rollbook sync")?;
         sync(&engine, out).await?;
@@ -66,15 +82,39 @@ async fn show(university: &University, out: &mut impl Write) -> anyhow::Result<(
    staff. Ada marries and has another name. Linus leaves Biology 101, but somebody has made him a
    moderator there, by hand, in the console."
     )?;
-    heading(out, "Only what changed is read, and the plan is small", "rollbook sync")?;
+    heading(
+        out,
+        "Only what changed is read, and the plan is small",
+        "rollbook sync",
+    )?;
     sync(&engine, out).await?;
 
-    heading(out, "The third finds nothing to do, and does not even ask Kaltura", "rollbook sync")?;
+    heading(
+        out,
+        "The third finds nothing to do, and does not even ask Kaltura",
+        "rollbook sync",
+    )?;
     let third = sync(&engine, out).await?;
-    writeln!(out, "Requests to Kaltura in this run: {}", third.traffic.requests)?;
+    writeln!(
+        out,
+        "Requests to Kaltura in this run: {}",
+        third.traffic.requests
+    )?;
 
-    heading(out, "Nor does a full comparison of everything", "rollbook sync --full")?;
-    run_once(&engine, Request { full: true, ..request("sync --full") }, out).await?;
+    heading(
+        out,
+        "Nor does a full comparison of everything",
+        "rollbook sync --full",
+    )?;
+    run_once(
+        &engine,
+        Request {
+            full: true,
+            ..request("sync --full")
+        },
+        out,
+    )
+    .await?;
     Ok(())
 }
 
@@ -100,7 +140,11 @@ async fn sync(engine: &Engine, out: &mut impl Write) -> anyhow::Result<Report> {
     run_once(engine, request("sync"), out).await
 }
 
-async fn run_once(engine: &Engine, request: Request, out: &mut impl Write) -> anyhow::Result<Report> {
+async fn run_once(
+    engine: &Engine,
+    request: Request,
+    out: &mut impl Write,
+) -> anyhow::Result<Report> {
     let report = reconcile(engine, &request).await?;
     sync::text(&report, engine, out)?;
     Ok(report)

@@ -24,7 +24,11 @@ pub(super) fn open(config: &Path) -> anyhow::Result<Engine> {
 
 /// The same, from a configuration that is read already.
 pub(super) fn assemble(config: Config) -> anyhow::Result<Engine> {
-    let sources = config.directory.iter().map(source).collect::<Result<_, _>>()?;
+    let sources = config
+        .directory
+        .iter()
+        .map(source)
+        .collect::<Result<_, _>>()?;
     let kaltura = Kaltura::new(&config.kaltura, Credentials::resolve(&config.kaltura)?)?;
     let bindings = Bindings::new(&config.binding).context("a pattern in [[binding]] is wrong")?;
     let store = Store::open(&config.state.path)?;
@@ -44,6 +48,8 @@ pub(super) fn source(directory: &Directory) -> anyhow::Result<Source> {
         Directory::Ldap(ldap) => ldap.bind_password.as_ref(),
         Directory::Ldif(_) => None,
     };
-    let password = password.map(|secret| secret.resolve("directory.bind_password")).transpose()?;
+    let password = password
+        .map(|secret| secret.resolve("directory.bind_password"))
+        .transpose()?;
     Ok(Source::new(directory, password)?)
 }

@@ -62,7 +62,11 @@ fn text(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
             out,
             "Directory {}: {}, {}; last read {}, in full {}",
             directory.name,
-            if directory.people == 1 { "1 person".to_owned() } else { format!("{} people", directory.people) },
+            if directory.people == 1 {
+                "1 person".to_owned()
+            } else {
+                format!("{} people", directory.people)
+            },
             many(directory.groups, "group"),
             when(directory.read_at),
             when(directory.full_read_at),
@@ -75,19 +79,34 @@ fn text(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
         }
     }
     if status.runs.is_empty() {
-        writeln!(out, "There has been no run yet. Look at the first plan: rollbook sync --dry-run")?;
+        writeln!(
+            out,
+            "There has been no run yet. Look at the first plan: rollbook sync --dry-run"
+        )?;
     } else {
         writeln!(out, "\nRuns, newest first")?;
     }
     for run in &status.runs {
         let outcome = run.outcome.as_deref().unwrap_or("did not end");
-        writeln!(out, "  {:>5}  {}  {}: {outcome}", run.id, when(Some(run.started_at)), run.command)?;
+        writeln!(
+            out,
+            "  {:>5}  {}  {}: {outcome}",
+            run.id,
+            when(Some(run.started_at)),
+            run.command
+        )?;
     }
     if !status.held.is_empty() {
         writeln!(out, "\nHeld until somebody approves")?;
     }
     for held in &status.held {
-        writeln!(out, "  {}  {}, because {}", held.digest.short(), held.counts, held.reason)?;
+        writeln!(
+            out,
+            "  {}  {}, because {}",
+            held.digest.short(),
+            held.counts,
+            held.reason
+        )?;
         match &held.approved_by {
             Some(by) => writeln!(out, "    approved by {by}; the next run applies it")?,
             None => writeln!(out, "    rollbook approve {}", held.digest.short())?,
@@ -103,7 +122,11 @@ fn text(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
             item.category,
             item.user,
             item.reason,
-            if item.tries == 1 { "1 try".to_owned() } else { format!("{} tries", item.tries) },
+            if item.tries == 1 {
+                "1 try".to_owned()
+            } else {
+                format!("{} tries", item.tries)
+            },
             when(Some(item.retry_at)),
         )?;
     }

@@ -64,8 +64,16 @@ impl Arguments {
             command: self.command(),
             full: self.full,
             dry_run: self.dry_run,
-            users: self.user.iter().map(|id| UserId::new(id.as_str())).collect(),
-            groups: self.group.iter().map(|id| GroupId::new(id.as_str())).collect(),
+            users: self
+                .user
+                .iter()
+                .map(|id| UserId::new(id.as_str()))
+                .collect(),
+            groups: self
+                .group
+                .iter()
+                .map(|id| GroupId::new(id.as_str()))
+                .collect(),
             categories: self.category.clone(),
         }
     }
@@ -73,9 +81,18 @@ impl Arguments {
     /// The command as `status` shows it.
     fn command(&self) -> String {
         let flags = [(self.dry_run, " --dry-run"), (self.full, " --full")];
-        let flags = flags.iter().filter(|(set, _)| *set).map(|(_, flag)| (*flag).to_owned());
-        let named = [("user", &self.user), ("group", &self.group), ("category", &self.category)];
-        let named = named.iter().flat_map(|(name, values)| values.iter().map(move |value| format!(" --{name} {value}")));
+        let flags = flags
+            .iter()
+            .filter(|(set, _)| *set)
+            .map(|(_, flag)| (*flag).to_owned());
+        let named = [
+            ("user", &self.user),
+            ("group", &self.group),
+            ("category", &self.category),
+        ];
+        let named = named.iter().flat_map(|(name, values)| {
+            values.iter().map(move |value| format!(" --{name} {value}"))
+        });
         "sync".to_owned() + &flags.chain(named).collect::<String>()
     }
 }
@@ -84,7 +101,8 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> anyhow::Result<E
     let engine = engine::open(config)?;
     let report = reconcile(&engine, &arguments.request()).await?;
     if let Some(path) = &arguments.out {
-        write_plan(path, &report.plan).with_context(|| format!("the plan could not be written to {}", path.display()))?;
+        write_plan(path, &report.plan)
+            .with_context(|| format!("the plan could not be written to {}", path.display()))?;
     }
     let out = &mut std::io::stdout().lock();
     let written = match arguments.format {
@@ -121,7 +139,12 @@ pub(super) fn text(report: &Report, engine: &Engine, out: &mut impl Write) -> st
     if report.dry_run || report.plan.changes().count() <= MOST_LISTED {
         show::text(&report.plan, out)?;
     } else {
-        writeln!(out, "Plan {}: {}.", report.plan.digest().short(), report.planned)?;
+        writeln!(
+            out,
+            "Plan {}: {}.",
+            report.plan.digest().short(),
+            report.planned
+        )?;
     }
     outcome(report, engine, out)
 }
@@ -144,8 +167,17 @@ fn outcome(report: &Report, engine: &Engine, out: &mut impl Write) -> std::io::R
         )?;
     }
     if let Some(held) = &report.held {
-        writeln!(out, "Held: {}, because {}.", held.counts, reasons(&report.trips))?;
-        writeln!(out, "To release exactly this plan: rollbook approve {}", held.digest.short())?;
+        writeln!(
+            out,
+            "Held: {}, because {}.",
+            held.counts,
+            reasons(&report.trips)
+        )?;
+        writeln!(
+            out,
+            "To release exactly this plan: rollbook approve {}",
+            held.digest.short()
+        )?;
         tracing::warn!(
             digest = held.digest.short(),
             state = %engine.store.path().display(),
@@ -168,8 +200,14 @@ fn sentence(read: &ReadReport) -> String {
     let absorbed = &read.absorbed;
     let mut text = match read.kind {
         ReadKind::Unchanged => format!("Directory {}: nothing has changed.", read.directory),
-        ReadKind::Full => format!("Directory {}: read in full, {} entries", read.directory, read.entries),
-        ReadKind::Changes => format!("Directory {}: read what changed, {} entries", read.directory, read.entries),
+        ReadKind::Full => format!(
+            "Directory {}: read in full, {} entries",
+            read.directory, read.entries
+        ),
+        ReadKind::Changes => format!(
+            "Directory {}: read what changed, {} entries",
+            read.directory, read.entries
+        ),
     };
     if read.kind != ReadKind::Unchanged {
         text += &format!(
@@ -181,7 +219,8 @@ fn sentence(read: &ReadReport) -> String {
         text += &format!(" {} cannot be used (rollbook status).", absorbed.unusable);
     }
     if let Some(reason) = &read.unproven {
-        text += &format!("\n  ! The answer is not complete: {reason}. Nobody loses anything on it.");
+        text +=
+            &format!("\n  ! The answer is not complete: {reason}. Nobody loses anything on it.");
     }
     text
 }
@@ -204,7 +243,9 @@ fn json(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
 
 /// Writes the plan as a whole or not at all.
 fn write_plan(path: &Path, plan: &Plan) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
     let mut writer = std::io::BufWriter::new(&mut file);
     serde_json::to_writer(&mut writer, plan)?;

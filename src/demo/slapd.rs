@@ -112,7 +112,10 @@ impl Slapd {
     /// Changes the directory by change records (RFC 2849).
     pub fn modify(&self, changes: &str) -> Result<(), SlapdError> {
         let mut modify = Command::new(&self.programs.ldapmodify);
-        feed(modify.args(["-x", "-H", &self.url, "-D", ADMIN, "-w", PASSWORD]), changes)
+        feed(
+            modify.args(["-x", "-H", &self.url, "-D", ADMIN, "-w", PASSWORD]),
+            changes,
+        )
     }
 
     fn answers(&mut self, port: u16) -> bool {
@@ -141,8 +144,11 @@ impl Drop for Slapd {
 /// Looks in the search path, and where Debian keeps servers, which is not in a user's path.
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/libexec")]);
-    folders.map(|folder| folder.join(program)).find(|file| file.is_file())
+    let folders = std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/libexec")]);
+    folders
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
 }
 
 fn configuration(folder: &Path) -> String {

@@ -249,8 +249,15 @@ fn change(row: &Row<'_>, rules: Rules) -> Result<Decision, Objection> {
         Status::Active if row.last == Some(Last::Active(to)) => Decision::Keep,
         Status::Active => Decision::Adopt { level: to },
         Status::NotActive if deactivated_by_hand(row) => return Err(Objection::DeactivatedByHand),
+        // A request to join is manual; what the person may do beyond joining is their manager's to say.
+        Status::Pending if is_respected(have, rules) => Decision::Activate { from, to: from },
         Status::NotActive | Status::Pending => Decision::Activate { from, to },
     })
+}
+
+/// Whether a person keeps the membership by hand, and the policy is to leave it so.
+fn is_respected(have: &Entitlement, rules: Rules) -> bool {
+    have.method == UpdateMethod::Manual && rules.manual == ManualPolicy::Respect
 }
 
 fn deactivated_by_hand(row: &Row<'_>) -> bool {
@@ -287,9 +294,7 @@ fn objection(row: &Row<'_>, change: Decision, rules: Rules) -> Option<Objection>
     }
     if let Some(have) = row.have {
         let is_request = have.status == Status::Pending && row.want.is_some();
-        let respected =
-            have.method == UpdateMethod::Manual && rules.manual == ManualPolicy::Respect;
-        if respected && !is_request {
+        if is_respected(have, rules) && !is_request {
             return Some(Objection::ManualOverride);
         }
         if row.want.is_none() && row.last.is_none() && rules.ownership == Ownership::Ledger {
