@@ -1,1 +1,290 @@
-//! A Kaltura account in a box.
+//! A Kaltura account in a box: a server that answers Kaltura's API as the real one does.
+//!
+//! *Its one idea: what the real server was recorded to do is the specification*, its mistakes
+//! included; they are what a client has to live with. Nothing here is shared with the client, so that
+//! one mistake cannot hide in both.
+//!
+//! ```text
+//!  HTTP ─► http ─► dispatch ─► service ─► state: database ──(index: later)──► search engine
+//!           │         │           │          │                                   │
+//!         faults    access      error      jobs (later)              lists ◄─────┘
+//! ```
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | `http`, `connection` | bodies, formats, headers; connections that break |
+//! | `params`, `classes` | how PHP reads what was sent; Kaltura's classes as tables |
+//! | `dispatch`, `access`, `entitlement` | the order of checks; who may call what, who sees what |
+//! | `service` | one file a service |
+//! | `state` | what there is, twice: stored and indexed; background work |
+//! | `answer`, `error` | what goes back, in JSON, XML and PHP |
+//! | [`ks`] | session strings |
+//! | [`Faults`], [`CallLog`], [`Account`] | the handles of tests, demo and benchmarks |
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+mod access;
+mod account;
+mod answer;
+mod calls;
+mod classes;
+mod clock;
+mod connection;
+mod dispatch;
+mod entitlement;
+mod error;
+mod faults;
+mod filter;
+mod http;
+pub mod ks;
+mod params;
+mod service;
+mod state;
+mod text;
+
+pub use account::{Account, MemberView, NewCategory};
+pub use calls::{CallLog, MembershipWrite};
+pub use clock::Clock;
+pub use faults::{Faults, TransportFault};
+pub use state::JobKind;
+
+use state::{Partner, State};
+
+/// How a sandbox is to be.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where it listens. Default: a free port of 127.0.0.1.
+    pub listen: SocketAddr,
+    /// The account's number. Default: 101.
+    pub partner_id: i64,
+    /// The secret that makes and verifies sessions; random (from the seed) if none is given.
+    pub admin_secret: Option<String>,
+    /// The secret that starts user sessions; random (from the seed) if none is given.
+    pub user_secret: Option<String>,
+    /// Whether the account has `FEATURE_ENTITLEMENT`. Default: yes, as every new account.
+    pub entitlement: bool,
+    /// The account's limits.
+    pub limits: Limits,
+    /// Where random numbers come from: the same seed gives the same secrets, tokens and faults.
+    pub seed: u64,
+    /// How long background work waits; without a delay until [`Account::work`] is called.
+    /// Default: a quarter of a second.
+    pub job_delay: Option<Duration>,
+    /// Other accounts on the same server, with their admin secrets. They exist, and hold nothing.
+    pub neighbours: Vec<(i64, String)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            partner_id: 101,
+            admin_secret: None,
+            user_secret: None,
+            entitlement: true,
+            limits: Limits::default(),
+            seed: 0,
+            job_delay: Some(Duration::from_millis(250)),
+            neighbours: Vec::new(),
+        }
+    }
+}
+
+/// The limits of an account, as a Kaltura server ships them.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Active members of a category, its owner counted (`max_users_per_category`). Default: 5000.
+    pub users_per_category: i64,
+    /// Rows of a page when the pager names no size. Default: 30.
+    pub default_page_size: usize,
+    /// Rows of a page at most. Default: 500.
+    pub max_page_size: usize,
+    /// Categories in a list without a pager. Default: 1500.
+    pub categories_unpaged: usize,
+    /// Rows of a filter that can be reached at all. Default: 10,000.
+    pub max_matches: usize,
+    /// Values of a comma list that count. Default: 150.
+    pub list_values: usize,
+    /// The longest life of a session that the server starts, in seconds. Default: a day.
+    pub session_seconds: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            users_per_category: 5000,
+            default_page_size: 30,
+            max_page_size: 500,
+            categories_unpaged: 1500,
+            max_matches: 10_000,
+            list_values: 150,
+            session_seconds: 86_400,
+        }
+    }
+}
+
+/// Why a sandbox did not start.
+#[derive(Debug, Error)]
+pub enum SandboxError {
+    /// The address is taken or not this machine's.
+    #[error("the sandbox cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A running sandbox. It ends when it is stopped or dropped.
+#[derive(Debug)]
+pub struct Sandbox {
+    url: String,
+    server: Arc<Server>,
+    partner: Partner,
+    end: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Sandbox {
+    /// Starts a server over HTTP.
+    pub async fn start(options: Options) -> Result<Self, SandboxError> {
+        let failed = |source| SandboxError::Listen {
+            address: options.listen,
+            source,
+        };
+        let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let server = Arc::new(Server::new(&options));
+        let partner = server.lock_first().partner.clone();
+        let (end, ended) = oneshot::channel::<()>();
+        let routes = http::router(Arc::clone(&server))
+            .into_make_service_with_connect_info::<connection::Peer>();
+        let task = tokio::spawn(async move {
+            let serving = axum::serve(connection::CuttableListener(listener), routes)
+                // A dropped sender is a stop, too.
+                .with_graceful_shutdown(async { _ = ended.await });
+            if let Err(error) = serving.await {
+                tracing::warn!(%error, "the sandbox has stopped");
+            }
+        });
+        tracing::debug!(%address, partner_id = partner.id, "the sandbox listens");
+        Ok(Self {
+            url: format!("http://{address}"),
+            server,
+            partner,
+            end: Some(end),
+            task,
+        })
+    }
+
+    /// Where it is: `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The account's number.
+    pub fn partner_id(&self) -> i64 {
+        self.partner.id
+    }
+
+    /// The secret that makes and verifies sessions.
+    pub fn admin_secret(&self) -> &str {
+        &self.partner.admin_secret
+    }
+
+    /// The secret that starts user sessions.
+    pub fn user_secret(&self) -> &str {
+        &self.partner.user_secret
+    }
+
+    /// A handle to act on the account directly, past HTTP.
+    pub fn account(&self) -> Account {
+        Account::new(Arc::clone(&self.server))
+    }
+
+    /// Stops the server: requests under way are answered, the port is closed.
+    pub async fn stop(mut self) {
+        self.end.take();
+        let mut task = std::mem::replace(&mut self.task, tokio::spawn(async {}));
+        // A client that holds a connection open must not hold the sandbox open.
+        if tokio::time::timeout(Duration::from_secs(2), &mut task)
+            .await
+            .is_err()
+        {
+            task.abort();
+            _ = task.await;
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What the running server and its handles share.
+#[derive(Debug)]
+struct Server {
+    /// The account, and its neighbours after it.
+    accounts: Vec<Mutex<State>>,
+    clock: Clock,
+    faults: Faults,
+    calls: CallLog,
+}
+
+impl Server {
+    fn new(options: &Options) -> Self {
+        let mut random = fastrand::Rng::with_seed(options.seed);
+        let mut secret = || ks::hex(&random.u128(..).to_be_bytes());
+        let clock = Clock::default();
+        let mut partners = vec![Partner {
+            id: options.partner_id,
+            admin_secret: options.admin_secret.clone().unwrap_or_else(&mut secret),
+            user_secret: options.user_secret.clone().unwrap_or_else(&mut secret),
+            entitlement: options.entitlement,
+        }];
+        partners.extend(options.neighbours.iter().map(|(id, admin_secret)| Partner {
+            id: *id,
+            admin_secret: admin_secret.clone(),
+            user_secret: secret(),
+            entitlement: options.entitlement,
+        }));
+        let accounts = partners.into_iter().map(|partner| {
+            Mutex::new(State::new(
+                partner,
+                options.limits.clone(),
+                options.seed,
+                options.job_delay,
+                clock.now(),
+            ))
+        });
+        Self {
+            accounts: accounts.collect(),
+            faults: Faults::new(options.seed),
+            calls: CallLog::default(),
+            clock,
+        }
+    }
+
+    /// All accounts, for the length of a request.
+    fn lock(&self) -> Vec<MutexGuard<'_, State>> {
+        let lock = |state| Mutex::lock(state).unwrap_or_else(PoisonError::into_inner);
+        self.accounts.iter().map(lock).collect()
+    }
+
+    /// The account itself.
+    fn lock_first(&self) -> MutexGuard<'_, State> {
+        let state = &self.accounts[0];
+        state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,421 @@
+//! From a request to an answer: find the action, read its arguments, check the session, run it.
+//!
+//! *Its one idea: the order of checks is part of the interface.* Service, action, session text,
+//! partner, arguments, validity of the session, permission, and only then the action itself
+//! (`KalturaDispatcher.php`); a client sees the first that fails.
+
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::{Map, Value};
+
+use super::Server;
+use super::access::Permissions;
+use super::answer::Answer;
+use super::error::{self, ApiError, Failure};
+use super::ks::Ks;
+use super::params::{Param, Record, int, plain};
+use super::service::{self, Action};
+use super::state::State;
+
+/// A partner every installation has: known, and nobody's business.
+const TEMPLATE_PARTNER: i64 = 99;
+
+/// What an action makes of a call.
+pub(super) type Outcome = Result<Answer, Failure>;
+
+/// A request, decoded.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// All parameters, nested.
+    pub(super) params: Map<String, Value>,
+    /// The path it came to.
+    pub(super) path: String,
+    /// Where it came from.
+    pub(super) peer: IpAddr,
+}
+
+/// One call of an action, ready to run.
+pub(super) struct Call<'a> {
+    /// The account.
+    pub(super) state: &'a mut State,
+    /// Who asks.
+    pub(super) session: Session,
+    /// The arguments.
+    pub(super) args: Record,
+    /// The parameters as they were sent.
+    pub(super) sent: &'a Map<String, Value>,
+    /// The present, in milliseconds.
+    pub(super) now_ms: i64,
+}
+
+/// Who asks.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// What the session says; nothing without one.
+    pub(super) ks: Option<Ks>,
+    /// The session as it was sent.
+    pub(super) text: String,
+    /// What it may do.
+    pub(super) permissions: Permissions,
+}
+
+impl Session {
+    /// The user of the session; empty for none.
+    pub(super) fn user_id(&self) -> &str {
+        self.ks.as_ref().map_or("", |ks| &ks.user_id)
+    }
+
+    /// Whether it is an administrator's.
+    pub(super) fn is_admin(&self) -> bool {
+        self.ks.as_ref().is_some_and(|ks| ks.kind >= 1)
+    }
+}
+
+impl Call<'_> {
+    /// The present, in seconds.
+    pub(super) fn now(&self) -> i64 {
+        self.now_ms / 1000
+    }
+}
+
+/// Answers a request, single or multiple. Fails as a whole only where PHP itself would die.
+pub(super) fn answer(server: &Server, request: &Request) -> Outcome {
+    let now_ms = server.clock.now_ms();
+    let mut accounts = server.lock();
+    for account in &mut accounts {
+        account.work_due(now_ms);
+        account.index_due(now_ms);
+    }
+    let mut accounts: Vec<&mut State> = accounts.iter_mut().map(|guard| &mut **guard).collect();
+    let service = plain(request.params.get("service").unwrap_or(&Value::Null));
+    let answer = if service.eq_ignore_ascii_case("multirequest") {
+        multirequest(server, request, &mut accounts, now_ms)
+    } else {
+        match single(server, request, &request.params, &mut accounts, now_ms) {
+            Err(Failure::Api(error)) => Ok(Answer::Error(error)),
+            other => other,
+        }
+    };
+    // What the request wrote reaches the search engine when the request is over, not before.
+    for account in accounts {
+        account.index_due(now_ms);
+    }
+    answer
+}
+
+fn multirequest(
+    server: &Server,
+    request: &Request,
+    accounts: &mut [&mut State],
+    now_ms: i64,
+) -> Outcome {
+    let mut answers: Vec<Answer> = Vec::new();
+    let first = usize::from(!request.params.contains_key("0"));
+    // The first gap and the first item without service or action end the whole request.
+    for at in first.. {
+        let Some(Value::Object(item)) = request.params.get(&at.to_string()) else {
+            break;
+        };
+        if !item.contains_key("service") || !item.contains_key("action") {
+            break;
+        }
+        let mut item = item.clone();
+        for inherited in ["ks", "partnerId", "clientTag"] {
+            if let Some(value) = request.params.get(inherited)
+                && !item.contains_key(inherited)
+            {
+                item.insert(inherited.to_owned(), value.clone());
+            }
+        }
+        for value in item.values_mut() {
+            fill_tokens(value, &answers);
+        }
+        answers.push(match single(server, request, &item, accounts, now_ms) {
+            Err(Failure::Api(error)) => Answer::Error(error),
+            other => other?,
+        });
+    }
+    if let Some(keep) = server.faults.shortened() {
+        answers.truncate(keep);
+    }
+    Ok(Answer::List(answers))
+}
+
+/// Replaces `{1:result:objects:0:id}` by what an earlier item answered: nothing, where that item
+/// failed or has no such value. A token that points ahead stays as it is.
+fn fill_tokens(value: &mut Value, answers: &[Answer]) {
+    static TOKEN: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"\{(\d+):result:?([^{}]*)\}").ok());
+    match value {
+        Value::Object(members) => members.values_mut().for_each(|v| fill_tokens(v, answers)),
+        Value::Array(items) => items.iter_mut().for_each(|v| fill_tokens(v, answers)),
+        Value::String(text) if text.contains(":result") => {
+            let Some(pattern) = TOKEN.as_ref() else {
+                return;
+            };
+            let filled = pattern.replace_all(text, |found: &regex::Captures<'_>| {
+                let Some(answer) = found[1]
+                    .parse::<usize>()
+                    .ok()
+                    .and_then(|number| answers.get(number.checked_sub(1)?))
+                else {
+                    return found[0].to_owned();
+                };
+                let path: Vec<&str> = found[2]
+                    .split(':')
+                    .filter(|part| !part.is_empty())
+                    .collect();
+                answer
+                    .at(&path)
+                    .and_then(Answer::to_plain)
+                    .unwrap_or_default()
+            });
+            *text = filled.into_owned();
+        }
+        _ => {}
+    }
+}
+
+fn single(
+    server: &Server,
+    request: &Request,
+    sent: &Map<String, Value>,
+    accounts: &mut [&mut State],
+    now_ms: i64,
+) -> Outcome {
+    let (service, action, found) = find(sent)?;
+    let name = format!("{}.{}", found.0, found.1.name);
+    server.calls.count(&name);
+    let outcome = run(
+        server,
+        request,
+        sent,
+        accounts,
+        now_ms,
+        (&service, &action, &name, found.1),
+    );
+    if let Some(write) = found.1.writes_membership {
+        server
+            .calls
+            .note_write(write, sent, &outcome, now_ms / 1000);
+    }
+    outcome
+}
+
+fn run(
+    server: &Server,
+    request: &Request,
+    sent: &Map<String, Value>,
+    accounts: &mut [&mut State],
+    now_ms: i64,
+    (service, action, name, found): (&str, &str, &str, &'static Action),
+) -> Outcome {
+    let forbidden = || ApiError::new(error::SERVICE_FORBIDDEN, &[&format!("{service}->{action}")]);
+    let partners: Vec<i64> = accounts.iter().map(|account| account.partner.id).collect();
+    let asked = sent
+        .get("partnerId")
+        .or_else(|| sent.get("p"))
+        .filter(|value| !plain(value).is_empty())
+        .map(int);
+    let text = sent.get("ks").map(plain).unwrap_or_default();
+
+    let (mut at, ks) = if text.is_empty() {
+        let at = asked.and_then(|id| partners.iter().position(|known| *known == id));
+        (at.unwrap_or(0), None)
+    } else {
+        let opened = Ks::claimed_partner(&text)
+            .and_then(|id| partners.iter().position(|known| *known == id))
+            .and_then(|at| {
+                let ks = Ks::open(&text, &accounts[at].partner.admin_secret)?;
+                Some((at, Some(ks)))
+            });
+        opened.ok_or_else(|| invalid_ks(&text))?
+    };
+    if let Some(asked) = asked {
+        if !partners.contains(&asked) && asked != TEMPLATE_PARTNER {
+            let blocked = error::SERVICE_FORBIDDEN_CONTENT_BLOCKED;
+            return Err(ApiError::new(blocked, &[]).into());
+        }
+        if let Some(known) = partners.iter().position(|id| *id == asked)
+            && name == "session.start"
+        {
+            at = known;
+        } else if ks.is_some() && asked != partners[at] {
+            return Err(forbidden().into());
+        }
+    }
+    let args = Record::of_action(found.params, sent, now_ms / 1000)?;
+    let state = &mut *accounts[at];
+    if let Some(ks) = &ks {
+        check(state, ks, &text, request, now_ms / 1000)?;
+    }
+    let permissions = Permissions::of(ks.as_ref(), state)?;
+    let open = found.open_to.is_none_or(|names| permissions.allow(names));
+    if !open {
+        return Err(forbidden().into());
+    }
+    if let Some(error) = server.faults.error_for(name) {
+        return Err(error.into());
+    }
+    let mut call = Call {
+        state,
+        session: Session {
+            ks,
+            text,
+            permissions,
+        },
+        args,
+        sent,
+        now_ms,
+    };
+    let mut answer = (found.run)(&mut call)?;
+    if let Some(lost) = server.faults.lost_rows() {
+        shorten(&mut answer, lost);
+    }
+    if let Some(Value::Object(profile)) = sent.get("responseProfile") {
+        show_only(&mut answer, profile);
+    }
+    Ok(answer)
+}
+
+type Found = (&'static str, &'static Action);
+
+fn find(sent: &Map<String, Value>) -> Result<(String, String, Found), Failure> {
+    let service = sent.get("service").map(plain).unwrap_or_default();
+    let action = sent.get("action").map(plain).unwrap_or_default();
+    if service.is_empty() {
+        return Err(ApiError::new(error::SERVICE_NOT_SPECIFIED, &[]).into());
+    }
+    let known = service::ALL
+        .iter()
+        .find(|known| known.name.eq_ignore_ascii_case(&service))
+        .ok_or_else(|| ApiError::new(error::SERVICE_DOES_NOT_EXISTS, &[&service]))?;
+    let found = known
+        .actions
+        .iter()
+        .find(|known| known.name.eq_ignore_ascii_case(&action))
+        .ok_or_else(|| ApiError::new(error::ACTION_DOES_NOT_EXISTS, &[&action, &service]))?;
+    Ok((service, action, (known.name, found)))
+}
+
+/// A session that was written by the account may still be over. The reason stands where the text
+/// of the session stands when it cannot be read at all.
+fn check(
+    state: &mut State,
+    ks: &Ks,
+    text: &str,
+    request: &Request,
+    now: i64,
+) -> Result<(), Failure> {
+    let sessions = &mut state.sessions;
+    sessions.seen.insert(text.to_owned());
+    let together = ks.privilege("sessionid");
+    let fault = if sessions.ended.contains(text)
+        || together.is_some_and(|id| sessions.ended_ids.contains(id))
+    {
+        Some("LOGOUT")
+    } else if ks.expiry <= now || sessions.expired.contains(text) {
+        Some("EXPIRED")
+    } else if let Some(limit) = ks.privilege("actionslimit") {
+        let used = sessions.uses.entry(text.to_owned()).or_default();
+        *used += 1;
+        (*used > super::params::leading_int(limit)).then_some("EXCEEDED_ACTIONS_LIMIT")
+    } else {
+        None
+    };
+    let ip = ks.privilege("iprestrict");
+    let uri = ks.privilege("urirestrict");
+    let fault = fault
+        .or_else(|| {
+            let outside =
+                ip.is_some_and(|ip| !ip.split('/').any(|ip| ip == request.peer.to_string()));
+            outside.then_some("EXCEEDED_RESTRICTED_IP")
+        })
+        .or_else(|| {
+            let outside =
+                uri.is_some_and(|uris| !uris.split('|').any(|uri| fits(uri, &request.path)));
+            outside.then_some("EXCEEDED_RESTRICTED_URI")
+        });
+    fault.map_or(Ok(()), |reason| Err(invalid_ks(reason).into()))
+}
+
+fn fits(pattern: &str, path: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => path.starts_with(start),
+        None => path == pattern,
+    }
+}
+
+/// `INVALID_KS` with the session, or the reason, in `KSID`.
+pub(super) fn invalid_ks(id: &str) -> ApiError {
+    let mut error = ApiError::new(error::INVALID_KS, &[&id, &"-1", &"INVALID_STR"]);
+    if let Some((_, shown)) = error.args.first_mut() {
+        id.clone_into(shown);
+    }
+    error
+}
+
+/// Loses the last rows of a page, as when the search engine lists rows the database has lost.
+fn shorten(answer: &mut Answer, lost: usize) {
+    if let Answer::Object(object) = answer {
+        for (name, value) in &mut object.fields {
+            if *name == "objects"
+                && let Answer::List(rows) = value
+            {
+                rows.truncate(rows.len().saturating_sub(lost));
+            }
+        }
+    }
+}
+
+/// Applies a response profile: type 1 shows the fields it names, any other hides them.
+fn show_only(answer: &mut Answer, profile: &Map<String, Value>) {
+    let fields = profile.get("fields").map(plain).unwrap_or_default();
+    let fields: Vec<&str> = fields
+        .split(',')
+        .map(str::trim)
+        .filter(|f| !f.is_empty())
+        .collect();
+    if fields.is_empty() {
+        return;
+    }
+    let include = profile.get("type").map(int) == Some(1);
+    let trim = |answer: &mut Answer| {
+        if let Answer::Object(object) = answer {
+            object
+                .fields
+                .retain(|(name, _)| fields.contains(name) == include);
+        }
+    };
+    if let Answer::Object(object) = answer
+        && object.class.ends_with("ListResponse")
+    {
+        for (_, value) in &mut object.fields {
+            if let Answer::List(rows) = value {
+                rows.iter_mut().for_each(trim);
+            }
+        }
+    } else {
+        trim(answer);
+    }
+}
+
+/// A parameter the action refuses to run without.
+pub(super) const fn required(name: &'static str, kind: super::params::Kind) -> Param {
+    Param {
+        name,
+        kind,
+        required: true,
+    }
+}
+
+/// A parameter that may be left out.
+pub(super) const fn optional(name: &'static str, kind: super::params::Kind) -> Param {
+    Param {
+        name,
+        kind,
+        required: false,
+    }
+}

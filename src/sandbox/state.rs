@@ -1,0 +1,258 @@
+//! The account's memory: what the database holds, and what the search engine knows of it.
+//!
+//! *Its one idea: everything is there twice.* Calls by key read the database; lists read what the
+//! search engine was last told. Between the two lies a queue, which is why a list may lag.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use super::Limits;
+
+mod category;
+mod index;
+mod jobs;
+mod membership;
+mod user;
+
+pub(super) use category::{Categories, Category, INHERIT, Tally};
+pub(super) use index::Touch;
+pub(super) use jobs::Job;
+pub use jobs::JobKind;
+pub(super) use membership::{
+    ACTIVE, Cells, DELETED, MANAGER, Memberships, NONE, NOT_ACTIVE, PENDING, level_names,
+};
+pub(super) use user::{User, UserKey, Users};
+
+/// Everything one account holds.
+#[derive(Debug)]
+pub(super) struct State {
+    /// Who the account is.
+    pub(super) partner: Partner,
+    /// What the account is allowed.
+    pub(super) limits: Limits,
+    /// Its categories.
+    pub(super) categories: Categories,
+    /// Its users and groups.
+    pub(super) users: Users,
+    /// Who is in which category.
+    pub(super) memberships: Memberships,
+    /// Its application tokens.
+    pub(super) tokens: Vec<AppToken>,
+    /// Its own roles.
+    pub(super) roles: Vec<Role>,
+    /// What became of sessions.
+    pub(super) sessions: Sessions,
+    /// What the search engine has not been told yet.
+    pub(super) index: index::Queue,
+    /// Background work that has not been done yet.
+    pub(super) jobs: jobs::Queue,
+    /// Where random numbers come from.
+    pub(super) random: fastrand::Rng,
+    /// Whether a session without a user has written here. Kaltura then has a user of the empty id,
+    /// which changes what leaving level NONE does.
+    pub(super) nameless_user: bool,
+}
+
+/// Who an account is.
+#[derive(Debug, Clone)]
+pub(super) struct Partner {
+    /// Its number.
+    pub(super) id: i64,
+    /// Makes and verifies sessions.
+    pub(super) admin_secret: String,
+    /// Starts user sessions only.
+    pub(super) user_secret: String,
+    /// Whether it has `FEATURE_ENTITLEMENT`; without it nothing is ever enforced.
+    pub(super) entitlement: bool,
+}
+
+/// An application token.
+#[derive(Debug, Clone)]
+pub(super) struct AppToken {
+    pub(super) id: String,
+    pub(super) token: String,
+    pub(super) created: i64,
+    pub(super) updated: i64,
+    pub(super) status: i64,
+    pub(super) expiry: i64,
+    pub(super) kind: i64,
+    pub(super) user_id: String,
+    pub(super) duration: i64,
+    pub(super) privileges: Option<String>,
+    pub(super) hash: String,
+    pub(super) description: Option<String>,
+}
+
+/// A role of the account's own.
+#[derive(Debug, Clone)]
+pub(super) struct Role {
+    pub(super) id: i64,
+    pub(super) name: String,
+    pub(super) system_name: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) tags: Option<String>,
+    pub(super) status: i64,
+    pub(super) permissions: Vec<String>,
+    pub(super) created: i64,
+    pub(super) updated: i64,
+}
+
+/// What became of sessions.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    /// Sessions seen so far, so that all of them can be made to expire.
+    pub(super) seen: HashSet<String>,
+    /// Sessions that a test made expire before their time.
+    pub(super) expired: HashSet<String>,
+    /// Sessions that were ended.
+    pub(super) ended: HashSet<String>,
+    /// `sessionid` values whose sessions were ended together.
+    pub(super) ended_ids: HashSet<String>,
+    /// How often a session with `actionslimit` was used.
+    pub(super) uses: HashMap<String, i64>,
+}
+
+impl State {
+    /// An account as it is when it was just opened: its owner, and the user `0` whom Kaltura shows
+    /// for sessions without one.
+    pub(super) fn new(
+        partner: Partner,
+        limits: Limits,
+        seed: u64,
+        job_delay: Option<Duration>,
+        now: i64,
+    ) -> Self {
+        let mut users = Users::default();
+        let mut nobody = User::auto_created("0", now);
+        nobody.screen_name = "Unknown".to_owned();
+        users.insert(nobody);
+        let mut owner = User::auto_created("owner@example.edu", now);
+        owner.email = Some("owner@example.edu".to_owned());
+        owner.is_admin = true;
+        owner.is_account_owner = true;
+        owner.login_enabled = true;
+        owner.role_ids = "2".to_owned();
+        users.insert(owner);
+        let mut state = Self {
+            partner,
+            limits,
+            categories: Categories::default(),
+            users,
+            memberships: Memberships::default(),
+            tokens: Vec::new(),
+            roles: Vec::new(),
+            sessions: Sessions::default(),
+            index: index::Queue::default(),
+            jobs: jobs::Queue::new(job_delay),
+            random: fastrand::Rng::with_seed(seed),
+            nameless_user: false,
+        };
+        for key in state.users.keys() {
+            state.users.index(key);
+        }
+        state
+    }
+
+    /// The user of this id, made if there is none and Kaltura would make one.
+    pub(super) fn user_or_new(&mut self, id: &str, now_ms: i64) -> Option<UserKey> {
+        if let Some(key) = self.users.find(id) {
+            return Some(key);
+        }
+        if !super::text::is_user_id(id) {
+            return None;
+        }
+        let key = self.users.insert(User::auto_created(id, now_ms / 1000));
+        self.touch(Touch::User(key), now_ms);
+        Some(key)
+    }
+
+    /// Writes a membership: the row, the tally of its category, and word to the search engine.
+    pub(super) fn add_membership(
+        &mut self,
+        category: i64,
+        user: UserKey,
+        cells: Cells,
+        now_ms: i64,
+    ) -> u32 {
+        let row = self.memberships.insert(category, user, cells);
+        if let Some(entry) = self.categories.entry_mut(category) {
+            entry.rows.push(row);
+        }
+        self.users.rows_mut(user).push(row);
+        self.recount(category, None, Some(cells.status), now_ms);
+        self.touch(Touch::Row(row), now_ms);
+        row
+    }
+
+    /// Changes a membership.
+    pub(super) fn change_membership(
+        &mut self,
+        row: u32,
+        now_ms: i64,
+        change: impl FnOnce(&mut Cells),
+    ) {
+        let now = now_ms / 1000;
+        let before = self.memberships.cells(row);
+        let mut cells = before;
+        change(&mut cells);
+        if cells == before {
+            return;
+        }
+        cells.updated = now;
+        self.memberships.set(row, cells);
+        if cells.status != before.status {
+            let category = self.memberships.category(row);
+            self.recount(category, Some(before.status), Some(cells.status), now_ms);
+        }
+        self.touch(Touch::Row(row), now_ms);
+    }
+
+    /// Writes a membership anew with nothing changed but the time.
+    pub(super) fn renew_membership(&mut self, row: u32, now_ms: i64) {
+        let mut cells = self.memberships.cells(row);
+        if cells.status != DELETED {
+            cells.updated = now_ms / 1000;
+            self.memberships.set(row, cells);
+            self.touch(Touch::Row(row), now_ms);
+        }
+    }
+
+    /// Deletes a membership. The search engine may still list it for a while.
+    pub(super) fn delete_membership(&mut self, row: u32, now_ms: i64) {
+        let cells = self.memberships.cells(row);
+        if cells.status == DELETED {
+            return;
+        }
+        let category = self.memberships.category(row);
+        let user = self.memberships.user(row);
+        let twin = self
+            .users
+            .rows(user)
+            .iter()
+            .copied()
+            .find(|twin| *twin != row && self.memberships.is_live(*twin, category));
+        self.memberships.delete(row, twin, now_ms / 1000);
+        self.recount(category, Some(cells.status), None, now_ms);
+        self.touch(Touch::Row(row), now_ms);
+    }
+
+    /// Keeps `membersCount` as Kaltura does: active rows, adjusted with each write.
+    fn recount(&mut self, category: i64, from: Option<i64>, to: Option<i64>, now_ms: i64) {
+        let Some(entry) = self.categories.entry_mut(category) else {
+            return;
+        };
+        let count = |status: i64, by: i64, tally: &mut Tally| match status {
+            ACTIVE => tally.members += by,
+            PENDING => tally.pending += by,
+            _ => {}
+        };
+        if let Some(status) = from {
+            count(status, -1, &mut entry.tally);
+        }
+        if let Some(status) = to {
+            count(status, 1, &mut entry.tally);
+        }
+        entry.tally.updated = now_ms / 1000;
+        self.touch(Touch::Tally(category), now_ms);
+    }
+}

@@ -1,0 +1,125 @@
+//! Work that Kaltura does in the background.
+//!
+//! *Its one idea: a call answers before its consequences have happened.* Deleting a user leaves the
+//! memberships, renaming a category leaves its children's paths, until a worker comes by.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::{State, Touch, UserKey};
+
+/// A piece of background work.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::sandbox) enum Job {
+    /// Brings paths and privacy contexts below a category up to date, and unlocks the tree.
+    Reindex(i64),
+    /// Deletes the memberships of a deleted user.
+    ForgetUser(UserKey),
+    /// Deletes a category's own memberships.
+    EmptyCategory(i64),
+}
+
+/// Which of Kaltura's workers does a piece of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobKind {
+    /// `KAsyncIndex`: paths and privacy contexts after a rename or a move.
+    Index,
+    /// `KAsyncDelete`: memberships of what was deleted or has become INHERIT.
+    Delete,
+}
+
+impl Job {
+    fn kind(self) -> JobKind {
+        match self {
+            Self::Reindex(_) => JobKind::Index,
+            Self::ForgetUser(_) | Self::EmptyCategory(_) => JobKind::Delete,
+        }
+    }
+}
+
+/// Work waiting for its time (in milliseconds), and how long work waits.
+#[derive(Debug)]
+pub(in crate::sandbox) struct Queue {
+    waiting: VecDeque<(i64, Job)>,
+    delay: Option<Duration>,
+}
+
+impl Queue {
+    /// Work waits this long; without a delay until somebody asks for it.
+    pub(super) fn new(delay: Option<Duration>) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            delay,
+        }
+    }
+}
+
+impl State {
+    /// Leaves work for later.
+    pub(in crate::sandbox) fn queue(&mut self, job: Job, now_ms: i64) {
+        let due = match self.jobs.delay {
+            Some(delay) => {
+                now_ms.saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 4))
+            }
+            None => i64::MAX,
+        };
+        self.jobs.waiting.push_back((due, job));
+    }
+
+    /// Does the work whose time has come.
+    pub(in crate::sandbox) fn work_due(&mut self, now_ms: i64) {
+        while let Some(at) = self.jobs.waiting.iter().position(|(due, _)| *due <= now_ms)
+            && let Some((_, job)) = self.jobs.waiting.remove(at)
+        {
+            self.work(job, now_ms);
+        }
+    }
+
+    /// Does all work of a kind (of every kind without one), its time come or not, and answers how
+    /// much there was.
+    pub(in crate::sandbox) fn work_now(&mut self, kind: Option<JobKind>, now_ms: i64) -> usize {
+        let mut done = 0;
+        while let Some(at) = self
+            .jobs
+            .waiting
+            .iter()
+            .position(|(_, job)| kind.is_none_or(|kind| job.kind() == kind))
+            && let Some((_, job)) = self.jobs.waiting.remove(at)
+        {
+            self.work(job, now_ms);
+            done += 1;
+        }
+        self.index_all();
+        done
+    }
+
+    /// Whether a move of a whole tree keeps the account's categories locked.
+    pub(in crate::sandbox) fn is_locked(&self) -> bool {
+        self.categories.locked
+    }
+
+    fn work(&mut self, job: Job, now_ms: i64) {
+        match job {
+            Job::Reindex(root) => {
+                self.categories.locked = false;
+                for id in self.categories.refresh_below(root) {
+                    self.touch(Touch::Category(id), now_ms);
+                }
+            }
+            Job::ForgetUser(user) => {
+                for row in self.users.rows(user).to_vec() {
+                    self.delete_membership(row, now_ms);
+                }
+            }
+            Job::EmptyCategory(category) => {
+                let rows = self
+                    .categories
+                    .entry(category)
+                    .map_or_else(Vec::new, |entry| entry.rows.clone());
+                for row in rows {
+                    self.delete_membership(row, now_ms);
+                }
+            }
+        }
+    }
+}
