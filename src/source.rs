@@ -7,6 +7,7 @@
 pub mod ldap;
 pub mod ldif;
 
+mod by_people;
 mod check;
 mod entry;
 mod error;
@@ -165,4 +166,12 @@ pub struct Moved {
     pub id: StableId,
     /// Its present state, where the directory can name it.
     pub version: Option<Version>,
+}
+
+/// A hash, shortened to what tells two contents apart.
+fn hex(hash: &[u8]) -> String {
+    hash.iter()
+        .take(16)
+        .map(|octet| format!("{octet:02x}"))
+        .collect()
 }

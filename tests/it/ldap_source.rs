@@ -106,7 +106,9 @@ fn members(told: &Told, group_id: &str) -> BTreeSet<String> {
             MemberName::Login(login) => person.login.as_ref() == Some(login),
         })
     });
-    found.map(|person| person.user_id.as_str().to_owned()).collect()
+    found
+        .map(|person| person.user_id.as_str().to_owned())
+        .collect()
 }
 
 async fn read_all(source: &Source) -> (Result<Read, SourceError>, Told) {

@@ -14,16 +14,16 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 /// The name under which everything is.
-pub const SUFFIX: &str = "dc=example,dc=edu";
+pub(crate) const SUFFIX: &str = "dc=example,dc=edu";
 /// Who may do everything.
-pub const ADMIN: &str = "cn=admin,dc=example,dc=edu";
+pub(crate) const ADMIN: &str = "cn=admin,dc=example,dc=edu";
 /// The password of [`ADMIN`] and of [`READER`].
-pub const PASSWORD: &str = "correct horse";
+pub(crate) const PASSWORD: &str = "correct horse";
 /// An account that may read, and to which the server's limits apply.
-pub const READER: &str = "cn=reader,dc=example,dc=edu";
+pub(crate) const READER: &str = "cn=reader,dc=example,dc=edu";
 
 /// The suffix, the account of the reader, and the two places that tests put entries in.
-pub const BASE_LDIF: &str = "\
+pub(crate) const BASE_LDIF: &str = "\
 dn: dc=example,dc=edu
 objectClass: dcObject
 objectClass: organization
@@ -48,21 +48,21 @@ ou: groups
 
 /// What a server is started with.
 #[derive(Debug, Clone, Default)]
-pub struct SlapdOptions {
+pub(crate) struct SlapdOptions {
     /// Entries below [`BASE_LDIF`], loaded before the server starts.
-    pub ldif: String,
+    pub(crate) ldif: String,
     /// Lines for the global part of its configuration.
-    pub global: String,
+    pub(crate) global: String,
     /// Lines for the database's part: limits, overlays.
-    pub database: String,
+    pub(crate) database: String,
     /// Whether it has a certificate, for `ldaps://` and StartTLS.
-    pub tls: bool,
+    pub(crate) tls: bool,
     /// Whether the overlays memberof and refint are on.
-    pub memberof: bool,
+    pub(crate) memberof: bool,
 }
 
 /// A running server.
-pub struct Slapd {
+pub(crate) struct Slapd {
     child: Child,
     dir: tempfile::TempDir,
     port: u16,
@@ -72,7 +72,7 @@ pub struct Slapd {
 
 impl Slapd {
     /// Loads the entries and starts the server; panics with what to do where it cannot.
-    pub fn start(options: SlapdOptions) -> Self {
+    pub(crate) fn start(options: SlapdOptions) -> Self {
         let program = find("slapd");
         let mut dir = tempfile::Builder::new().prefix("slapd").tempdir().unwrap();
         fs::create_dir(dir.path().join("db")).unwrap();
@@ -102,40 +102,40 @@ impl Slapd {
     }
 
     /// `ldap://127.0.0.1:…`
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("ldap://127.0.0.1:{}", self.port)
     }
 
     /// `ldaps://127.0.0.1:…`
-    pub fn ldaps_url(&self) -> String {
+    pub(crate) fn ldaps_url(&self) -> String {
         format!("ldaps://127.0.0.1:{}", self.tls_port)
     }
 
     /// `ldapi://…`, where this user is [`ADMIN`] by SASL EXTERNAL.
-    pub fn ldapi_url(&self) -> String {
+    pub(crate) fn ldapi_url(&self) -> String {
         let path = self.socket().display().to_string().replace('/', "%2F");
         format!("ldapi://{path}")
     }
 
     /// The port of `ldap://`.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// The certificate of the authority that signed the server's, as a PEM file.
-    pub fn ca_file(&self) -> PathBuf {
+    pub(crate) fn ca_file(&self) -> PathBuf {
         self.dir.path().join("ca.pem")
     }
 
     /// A client certificate and its key, as PEM files.
-    pub fn client_certificate(&self) -> (PathBuf, PathBuf) {
+    pub(crate) fn client_certificate(&self) -> (PathBuf, PathBuf) {
         let file = |name| self.dir.path().join(name);
         (file("client.pem"), file("client.key"))
     }
 
     /// Changes the directory by an LDIF text with change records; entries without a `changetype`
     /// are added.
-    pub fn modify(&self, ldif: &str) {
+    pub(crate) fn modify(&self, ldif: &str) {
         let mut child = Command::new(find("ldapmodify"))
             .args(["-a", "-x", "-H", &self.url(), "-D", ADMIN, "-w", PASSWORD])
             .stdin(Stdio::piped())
@@ -143,19 +143,24 @@ impl Slapd {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(ldif.as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(ldif.as_bytes())
+            .unwrap();
         let output = child.wait_with_output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "ldapmodify: {errors}");
     }
 
     /// Deletes an entry.
-    pub fn delete(&self, dn: &str) {
+    pub(crate) fn delete(&self, dn: &str) {
         self.modify(&format!("dn: {dn}\nchangetype: delete\n"));
     }
 
     /// Renames an entry, and moves it where `superior` says another place.
-    pub fn rename(&self, dn: &str, rdn: &str, superior: Option<&str>) {
+    pub(crate) fn rename(&self, dn: &str, rdn: &str, superior: Option<&str>) {
         let mut ldif = format!("dn: {dn}\nchangetype: modrdn\nnewrdn: {rdn}\ndeleteoldrdn: 1\n");
         if let Some(superior) = superior {
             writeln!(ldif, "newsuperior: {superior}").unwrap();
@@ -164,7 +169,7 @@ impl Slapd {
     }
 
     /// What `ldapsearch` writes for these arguments, as [`ADMIN`].
-    pub fn ldapsearch(&self, arguments: &[&str]) -> Vec<u8> {
+    pub(crate) fn ldapsearch(&self, arguments: &[&str]) -> Vec<u8> {
         let output = Command::new(find("ldapsearch"))
             .args(["-x", "-H", &self.url(), "-D", ADMIN, "-w", PASSWORD])
             .args(arguments)
@@ -174,12 +179,12 @@ impl Slapd {
     }
 
     /// The lines of `[[directory]]` that reach this server as [`ADMIN`], up to the sections.
-    pub fn toml(&self) -> String {
+    pub(crate) fn toml(&self) -> String {
         self.toml_with("")
     }
 
     /// The same with further lines before the sections.
-    pub fn toml_with(&self, lines: &str) -> String {
+    pub(crate) fn toml_with(&self, lines: &str) -> String {
         format!(
             "kind = \"ldap\"\nname = \"campus\"\nurls = [\"{}\"]\nbind_dn = \"{ADMIN}\"\n{lines}\n",
             self.url()
@@ -187,13 +192,13 @@ impl Slapd {
     }
 
     /// Ends the server as a power failure would.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     /// The process, for tests that count.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
@@ -309,7 +314,13 @@ fn load(conf: &Path, ldif: &str) {
 
 /// A program of the packages that the tests need.
 fn find(program: &str) -> PathBuf {
-    let places = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/libexec"];
+    let places = [
+        "/usr/sbin",
+        "/usr/bin",
+        "/usr/local/sbin",
+        "/usr/local/bin",
+        "/usr/libexec",
+    ];
     let mut paths = places.iter().map(|place| Path::new(place).join(program));
     paths.find(|path| path.exists()).unwrap_or_else(|| {
         panic!(
@@ -370,7 +381,7 @@ fn make_certificates() -> Vec<(&'static str, String)> {
 }
 
 /// People `p0`, `p1`… as LDIF.
-pub fn people(count: usize) -> String {
+pub(crate) fn people(count: usize) -> String {
     let mut ldif = String::new();
     for n in 0..count {
         writeln!(
@@ -384,8 +395,9 @@ pub fn people(count: usize) -> String {
 }
 
 /// A group of people by their numbers, as LDIF.
-pub fn group(name: &str, members: impl IntoIterator<Item = usize>) -> String {
-    let mut ldif = format!("dn: cn={name},ou=groups,{SUFFIX}\nobjectClass: groupOfNames\ncn: {name}\n");
+pub(crate) fn group(name: &str, members: impl IntoIterator<Item = usize>) -> String {
+    let mut ldif =
+        format!("dn: cn={name},ou=groups,{SUFFIX}\nobjectClass: groupOfNames\ncn: {name}\n");
     for member in members {
         writeln!(ldif, "member: uid=p{member},ou=people,{SUFFIX}").unwrap();
     }
