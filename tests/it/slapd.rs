@@ -394,10 +394,15 @@ pub(crate) fn people(count: usize) -> String {
     ldif
 }
 
-/// A group of people by their numbers, as LDIF.
+/// A group of people by their numbers, as LDIF. One of nobody has the dummy that administrators put
+/// there, because the schema demands a member.
 pub(crate) fn group(name: &str, members: impl IntoIterator<Item = usize>) -> String {
     let mut ldif =
         format!("dn: cn={name},ou=groups,{SUFFIX}\nobjectClass: groupOfNames\ncn: {name}\n");
+    let mut members = members.into_iter().peekable();
+    if members.peek().is_none() {
+        ldif.push_str("member: cn=nothing\n");
+    }
     for member in members {
         writeln!(ldif, "member: uid=p{member},ou=people,{SUFFIX}").unwrap();
     }
