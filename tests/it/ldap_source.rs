@@ -13,6 +13,9 @@ mod bad_hours;
 mod changes;
 mod connecting;
 mod entries;
+mod ldif;
+mod proxy;
+mod scripted;
 
 /// The sections that most tests read with.
 const SECTIONS: &str = r#"
