@@ -168,10 +168,10 @@ pub struct Moved {
     pub version: Option<Version>,
 }
 
-/// A hash, shortened to what tells two contents apart.
-fn hex(hash: &[u8]) -> String {
-    hash.iter()
-        .take(16)
-        .map(|octet| format!("{octet:02x}"))
+/// Octets as hexadecimal digits.
+fn hex(octets: &[u8]) -> String {
+    let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 15]);
+    digits
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
         .collect()
 }

@@ -244,7 +244,7 @@ impl Ldap {
                 Err(Cut::Broken { reason }) => {
                     return Err(SourceError::Unreadable { place: url, reason });
                 }
-                Err(cut @ Cut::NoBase { .. }) => return Err(self.failed(&url, kind, cut)),
+                Err(cut @ Cut::NoBase { .. }) => return Err(Self::failed(&url, kind, cut)),
                 Err(cut) => return Ok(Err(format!("the changes cannot be listed: {cut}"))),
             };
             // What has no id is none of ours: the full read has named it already.
@@ -411,7 +411,7 @@ impl Ldap {
         reading.out.flush().await?;
         let url = &reading.session.url;
         if reading.entries == 0 || matches!(cut, Cut::NoBase { .. }) {
-            return Err(self.failed(url, kind, cut));
+            return Err(Self::failed(url, kind, cut));
         }
         Ok(Read {
             proof: Proof::Unproven {
@@ -422,7 +422,7 @@ impl Ldap {
         })
     }
 
-    fn failed(&self, url: &str, kind: EntryKind, cut: Cut) -> SourceError {
+    fn failed(url: &str, kind: EntryKind, cut: Cut) -> SourceError {
         match cut {
             Cut::NoBase { base } => SourceError::NoBase {
                 url: url.to_owned(),

@@ -118,7 +118,7 @@ impl Ldif {
 
     /// Looks at the file; see [`Source::check`](super::Source::check).
     pub async fn check(&self) -> Result<CheckReport, SourceError> {
-        self.on_a_thread(|inner| inner.check()).await
+        self.on_a_thread(Inner::check).await
     }
 
     /// Reads everything; see [`Source::read_all`](super::Source::read_all).
@@ -146,7 +146,7 @@ impl Ldif {
                 "the directory's configuration has changed".to_owned()
             }
             Some(stored) => {
-                let content = self.on_a_thread(|inner| inner.content()).await?;
+                let content = self.on_a_thread(Inner::content).await?;
                 if content == stored.content {
                     return Ok((Changes::Nothing, checkpoint.clone()));
                 }

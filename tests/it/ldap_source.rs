@@ -1,5 +1,7 @@
 //! An LDAP directory, read from a real server, in good hours and bad ones.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeSet;
 
 use rollbook::config::Directory;
@@ -14,6 +16,7 @@ mod changes;
 mod connecting;
 mod entries;
 mod ldif;
+mod measure;
 mod proxy;
 mod scripted;
 
@@ -28,7 +31,7 @@ base = "ou=groups,dc=example,dc=edu"
 
 /// A source for the server, with further lines before the sections.
 fn source_with(slapd: &Slapd, lines: &str, sections: &str) -> Source {
-    source_of(&(slapd.toml_with(lines) + sections)).unwrap()
+    source_of(&(slapd.toml(lines) + sections)).unwrap()
 }
 
 fn source(slapd: &Slapd) -> Source {

@@ -1,6 +1,8 @@
 //! A real OpenLDAP server for tests: its own database in its own directory, on a free port, gone
 //! when the test ends.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
@@ -72,7 +74,7 @@ pub(crate) struct Slapd {
 
 impl Slapd {
     /// Loads the entries and starts the server; panics with what to do where it cannot.
-    pub(crate) fn start(options: SlapdOptions) -> Self {
+    pub(crate) fn start(options: &SlapdOptions) -> Self {
         let program = find("slapd");
         let mut dir = tempfile::Builder::new().prefix("slapd").tempdir().unwrap();
         fs::create_dir(dir.path().join("db")).unwrap();
@@ -80,7 +82,7 @@ impl Slapd {
             certificates(dir.path());
         }
         let conf = dir.path().join("slapd.conf");
-        fs::write(&conf, configuration(dir.path(), &options)).unwrap();
+        fs::write(&conf, configuration(dir.path(), options)).unwrap();
         load(&conf, &(BASE_LDIF.to_owned() + &options.ldif));
         // The port is free when it is looked for, and may be taken when the server gets to it.
         for _ in 0..10 {
@@ -178,13 +180,9 @@ impl Slapd {
         output.stdout
     }
 
-    /// The lines of `[[directory]]` that reach this server as [`ADMIN`], up to the sections.
-    pub(crate) fn toml(&self) -> String {
-        self.toml_with("")
-    }
-
-    /// The same with further lines before the sections.
-    pub(crate) fn toml_with(&self, lines: &str) -> String {
+    /// What the configuration says to reach this server as [`ADMIN`], with further lines; the
+    /// sections `people` and `groups` come behind it.
+    pub(crate) fn toml(&self, lines: &str) -> String {
         format!(
             "kind = \"ldap\"\nname = \"campus\"\nurls = [\"{}\"]\nbind_dn = \"{ADMIN}\"\n{lines}\n",
             self.url()
@@ -195,11 +193,6 @@ impl Slapd {
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-
-    /// The process, for tests that count.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     fn socket(&self) -> PathBuf {

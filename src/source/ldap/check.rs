@@ -65,10 +65,10 @@ impl Ldap {
                     sample.more = true;
                     return Ok(sample);
                 }
-                Err(cut) => return Err(self.failed(&url, kind, cut)),
+                Err(cut) => return Err(Self::failed(&url, kind, cut)),
             };
             let ranged = range::complete(search.session(), &mut entry, self.ranged(kind));
-            ranged.await.map_err(|cut| self.failed(&url, kind, cut))?;
+            ranged.await.map_err(|cut| Self::failed(&url, kind, cut))?;
             let observations = self.observe(kind, &entry, IdAttribute::of(&ids, &entry));
             sample.add(&entry, server.stamp_attribute(), observations);
         }

@@ -37,9 +37,8 @@ pub(super) struct Reader<R> {
 pub(super) struct Ending {
     /// The last line that is not empty.
     last_line: Vec<u8>,
-    /// Whether the last line has a line break, and an empty line behind it.
-    line_break: bool,
-    empty_line: bool,
+    /// How the last line ends.
+    stop: Stop,
     /// Whether ldapsearch wrote the file, and says so at its beginning.
     by_ldapsearch: bool,
     /// Whether ldapsearch's last lines were seen since the last entry.
@@ -50,6 +49,18 @@ pub(super) struct Ending {
     more_pages: bool,
     /// References to other servers.
     references: u64,
+}
+
+/// How the last line of a file ends.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// In the middle.
+    #[default]
+    Open,
+    /// With a line break.
+    LineBreak,
+    /// With an empty line behind it.
+    EmptyLine,
 }
 
 impl<R: BufRead> Reader<R> {
@@ -194,8 +205,11 @@ impl<R: BufRead> Reader<R> {
 
     /// Notes how the line in `ahead` ended, of so many octets without its break.
     fn note_end(&mut self, length: usize) {
-        self.ending.line_break = self.ahead.len() > length;
-        self.ending.empty_line = length == 0;
+        self.ending.stop = match (length, self.ahead.len() - length) {
+            (_, 0) => Stop::Open,
+            (0, _) => Stop::EmptyLine,
+            _ => Stop::LineBreak,
+        };
     }
 
     fn read_ahead(&mut self) -> io::Result<()> {
@@ -243,16 +257,17 @@ impl Ending {
             );
         }
         if let Some(marker) = end_marker {
-            let found = self.line_break && self.last_line == marker.trim_end().as_bytes();
+            let found = self.stop != Stop::Open && self.last_line == marker.trim_end().as_bytes();
             return (!found).then(|| format!("its last line is not the end_marker {marker:?}"));
         }
-        if !self.line_break {
-            return Some("its last line has no line break".to_owned());
+        match self.stop {
+            Stop::Open => Some("its last line has no line break".to_owned()),
+            Stop::LineBreak if !self.trailer => Some(
+                "its last record has no empty line behind it, as every export tool writes one"
+                    .to_owned(),
+            ),
+            _ => None,
         }
-        (!self.empty_line && !self.trailer).then(|| {
-            "its last record has no empty line behind it, as every export tool writes one"
-                .to_owned()
-        })
     }
 
     fn begin_entry(&mut self) {

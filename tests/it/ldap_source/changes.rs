@@ -35,7 +35,7 @@ async fn catch_up(source: &Source, checkpoint: &Checkpoint, known: &Told) -> (Ch
 }
 
 fn small() -> Slapd {
-    Slapd::start(SlapdOptions {
+    Slapd::start(&SlapdOptions {
         ldif: slapd::people(5) + &slapd::group("g", [0, 1]) + &slapd::group("h", [2]),
         memberof: true,
         ..SlapdOptions::default()
@@ -99,7 +99,7 @@ async fn people_and_groups_keep_their_ids_through_renames_and_moves() {
 
 #[tokio::test]
 async fn who_leaves_the_filter_or_the_base_is_told_to_have_left() {
-    let slapd = Slapd::start(SlapdOptions {
+    let slapd = Slapd::start(&SlapdOptions {
         ldif: slapd::people(4).replace("mail:", "employeeType: active\nmail:")
             + &slapd::group("g", [0])
             + &format!(
@@ -142,7 +142,7 @@ async fn who_leaves_the_filter_or_the_base_is_told_to_have_left() {
 
 #[tokio::test]
 async fn an_emptied_group_is_told_without_members() {
-    let slapd = Slapd::start(SlapdOptions {
+    let slapd = Slapd::start(&SlapdOptions {
         ldif: slapd::people(2)
             + "dn: cn=g,ou=groups,dc=example,dc=edu\nobjectClass: posixGroup\ncn: g\n\
                gidNumber: 7\nmemberUid: p1\n\n",
@@ -224,7 +224,7 @@ async fn one_base_for_both_kinds_is_fine() {
 
 #[tokio::test]
 async fn thousands_of_entries_are_read_again_at_once() {
-    let slapd = Slapd::start(SlapdOptions {
+    let slapd = Slapd::start(&SlapdOptions {
         ldif: slapd::people(6_000) + &slapd::group("g", [0]),
         ..SlapdOptions::default()
     });

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::*;
 
 fn filled(options: SlapdOptions) -> Slapd {
-    Slapd::start(SlapdOptions {
+    Slapd::start(&SlapdOptions {
         ldif: slapd::people(3) + &slapd::group("g", [0]),
         ..options
     })
@@ -89,16 +89,8 @@ async fn the_next_server_is_tried_when_one_cannot_be_reached() {
 /// Pitfall 5: the library waits for ever on a server that accepts and says nothing.
 #[tokio::test]
 async fn a_mute_server_is_left_for_the_next_one() {
-    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mute = format!(
-        "ldap://{}",
-        mute.local_addr()
-            .map(|a| {
-                std::mem::forget(mute);
-                a
-            })
-            .unwrap()
-    );
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mute = format!("ldap://{}", listener.local_addr().unwrap());
     let slapd = filled(SlapdOptions::default());
     let lines = bind() + "\nconnect_timeout = \"300ms\"";
     let began = Instant::now();
@@ -117,12 +109,20 @@ async fn encrypted_connections_need_the_right_authority() {
     let slapd = with_tls();
     for (url, starttls) in [(slapd.ldaps_url(), false), (slapd.url(), true)] {
         let lines = |ca: &str| format!("{}\n{ca}\nstarttls = {starttls}", bind());
-        let right = source_of(&toml(&[url.clone()], &lines(&ca(&slapd, "ca.pem")))).unwrap();
+        let right = source_of(&toml(
+            std::slice::from_ref(&url),
+            &lines(&ca(&slapd, "ca.pem")),
+        ))
+        .unwrap();
         let (_, told) = read_complete(&right).await;
         assert_eq!(told.people().len(), 3, "{url}");
         assert!(right.check().await.unwrap().server.unwrap().private);
 
-        let wrong = source_of(&toml(&[url.clone()], &lines(&ca(&slapd, "other-ca.pem")))).unwrap();
+        let wrong = source_of(&toml(
+            std::slice::from_ref(&url),
+            &lines(&ca(&slapd, "other-ca.pem")),
+        ))
+        .unwrap();
         let error = refused(&wrong).await.to_string();
         assert!(error.contains("not signed by a known authority"), "{error}");
     }

@@ -1,10 +1,12 @@
 //! What entries become.
 
+use std::fmt::Write as _;
+
 use super::*;
 
 #[tokio::test]
 async fn people_and_groups_are_read_over_three_pages() {
-    let slapd = Slapd::start(SlapdOptions {
+    let slapd = Slapd::start(&SlapdOptions {
         ldif: slapd::people(25) + &slapd::group("bio-101", 0..5) + &slapd::group("bio-102", [7]),
         ..SlapdOptions::default()
     });
@@ -46,13 +48,21 @@ async fn escaped_names_find_their_people() {
     );
     for (uid, name) in names {
         let dn = format!("cn={name},ou=people,{SUFFIX}");
-        ldif += &format!("dn: {dn}\nobjectClass: inetOrgPerson\nuid: {uid}\nsn: x\n\n");
-        group += &format!("member: CN={name}, OU=People , {SUFFIX}\n");
+        write!(
+            ldif,
+            "dn: {dn}\nobjectClass: inetOrgPerson\nuid: {uid}\nsn: x\n\n"
+        )
+        .unwrap();
+        writeln!(group, "member: CN={name}, OU=People , {SUFFIX}").unwrap();
     }
     // A name and a number in one RDN, in either order.
-    ldif += &format!("dn: cn=X+uid=k,ou=people,{SUFFIX}\nobjectClass: inetOrgPerson\nsn: x\n\n");
-    group += &format!("member: uid=K+cn=x,ou=people,{SUFFIX}\n");
-    let slapd = Slapd::start(SlapdOptions {
+    write!(
+        ldif,
+        "dn: cn=X+uid=k,ou=people,{SUFFIX}\nobjectClass: inetOrgPerson\nsn: x\n\n"
+    )
+    .unwrap();
+    writeln!(group, "member: uid=K+cn=x,ou=people,{SUFFIX}").unwrap();
+    let slapd = Slapd::start(&SlapdOptions {
         ldif,
         ..SlapdOptions::default()
     });
@@ -67,7 +77,7 @@ async fn escaped_names_find_their_people() {
 
 #[tokio::test]
 async fn groups_of_logins_are_read() {
-    let slapd = Slapd::start(SlapdOptions {
+    let slapd = Slapd::start(&SlapdOptions {
         ldif: slapd::people(3)
             + "dn: cn=staff,ou=groups,dc=example,dc=edu\nobjectClass: posixGroup\ncn: staff\n\
                gidNumber: 7\nmemberUid: P1\nmemberUid: p2\nmemberUid: nobody\n\n",
@@ -87,7 +97,7 @@ async fn groups_of_logins_are_read() {
 
 #[tokio::test]
 async fn unique_members_are_read_with_and_without_their_number() {
-    let slapd = Slapd::start(SlapdOptions {
+    let slapd = Slapd::start(&SlapdOptions {
         ldif: slapd::people(3)
             + "dn: cn=u,ou=groups,dc=example,dc=edu\nobjectClass: groupOfUniqueNames\ncn: u\n\
                uniqueMember: uid=p0,ou=people,dc=example,dc=edu\n\
@@ -105,7 +115,7 @@ async fn unique_members_are_read_with_and_without_their_number() {
 
 #[tokio::test]
 async fn people_name_their_groups_where_member_of_is_configured() {
-    let slapd = Slapd::start(SlapdOptions {
+    let slapd = Slapd::start(&SlapdOptions {
         ldif: slapd::people(3),
         memberof: true,
         ..SlapdOptions::default()
@@ -124,7 +134,7 @@ async fn people_name_their_groups_where_member_of_is_configured() {
 
 #[tokio::test]
 async fn roles_come_from_further_attributes() {
-    let slapd = Slapd::start(SlapdOptions {
+    let slapd = Slapd::start(&SlapdOptions {
         ldif: slapd::people(3)
             + &slapd::group("g", [0, 1]).replace(
                 "\n\n",
@@ -151,7 +161,7 @@ async fn a_member_that_is_no_name_spoils_only_its_group() {
     let described = |name: &str, text: &str| {
         slapd::group(name, [0]).replace("\n\n", &format!("\ndescription:: {text}\n\n"))
     };
-    let slapd = Slapd::start(SlapdOptions {
+    let slapd = Slapd::start(&SlapdOptions {
         // "no name", and two groups without.
         ldif: slapd::people(1) + &described("bad", "bm8gbmFtZQ==") + &slapd::group("good", [0]),
         ..SlapdOptions::default()
@@ -176,7 +186,7 @@ async fn a_member_that_is_no_name_spoils_only_its_group() {
 
 #[tokio::test]
 async fn the_placeholder_of_an_emptied_group_is_an_ordinary_name() {
-    let slapd = Slapd::start(SlapdOptions {
+    let slapd = Slapd::start(&SlapdOptions {
         ldif: slapd::people(2) + &slapd::group("g", [0]),
         memberof: true,
         ..SlapdOptions::default()
@@ -195,7 +205,7 @@ async fn the_placeholder_of_an_emptied_group_is_an_ordinary_name() {
 #[tokio::test]
 async fn values_that_are_not_text_are_named_and_stop_nobody_else() {
     let octets = "userPassword:: //4=\n";
-    let slapd = Slapd::start(SlapdOptions {
+    let slapd = Slapd::start(&SlapdOptions {
         ldif: slapd::people(2)
             + &format!(
                 "dn: uid=odd,ou=people,{SUFFIX}\nobjectClass: inetOrgPerson\nuid: odd\ncn: o\nsn: o\n{octets}\n"
@@ -223,7 +233,7 @@ async fn values_that_are_not_text_are_named_and_stop_nobody_else() {
 
 #[tokio::test]
 async fn bad_records_are_named_and_the_others_are_read() {
-    let slapd = Slapd::start(SlapdOptions {
+    let slapd = Slapd::start(&SlapdOptions {
         ldif: slapd::people(2).replacen(
             "uid: p1\n",
             "uid: p1\nuid: second\nemployeeNumber: 7\n",
@@ -260,7 +270,7 @@ async fn bad_records_are_named_and_the_others_are_read() {
 
 #[tokio::test]
 async fn user_ids_are_transformed_and_accounts_out_of_use_are_marked() {
-    let slapd = Slapd::start(SlapdOptions {
+    let slapd = Slapd::start(&SlapdOptions {
         ldif: slapd::people(3).replacen("uid: p2\n", "uid: p2\nemployeeType: left\n", 1)
             + &slapd::group("g", [0]),
         ..SlapdOptions::default()
@@ -284,7 +294,7 @@ async fn user_ids_are_transformed_and_accounts_out_of_use_are_marked() {
 /// Pitfall 14: a huge entry is one message.
 #[tokio::test]
 async fn a_group_of_a_hundred_thousand_is_one_entry() {
-    let slapd = Slapd::start(SlapdOptions {
+    let slapd = Slapd::start(&SlapdOptions {
         ldif: slapd::people(1) + &slapd::group("all", 0..100_000),
         ..SlapdOptions::default()
     });
@@ -297,7 +307,7 @@ async fn a_group_of_a_hundred_thousand_is_one_entry() {
 
 #[tokio::test]
 async fn a_check_tells_what_is_there() {
-    let slapd = Slapd::start(SlapdOptions {
+    let slapd = Slapd::start(&SlapdOptions {
         ldif: slapd::people(150) + &slapd::group("g", [0]) + &slapd::group("empty", []),
         ..SlapdOptions::default()
     });

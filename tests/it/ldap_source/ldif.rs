@@ -12,7 +12,7 @@ fn toml(path: &Path, lines: &str) -> String {
 }
 
 fn filled() -> Slapd {
-    Slapd::start(SlapdOptions {
+    Slapd::start(&SlapdOptions {
         ldif: slapd::people(20)
             + &slapd::group("g", 0..10)
             + &format!(

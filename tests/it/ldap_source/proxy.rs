@@ -28,6 +28,9 @@ pub(super) fn start(port: u16, fault: Fault, after: usize) -> String {
 }
 
 fn pass(mut client: TcpStream, mut server: TcpStream, fault: Fault, mut left: usize) {
+    for stream in [&client, &server] {
+        stream.set_nodelay(true).unwrap();
+    }
     let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
     std::thread::spawn(move || std::io::copy(&mut from, &mut to));
     let mut buffer = [0; 4096];
