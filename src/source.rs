@@ -7,6 +7,7 @@
 pub mod ldap;
 pub mod ldif;
 
+mod by_people;
 mod check;
 mod entry;
 mod error;
@@ -165,4 +166,12 @@ pub struct Moved {
     pub id: StableId,
     /// Its present state, where the directory can name it.
     pub version: Option<Version>,
+}
+
+/// Octets as hexadecimal digits.
+fn hex(octets: &[u8]) -> String {
+    let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 15]);
+    digits
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+        .collect()
 }

@@ -1,6 +1,8 @@
 //! What `rollbook check` tells about a directory.
 
-use crate::directory::Unusable;
+use super::entry::Entry;
+use super::stamp;
+use crate::directory::{Observation, Unusable};
 
 /// What a look at a directory has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,4 +43,31 @@ pub struct Sample {
     pub stamped: usize,
     /// What cannot be used, or not in full.
     pub problems: Vec<Unusable>,
+}
+
+impl Sample {
+    /// Counts an entry and what is told about it.
+    pub(super) fn add(
+        &mut self,
+        entry: &Entry,
+        stamp_attribute: &str,
+        observations: Vec<Observation>,
+    ) {
+        self.looked_at += 1;
+        let stamp = entry.text(stamp_attribute).ok().flatten();
+        self.stamped += usize::from(stamp.and_then(stamp::parse).is_some());
+        for observation in observations {
+            match observation {
+                Observation::Person(..) => self.usable += 1,
+                Observation::Group(group, _) => {
+                    self.usable += 1;
+                    self.with_members += usize::from(!group.members.is_empty());
+                }
+                Observation::Unusable(problem) | Observation::Flawed(problem) => {
+                    self.problems.push(problem);
+                }
+                Observation::Left(..) => {}
+            }
+        }
+    }
 }

@@ -4,7 +4,6 @@
 //! observation.* How a connection is made and how a search ends is in [`session`] and [`search`];
 //! where the next read has to look is in [`changes`]; this file tells the reads from top to bottom.
 
-mod by_people;
 mod changes;
 mod check;
 mod range;
@@ -20,16 +19,16 @@ use std::time::Duration;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
-use self::by_people::ByPeople;
 use self::changes::{Mark, Position, Stamps};
 use self::search::{Cut, Query, Search};
 use self::server::Server;
 use self::session::{Access, Session};
+use super::by_people::ByPeople;
 use super::entry::Entry;
 use super::meaning::{GroupMeaning, PeopleMeaning, VERSION, version};
 use super::outbox::Outbox;
 use super::stable_id::IdAttribute;
-use super::{Changes, Checkpoint, Moved, Observations, Proof, Read, SourceError};
+use super::{Changes, Checkpoint, Moved, Observations, Proof, Read, SourceError, hex};
 use crate::config::LdapDirectory;
 use crate::config::directory::ChangeDetection;
 use crate::directory::{EntryKind, EntryProblem, Observation, StableId};
@@ -245,7 +244,7 @@ impl Ldap {
                 Err(Cut::Broken { reason }) => {
                     return Err(SourceError::Unreadable { place: url, reason });
                 }
-                Err(cut @ Cut::NoBase { .. }) => return Err(self.failed(&url, kind, cut)),
+                Err(cut @ Cut::NoBase { .. }) => return Err(Self::failed(&url, kind, cut)),
                 Err(cut) => return Ok(Err(format!("the changes cannot be listed: {cut}"))),
             };
             // What has no id is none of ours: the full read has named it already.
@@ -412,7 +411,7 @@ impl Ldap {
         reading.out.flush().await?;
         let url = &reading.session.url;
         if reading.entries == 0 || matches!(cut, Cut::NoBase { .. }) {
-            return Err(self.failed(url, kind, cut));
+            return Err(Self::failed(url, kind, cut));
         }
         Ok(Read {
             proof: Proof::Unproven {
@@ -423,7 +422,7 @@ impl Ldap {
         })
     }
 
-    fn failed(&self, url: &str, kind: EntryKind, cut: Cut) -> SourceError {
+    fn failed(url: &str, kind: EntryKind, cut: Cut) -> SourceError {
         match cut {
             Cut::NoBase { base } => SourceError::NoBase {
                 url: url.to_owned(),
@@ -488,9 +487,5 @@ impl Ldap {
 /// What a checkpoint is made for: everything that decides which entries are read, and how.
 fn fingerprint(config: &LdapDirectory) -> String {
     let parts = serde_json::to_vec(&(&config.people, &config.groups, &config.stable_id));
-    let hash = Sha256::digest(parts.unwrap_or_default());
-    hash.iter()
-        .take(16)
-        .map(|octet| format!("{octet:02x}"))
-        .collect()
+    hex(&Sha256::digest(parts.unwrap_or_default()))
 }

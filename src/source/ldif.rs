@@ -1,41 +1,369 @@
-//! An LDIF file as a source.
+//! An LDIF file as a source, for sites that can only get an export.
+//!
+//! *Its one idea: a file is a search result that somebody wrote down.* The same filters, bases and
+//! meanings apply; whether it is all of the result is what its end has to show, and that nobody
+//! changed it while it was read. The file is read twice, people first, so that no more than one
+//! entry is in memory.
 
-use super::{Changes, CheckReport, Checkpoint, Moved, Observations, Read, SourceError};
+mod reader;
+
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use self::reader::{ReadError, Reader};
+use super::by_people::ByPeople;
+use super::check::Sample;
+use super::entry::Entry;
+use super::filter::Filter;
+use super::meaning::{GroupMeaning, PeopleMeaning};
+use super::outbox::Outbox;
+use super::stable_id::IdAttribute;
+use super::{Changes, CheckReport, Checkpoint, Moved, Observations, Proof, Read, SourceError, hex};
 use crate::config::LdifDirectory;
+use crate::directory::{Dn, EntryKind, Observation};
+
+/// Entries of each kind that a check looks at.
+const SAMPLE: usize = 100;
 
 /// An LDIF file.
 pub struct Ldif {
     name: String,
+    inner: Arc<Inner>,
 }
 
+/// What the reading thread needs.
+struct Inner {
+    path: PathBuf,
+    end_marker: Option<String>,
+    ids: Vec<IdAttribute>,
+    people: PeopleMeaning,
+    groups: GroupMeaning,
+    scopes: [Scope; 2],
+    made_for: String,
+}
+
+/// Which entries are of one kind.
+struct Scope {
+    kind: EntryKind,
+    base: Dn,
+    filter: Filter,
+}
+
+/// Our form of a checkpoint: which content was read, and for what.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Position {
+    format: u32,
+    made_for: String,
+    content: String,
+}
+
+/// The first version of [`Position`].
+const FORMAT: u32 = 1;
+
 impl Ldif {
-    /// Compiles a configuration.
+    /// Compiles a configuration; the file is not looked at.
     pub fn new(config: &LdifDirectory) -> Result<Self, SourceError> {
+        let groups = GroupMeaning::new(&config.name, &config.groups)?;
+        let people = PeopleMeaning::new(&config.name, &config.people, groups.by_people)?;
+        let scope = |kind, key: &str, base: &str, filter: &str| {
+            let wrong = |reason: String| SourceError::Config {
+                directory: config.name.clone(),
+                key: format!("{key}.filter"),
+                reason,
+            };
+            Ok(Scope {
+                kind,
+                base: Dn::parse(base).map_err(|e| wrong(e.to_string()))?,
+                filter: Filter::parse(filter).map_err(|e| wrong(e.to_string()))?,
+            })
+        };
+        let scopes = [
+            scope(EntryKind::Person, "people", &people.base, &people.filter)?,
+            scope(EntryKind::Group, "groups", &groups.base, &groups.filter)?,
+        ];
+        let ids = match &config.stable_id {
+            Some(id) => vec![IdAttribute::named(id)],
+            None => [IdAttribute::known(), vec![IdAttribute::Name]].concat(),
+        };
+        let made_for = (
+            &config.people,
+            &config.groups,
+            &config.stable_id,
+            &config.end_marker,
+        );
+        let made_for = serde_json::to_vec(&made_for).unwrap_or_default();
         Ok(Self {
             name: config.name.clone(),
+            inner: Arc::new(Inner {
+                path: config.path.clone(),
+                end_marker: config.end_marker.clone(),
+                ids,
+                people,
+                groups,
+                scopes,
+                made_for: hex(&Sha256::digest(made_for)),
+            }),
         })
     }
+
     /// The directory's name.
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// Looks at the file; see [`Source::check`](super::Source::check).
     pub async fn check(&self) -> Result<CheckReport, SourceError> {
-        Err(SourceError::Stopped)
+        self.on_a_thread(Inner::check).await
     }
-    pub async fn read_all(&self, _out: &Observations) -> Result<Read, SourceError> {
-        Err(SourceError::Stopped)
+
+    /// Reads everything; see [`Source::read_all`](super::Source::read_all).
+    pub async fn read_all(&self, out: &Observations) -> Result<Read, SourceError> {
+        let out = out.clone();
+        let runtime = tokio::runtime::Handle::current();
+        self.on_a_thread(move |inner| {
+            inner.read_all(&mut Sink {
+                out: Outbox::new(&out),
+                runtime,
+            })
+        })
+        .await
     }
+
+    /// Says whether the file is another one than at the checkpoint; a file has no list of changes.
     pub async fn changes_since(
         &self,
-        _c: &Checkpoint,
+        checkpoint: &Checkpoint,
     ) -> Result<(Changes, Checkpoint), SourceError> {
-        Err(SourceError::Stopped)
+        let stored: Option<Position> = serde_json::from_str(&checkpoint.0).ok();
+        let reason = match stored {
+            None => "the checkpoint is of another kind of source".to_owned(),
+            Some(stored) if stored.format != FORMAT || stored.made_for != self.inner.made_for => {
+                "the directory's configuration has changed".to_owned()
+            }
+            Some(stored) => {
+                let content = self.on_a_thread(Inner::content).await?;
+                if content == stored.content {
+                    return Ok((Changes::Nothing, checkpoint.clone()));
+                }
+                "the file has changed".to_owned()
+            }
+        };
+        Ok((Changes::FullReadNeeded { reason }, checkpoint.clone()))
     }
+
+    /// Reads some entries: by reading all of the file, which has no index.
     pub async fn read_entries(
         &self,
-        _m: &[Moved],
-        _out: &Observations,
+        _moved: &[Moved],
+        out: &Observations,
     ) -> Result<Read, SourceError> {
-        Err(SourceError::Stopped)
+        self.read_all(out).await
+    }
+
+    /// Files are read where they may block.
+    async fn on_a_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let inner = self.inner.clone();
+        let done = tokio::task::spawn_blocking(move || work(&inner)).await;
+        done.unwrap_or(Err(SourceError::Stopped))
+    }
+}
+
+/// The way out for a thread that may block.
+struct Sink<'a> {
+    out: Outbox<'a>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Sink<'_> {
+    fn push(&mut self, observation: Observation) -> Result<(), SourceError> {
+        self.runtime.block_on(self.out.push(observation))
+    }
+}
+
+/// How one passage through the file went.
+struct Passage {
+    entries: u64,
+    /// The hash of all octets read.
+    content: String,
+    /// What keeps it from being the whole of the directory.
+    problem: Option<String>,
+}
+
+impl Inner {
+    fn read_all(&self, sink: &mut Sink<'_>) -> Result<Read, SourceError> {
+        let mut by_people = self.groups.by_people.then(ByPeople::default);
+        let mut passages = Vec::new();
+        let mut unseen = None;
+        for scope in &self.scopes {
+            let identified = sink.out.identified();
+            let told = |entry: Entry| {
+                let mut observations = self.observe(scope.kind, &entry);
+                if let Some(by_people) = &mut by_people {
+                    by_people.look_at(&entry, &mut observations);
+                }
+                observations.into_iter().try_for_each(|o| sink.push(o))
+            };
+            let passage = self.pass(scope, told)?;
+            if sink.out.identified() == identified {
+                unseen = unseen.or(Some(scope.kind));
+            }
+            passages.push(passage);
+        }
+        sink.runtime.block_on(sink.out.flush())?;
+        let changed = passages
+            .windows(2)
+            .any(|pair| pair[0].content != pair[1].content);
+        let problem = passages.iter().find_map(|p| p.problem.clone());
+        let problem = problem
+            .or_else(|| changed.then(|| "it was changed while it was read".to_owned()))
+            .or_else(|| {
+                unseen.map(|kind| format!("it holds no {kind} at all under the configured base"))
+            });
+        let entries = passages.iter().map(|p| p.entries).sum();
+        if let Some(problem) = problem {
+            return Ok(Read {
+                proof: Proof::Unproven {
+                    reason: format!("{} is not a whole export: {problem}", self.path.display()),
+                },
+                checkpoint: None,
+                entries,
+            });
+        }
+        let position = Position {
+            format: FORMAT,
+            made_for: self.made_for.clone(),
+            content: passages.pop().map(|p| p.content).unwrap_or_default(),
+        };
+        Ok(Read {
+            proof: Proof::Complete,
+            checkpoint: serde_json::to_string(&position).ok().map(Checkpoint),
+            entries,
+        })
+    }
+
+    /// Goes through the file once and hands over the entries of one kind.
+    fn pass(
+        &self,
+        scope: &Scope,
+        mut told: impl FnMut(Entry) -> Result<(), SourceError>,
+    ) -> Result<Passage, SourceError> {
+        let mut reader = Reader::new(BufReader::with_capacity(1 << 16, self.open()?));
+        let (mut entries, mut seen) = (0, 0_u64);
+        let broken = loop {
+            match reader.next() {
+                Ok(None) => break None,
+                Ok(Some(entry)) => {
+                    seen += 1;
+                    if scope.includes(&entry) {
+                        entries += 1;
+                        told(entry)?;
+                    }
+                }
+                Err(ReadError::Io(source)) => {
+                    return Err(SourceError::File {
+                        path: self.path.clone(),
+                        source,
+                    });
+                }
+                Err(ReadError::Syntax { line, reason }) if seen == 0 => {
+                    return Err(SourceError::Ldif {
+                        path: self.path.clone(),
+                        line,
+                        reason: reason.to_owned(),
+                    });
+                }
+                Err(error @ ReadError::Syntax { .. }) => break Some(error.to_string()),
+            }
+        };
+        let problem = broken.or_else(|| reader.ending().problem(self.end_marker.as_deref()));
+        let hashing = reader.into_input().into_inner();
+        Ok(Passage {
+            entries,
+            content: hashing.finish(),
+            problem,
+        })
+    }
+
+    fn check(&self) -> Result<CheckReport, SourceError> {
+        let mut samples = [Sample::default(), Sample::default()];
+        for (sample, scope) in samples.iter_mut().zip(&self.scopes) {
+            self.pass(scope, |entry| {
+                if sample.looked_at < SAMPLE {
+                    sample.add(&entry, "modifytimestamp", self.observe(scope.kind, &entry));
+                } else {
+                    sample.more = true;
+                }
+                Ok(())
+            })?;
+        }
+        let [people, groups] = samples;
+        Ok(CheckReport {
+            place: self.path.display().to_string(),
+            server: None,
+            people,
+            groups,
+        })
+    }
+
+    fn content(&self) -> Result<String, SourceError> {
+        let mut file = self.open()?;
+        io::copy(&mut file, &mut io::sink()).map_err(|source| SourceError::File {
+            path: self.path.clone(),
+            source,
+        })?;
+        Ok(file.finish())
+    }
+
+    fn observe(&self, kind: EntryKind, entry: &Entry) -> Vec<Observation> {
+        let id = IdAttribute::of(&self.ids, entry);
+        match kind {
+            EntryKind::Person => self.people.observe(entry, id),
+            EntryKind::Group => self.groups.observe(entry, id),
+        }
+    }
+
+    fn open(&self) -> Result<Hashing, SourceError> {
+        let file = File::open(&self.path).map_err(|source| SourceError::File {
+            path: self.path.clone(),
+            source,
+        })?;
+        Ok(Hashing {
+            file,
+            hash: Sha256::new(),
+        })
+    }
+}
+
+impl Scope {
+    fn includes(&self, entry: &Entry) -> bool {
+        self.filter.matches(entry) && Dn::parse(&entry.dn).is_ok_and(|dn| dn.is_under(&self.base))
+    }
+}
+
+/// A file whose octets are hashed as they are read.
+struct Hashing {
+    file: File,
+    hash: Sha256,
+}
+
+impl Hashing {
+    fn finish(self) -> String {
+        hex(&self.hash.finalize())
+    }
+}
+
+impl io::Read for Hashing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.hash.update(&buffer[..read]);
+        Ok(read)
     }
 }

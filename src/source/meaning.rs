@@ -109,14 +109,14 @@ impl PeopleMeaning {
 
     /// The attributes to ask a server for.
     pub(super) fn attributes(&self) -> Vec<String> {
-        let named = [
+        let single = [
             &self.user_id,
             &self.first_name,
             &self.last_name,
             &self.mail,
             &self.login,
         ];
-        let mut names: Vec<String> = named.into_iter().chain(&self.ranged).cloned().collect();
+        let mut names: Vec<String> = single.into_iter().chain(&self.ranged).cloned().collect();
         if let Some(enabled) = &self.enabled {
             enabled.attributes(&mut names);
         }

@@ -1,6 +1,7 @@
 //! Which attribute of an entry never changes, and how its value is written.
 
 use super::entry::Entry;
+use super::hex;
 use crate::directory::{Dn, EntryProblem, StableId};
 
 /// An attribute that identifies an entry for as long as it lives.
@@ -59,9 +60,12 @@ impl IdAttribute {
         match self {
             Self::Text(name) => {
                 let text = entry.text(name)?;
-                Ok(text.map(|text| match is_uuid(text) {
-                    true => StableId::new(text.to_ascii_lowercase()),
-                    false => StableId::new(text),
+                Ok(text.map(|text| {
+                    if is_uuid(text) {
+                        StableId::new(text.to_ascii_lowercase())
+                    } else {
+                        StableId::new(text)
+                    }
                 }))
             }
             Self::ObjectGuid => Ok(entry
@@ -77,23 +81,18 @@ impl IdAttribute {
 
     /// The filter that finds the entry with this id.
     pub(super) fn filter(attributes: &[Self], id: &StableId) -> String {
-        let mut filter = String::new();
-        for attribute in attributes {
-            match attribute {
-                Self::Text(name) => {
-                    let value = ldap3::ldap_escape(id.as_str());
-                    filter.push_str(&format!("({name}={value})"));
-                }
-                Self::ObjectGuid => {
-                    if let Some(octets) = guid_octets(id.as_str()) {
-                        let value: String = octets.iter().map(|o| format!("\\{o:02x}")).collect();
-                        filter.push_str(&format!("(objectGUID={value})"));
-                    }
-                }
-                Self::Name => {}
-            }
-        }
-        filter
+        let parts = attributes.iter().map(|attribute| match attribute {
+            Self::Text(name) => format!("({name}={})", ldap3::ldap_escape(id.as_str())),
+            Self::ObjectGuid => match guid_octets(id.as_str()) {
+                Some(octets) => format!(
+                    "(objectGUID={})",
+                    octets.map(|o| format!("\\{o:02x}")).concat()
+                ),
+                None => String::new(),
+            },
+            Self::Name => String::new(),
+        });
+        parts.collect::<Vec<_>>().concat()
     }
 }
 
@@ -113,17 +112,18 @@ fn written_guid(octets: &[u8]) -> String {
     let Ok(octets) = <[u8; 16]>::try_from(octets) else {
         return match str::from_utf8(octets) {
             Ok(text) if is_uuid(text) => text.to_ascii_lowercase(),
-            _ => octets.iter().map(|octet| format!("{octet:02x}")).collect(),
+            _ => hex(octets),
         };
     };
-    let mut text = String::with_capacity(36);
-    for (at, index) in GUID_ORDER.into_iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        text.push_str(&format!("{:02x}", octets[index]));
-    }
-    text
+    let digits = hex(&GUID_ORDER.map(|index| octets[index]));
+    [
+        &digits[..8],
+        &digits[8..12],
+        &digits[12..16],
+        &digits[16..20],
+        &digits[20..],
+    ]
+    .join("-")
 }
 
 fn guid_octets(text: &str) -> Option<[u8; 16]> {

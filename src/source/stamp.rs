@@ -1,4 +1,4 @@
-//! Time stamps as directories write them (GeneralizedTime: RFC 4517, section 3.3.13).
+//! Time stamps as directories write them (generalized time: RFC 4517, section 3.3.13).
 
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 

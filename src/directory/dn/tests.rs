@@ -88,6 +88,12 @@ fn an_entry_is_under_its_base_and_not_under_a_lookalike() {
     assert!(!under("dc=x", "ou=people,dc=x"));
 }
 
+/// A text with each octet in hexadecimal.
+fn escaped(text: &str) -> String {
+    let octets = text.bytes().map(|byte| format!("\\{byte:02X}"));
+    octets.collect::<Vec<_>>().concat()
+}
+
 /// A value, and one way to write it: each character as it is where that is allowed, with a
 /// backslash, or in hexadecimal.
 fn spelled() -> impl Strategy<Value = (String, String)> {
@@ -109,9 +115,7 @@ fn spelled() -> impl Strategy<Value = (String, String)> {
                 spelling.push('\\');
                 spelling.push(c);
             } else if special || way == 1 {
-                for byte in c.to_string().bytes() {
-                    spelling.push_str(&format!("\\{byte:02X}"));
-                }
+                spelling.push_str(&escaped(&c.to_string()));
             } else {
                 spelling.push(c);
             }
@@ -123,7 +127,7 @@ fn spelled() -> impl Strategy<Value = (String, String)> {
 proptest! {
     #[test]
     fn any_escaping_of_a_value_is_the_same_name((value, spelling) in spelled()) {
-        let hex: String = value.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+        let hex = escaped(&value);
         prop_assert_eq!(
             Dn::parse(&format!("cn={spelling},dc=x")),
             Dn::parse(&format!("CN = {hex} , DC=X"))

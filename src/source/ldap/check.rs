@@ -2,15 +2,14 @@
 
 use ldap3::exop::WhoAmI;
 
+use super::super::SourceError;
 use super::super::check::{CheckReport, Sample, ServerReport};
-use super::super::entry::Entry;
 use super::super::stable_id::IdAttribute;
-use super::super::{SourceError, stamp};
 use super::search::{Cut, Query, Search};
 use super::server::Server;
 use super::session::{Session, caught};
 use super::{KINDS, Ldap, range};
-use crate::directory::{EntryKind, Observation};
+use crate::directory::EntryKind;
 
 /// Entries of each kind to look at.
 const SAMPLE: i32 = 100;
@@ -66,39 +65,12 @@ impl Ldap {
                     sample.more = true;
                     return Ok(sample);
                 }
-                Err(cut) => return Err(self.failed(&url, kind, cut)),
+                Err(cut) => return Err(Self::failed(&url, kind, cut)),
             };
             let ranged = range::complete(search.session(), &mut entry, self.ranged(kind));
-            ranged.await.map_err(|cut| self.failed(&url, kind, cut))?;
+            ranged.await.map_err(|cut| Self::failed(&url, kind, cut))?;
             let observations = self.observe(kind, &entry, IdAttribute::of(&ids, &entry));
             sample.add(&entry, server.stamp_attribute(), observations);
-        }
-    }
-}
-
-impl Sample {
-    /// Counts an entry and what is told about it.
-    pub(in super::super) fn add(
-        &mut self,
-        entry: &Entry,
-        stamp_attribute: &str,
-        observations: Vec<Observation>,
-    ) {
-        self.looked_at += 1;
-        let stamp = entry.text(stamp_attribute).ok().flatten();
-        self.stamped += usize::from(stamp.and_then(stamp::parse).is_some());
-        for observation in observations {
-            match observation {
-                Observation::Person(..) => self.usable += 1,
-                Observation::Group(group, _) => {
-                    self.usable += 1;
-                    self.with_members += usize::from(!group.members.is_empty());
-                }
-                Observation::Unusable(problem) | Observation::Flawed(problem) => {
-                    self.problems.push(problem);
-                }
-                Observation::Left(..) => {}
-            }
         }
     }
 }

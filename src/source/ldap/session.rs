@@ -39,7 +39,7 @@ pub(super) struct Session {
     pub(super) ldap: ldap3::Ldap,
     /// The server, as the configuration writes it.
     pub(super) url: String,
-    driver: JoinHandle<Result<(), LdapError>>,
+    driver: Option<JoinHandle<Result<(), LdapError>>>,
     timeout: Duration,
 }
 
@@ -123,7 +123,7 @@ impl Access {
         let mut session = Session {
             ldap,
             url: url.to_owned(),
-            driver: tokio::spawn(connection.drive()),
+            driver: Some(tokio::spawn(connection.drive())),
             timeout: self.search_timeout,
         };
         // A connection that answers slower than it was made is as good as none.
@@ -176,7 +176,10 @@ impl Session {
         if !gone {
             return explain(error);
         }
-        match tokio::time::timeout(Duration::from_secs(1), &mut self.driver).await {
+        let Some(driver) = self.driver.take() else {
+            return "the connection was lost before".to_owned();
+        };
+        match tokio::time::timeout(Duration::from_secs(1), driver).await {
             Ok(Ok(Err(cause))) => format!("the connection was lost: {}", explain(&cause)),
             Ok(Err(panic)) if panic.is_panic() => {
                 "the server sent something that is not LDAP".to_owned()
@@ -209,7 +212,9 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.driver.abort();
+        if let Some(driver) = &self.driver {
+            driver.abort();
+        }
     }
 }
 
@@ -233,11 +238,10 @@ pub(super) async fn caught<T>(
 fn check_url(url: &str, starttls: bool) -> Result<(), String> {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme);
     match scheme {
-        Some("ldap" | "ldapi") => Ok(()),
         Some("ldaps") if starttls => Err(format!(
             "{url} is encrypted from the start; starttls is for ldap:// only"
         )),
-        Some("ldaps") => Ok(()),
+        Some("ldap" | "ldapi" | "ldaps") => Ok(()),
         _ => Err(format!(
             "found {url:?}; a server is written ldap://host, ldaps://host or ldapi://%2Fpath%2Fto%2Fsocket"
         )),

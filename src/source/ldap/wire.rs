@@ -11,7 +11,7 @@ use super::super::entry::{Attribute, Entry};
 /// Paged results (RFC 2696).
 const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
 
-/// Reads a SearchResultEntry (RFC 4511, section 4.5.2). `None` where it is none.
+/// Reads a search result entry (RFC 4511, section 4.5.2). `None` where it is none.
 pub(super) fn entry(tag: StructureTag) -> Option<Entry> {
     let mut parts = constructed(tag)?.into_iter();
     let dn = text(parts.next()?)?;

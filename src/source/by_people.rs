@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 
-use super::super::entry::{Entry, Part};
-use super::super::meaning::MEMBER_OF;
+use super::entry::{Entry, Part};
+use super::meaning::MEMBER_OF;
 use crate::directory::{
     Dn, EntryKind, EntryProblem, Member, MemberName, Observation, Role, Unusable,
 };
