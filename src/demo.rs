@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::sandbox::{Account, NewCategory, Options, Sandbox, SandboxError};
+use crate::sandbox::{NewCategory, Options, Sandbox, SandboxError};
 
 mod slapd;
 
@@ -40,6 +40,8 @@ pub struct University {
     sandbox: Sandbox,
     directory: Directory,
     folder: PathBuf,
+    /// The channel Biology 101.
+    biology: i64,
 }
 
 enum Directory {
@@ -51,19 +53,18 @@ impl University {
     /// Starts it, with its files in a folder. `slapd` says whether to use one where there is one.
     pub async fn open(folder: &Path, slapd: bool) -> Result<Self, DemoError> {
         let sandbox = Sandbox::start(Options::default()).await?;
-        for (reference, name, owner) in [
-            ("BIO-101", "Biology 101", "media-team"),
-            ("CHE-110", "Chemistry 110", "media-team"),
-            ("HIS-230", "Medieval History", "bede"),
-            ("STAFF", "Teaching Staff", "media-team"),
-        ] {
-            sandbox.account().add_category(NewCategory {
+        let channel = |reference: &str, name: &str, owner: &str| {
+            sandbox.account().add_category(&NewCategory {
                 path: format!("{CHANNELS}>{name}"),
                 reference_id: Some(reference.to_owned()),
                 owner: Some(owner.to_owned()),
                 ..NewCategory::default()
-            });
-        }
+            })
+        };
+        let biology = channel("BIO-101", "Biology 101", "media-team");
+        channel("CHE-110", "Chemistry 110", "media-team");
+        channel("HIS-230", "Medieval History", "bede");
+        channel("STAFF", "Teaching Staff", "media-team");
         let directory = match Slapd::find().filter(|_| slapd) {
             Some(programs) => Directory::Slapd(Slapd::start(&programs, folder, BEFORE)?),
             None => {
@@ -76,6 +77,7 @@ impl University {
             sandbox,
             directory,
             folder: folder.to_owned(),
+            biology,
         };
         university.write_configuration()?;
         Ok(university)
@@ -97,11 +99,6 @@ impl University {
         self.sandbox.url()
     }
 
-    /// The sandbox account.
-    pub fn account(&self) -> Account {
-        self.sandbox.account()
-    }
-
     /// The configuration file, as a user would write it.
     pub fn configuration(&self) -> PathBuf {
         self.folder.join("rollbook.toml")
@@ -118,10 +115,12 @@ impl University {
 
     /// Somebody makes Linus a moderator of Biology 101, by hand, in the console.
     pub fn act_by_hand(&self) {
-        let account = self.account();
-        if let Some(category) = account.find_category("BIO-101") {
-            account.set_membership(category, "linus", 1, 0, 1);
-        }
+        const MODERATOR: i64 = 1;
+        const MANUAL: i64 = 0;
+        const ACTIVE: i64 = 1;
+        self.sandbox
+            .account()
+            .set_membership(self.biology, "linus", MODERATOR, MANUAL, ACTIVE);
     }
 
     /// Stops the servers.

@@ -26,7 +26,7 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     .await?;
     for channel in &arguments.channel {
         let (reference, name) = channel.split_once('=').unwrap_or((channel, channel));
-        sandbox.account().add_category(NewCategory {
+        sandbox.account().add_category(&NewCategory {
             path: format!("MediaSpace>site>channels>{name}"),
             reference_id: Some(reference.to_owned()),
             ..NewCategory::default()
