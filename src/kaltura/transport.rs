@@ -18,7 +18,8 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Traffic;
-use super::error::{ApiError, Fault, KalturaError};
+use super::api_error::ApiError;
+use super::error::{Fault, KalturaError};
 use super::wire::{Call, Login, Multirequest};
 use crate::config;
 
