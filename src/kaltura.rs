@@ -16,6 +16,7 @@
 //! | `error`, `api_error` | what can go wrong, and what to do about it |
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -82,6 +83,14 @@ impl Credentials {
 /// A Kaltura account. Cheap to clone; clones share the session and the pace.
 #[derive(Clone)]
 pub struct Kaltura(Arc<Client>);
+
+impl fmt::Debug for Kaltura {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kaltura")
+            .field("traffic", &self.traffic())
+            .finish_non_exhaustive()
+    }
+}
 
 /// Requests and calls so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -27,9 +27,9 @@ impl Config {
     /// anybody. A file that everybody may read or write is refused: it says where the secrets are
     /// and what is done with them.
     pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
-        let unreadable = |source| ConfigError::Unreadable {
+        let unreadable = |error| ConfigError::Unreadable {
             path: path.to_owned(),
-            source,
+            error,
         };
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
         secret::refuse_open("the configuration", path).map_err(unreadable)??;

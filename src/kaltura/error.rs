@@ -41,7 +41,6 @@ pub enum KalturaError {
         /// How often it was tried.
         attempts: usize,
         /// What came instead.
-        #[source]
         fault: Fault,
     },
     /// A list did not add up, twice.
@@ -97,14 +96,14 @@ impl KalturaError {
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// No connection: nothing was sent.
-    #[error("no connection could be made")]
-    Connect(#[source] reqwest::Error),
+    #[error("no connection could be made ({})", cause(.0))]
+    Connect(reqwest::Error),
     /// The time was up.
     #[error("no answer came within {} s", .0.as_secs())]
     TimedOut(Duration),
     /// The connection broke.
-    #[error("the connection broke before the answer was complete")]
-    Cut(#[source] reqwest::Error),
+    #[error("the connection broke before the answer was complete ({})", cause(.0))]
+    Cut(reqwest::Error),
     /// A status other than 200, which never comes from the API itself.
     #[error("HTTP status {0}")]
     Status(u16),
@@ -169,4 +168,13 @@ impl Fault {
             _ => "The next run tries again",
         }
     }
+}
+
+/// The innermost reason, which is the one that helps: a refused connection, an unknown certificate.
+fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
 }
