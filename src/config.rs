@@ -15,6 +15,7 @@ mod error;
 mod fingerprint;
 pub mod kaltura;
 mod load;
+mod places;
 pub mod policy;
 pub mod safety;
 pub mod schedule;

@@ -10,12 +10,13 @@
 //! | `ks`, `session` | the session, made and kept fresh |
 //! | `transport` | one request, at the agreed pace |
 //! | `request` | many calls, with patience: what may be repeated |
-//! | `list`, `pack` | lists to their end, in few pages |
+//! | `question`, `list`, `pack` | lists to their end, in few pages |
 //! | `change` | writes, and what became of them |
 //! | `standing` | what the session may do |
-//! | `error` | what can go wrong, and what to do about it |
+//! | `error`, `api_error` | what can go wrong, and what to do about it |
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -23,24 +24,28 @@ use secrecy::SecretString;
 use crate::category::{Category, CategoryId, Entitlement, UserId};
 use crate::config::{self, ConfigError};
 
+mod api_error;
 mod change;
 mod error;
 mod ks;
 mod list;
 mod pace;
 mod pack;
+mod question;
 mod request;
 mod session;
 mod standing;
 mod transport;
 mod wire;
 
+pub use api_error::{ApiError, Disposition};
 pub use change::{Write, WriteOutcome};
-pub use error::{ApiError, Disposition, Fault, KalturaError};
+pub use error::{Fault, KalturaError};
 pub use pace::Pace;
 pub use standing::Standing;
 
-use list::{Categories, Members, Reading};
+use list::Reading;
+use question::{Categories, Members};
 use request::{Client, Sent, refused};
 use wire::{Call, CategoryRow, Listed, MemberRow};
 
@@ -78,6 +83,14 @@ impl Credentials {
 /// A Kaltura account. Cheap to clone; clones share the session and the pace.
 #[derive(Clone)]
 pub struct Kaltura(Arc<Client>);
+
+impl fmt::Debug for Kaltura {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kaltura")
+            .field("traffic", &self.traffic())
+            .finish_non_exhaustive()
+    }
+}
 
 /// Requests and calls so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -140,13 +153,11 @@ impl Kaltura {
         created_since: Option<i64>,
     ) -> Result<Vec<Category>, KalturaError> {
         let question = Categories::new(root, created_since);
-        let readings = list::read_all(&self.0, std::slice::from_ref(&question)).await?;
         let mut found = BTreeMap::new();
-        for reading in readings {
-            if let Reading::Complete(rows) = reading {
-                let categories = rows.into_iter().filter_map(CategoryRow::into_category);
-                found.extend(categories.map(|category| (category.id, category)));
-            }
+        for reading in list::read_all(&self.0, std::slice::from_ref(&question)).await? {
+            let rows = reading.required(&question)?;
+            let categories = rows.into_iter().filter_map(CategoryRow::into_category);
+            found.extend(categories.map(|category| (category.id, category)));
         }
         Ok(found.into_values().collect())
     }
@@ -200,10 +211,11 @@ impl Kaltura {
 
     /// Lists the members of categories, in as few pages as there can be.
     ///
-    /// The search behind the list lags some seconds behind writes, so a removal that rests on it
-    /// is to be confirmed with [`memberships`](Self::memberships). A category that inherits its
-    /// members, or that is not there, has no entry in the answer: absent is not empty. A person who
-    /// is in a category twice (Kaltura allows that under concurrent additions) comes twice.
+    /// **No entry means that nothing is known**, and absent is not empty: the category inherits its
+    /// members, or is not there, or its list did not add up. One such category does not spoil the
+    /// others. A person who is in a category twice (Kaltura allows that under concurrent additions)
+    /// comes twice. The search behind the list lags some seconds behind writes, so a removal that
+    /// rests on it is to be confirmed with [`memberships`](Self::memberships).
     pub async fn members(
         &self,
         categories: &[Category],
@@ -212,37 +224,33 @@ impl Kaltura {
             .iter()
             .filter(|category| category.inherits_from.is_none())
             .collect();
-        let questions: Vec<Members> = pack::pack(&own)
+        let together: Vec<Members> = pack::pack(&own)
             .into_iter()
             .map(|chunk| Members::of(chunk.categories, chunk.rows))
             .collect();
         let mut found = BTreeMap::new();
-        let mut singly = Vec::new();
-        for (question, reading) in questions
+        let mut doubtful: BTreeSet<CategoryId> = BTreeSet::new();
+        for (question, reading) in together
             .iter()
-            .zip(list::read_all(&self.0, &questions).await?)
+            .zip(list::read_all(&self.0, &together).await?)
         {
             match reading {
-                Reading::Complete(rows) => take_members(&mut found, question, rows)?,
-                // In a list of several, the server drops the unknown ones, and the whole filter
+                Reading::Complete(rows) => take_members(&mut found, question, &rows),
+                // Of several categories the server drops the unknown ones, and the whole filter
                 // where all are unknown. One by one there is no doubt.
-                Reading::Misunderstood | Reading::NoSuchThing
-                    if question.categories().len() > 1 =>
-                {
-                    singly.extend(
-                        question
-                            .categories()
-                            .iter()
-                            .map(|id| Members::of(vec![*id], 0)),
-                    );
-                }
-                Reading::Misunderstood | Reading::NoSuchThing => not_its_own(question),
+                _ if question.categories().len() > 1 => doubtful.extend(question.categories()),
+                other => explain(question, &other),
             }
         }
+        let singly: Vec<Members> = own
+            .iter()
+            .filter(|category| doubtful.contains(&category.id))
+            .map(|category| Members::of(vec![category.id], category.members_count))
+            .collect();
         for (question, reading) in singly.iter().zip(list::read_all(&self.0, &singly).await?) {
             match reading {
-                Reading::Complete(rows) => take_members(&mut found, question, rows)?,
-                Reading::Misunderstood | Reading::NoSuchThing => not_its_own(question),
+                Reading::Complete(rows) => take_members(&mut found, question, &rows),
+                other => explain(question, &other),
             }
         }
         Ok(found)
@@ -283,17 +291,9 @@ impl Kaltura {
         let question = Members::of_user(user);
         let mut found = Vec::new();
         for reading in list::read_all(&self.0, std::slice::from_ref(&question)).await? {
-            match reading {
-                Reading::Complete(rows) => {
-                    for row in rows {
-                        found.push((row.category(), entitlement(&row)?));
-                    }
-                }
-                Reading::NoSuchThing => {}
-                Reading::Misunderstood => {
-                    let error = ApiError::unexpected("it lists memberships of somebody else");
-                    return Err(refused("categoryUser.list".to_owned(), error));
-                }
+            for row in reading.required(&question)? {
+                let entitlement = row.entitlement().ok_or_else(unreadable)?;
+                found.push((row.category(), entitlement));
             }
         }
         found.sort_by_key(|(category, _)| *category);
@@ -329,31 +329,47 @@ impl Kaltura {
     }
 }
 
+/// Takes the members of a chunk's categories, except of one with a row that means nothing to us.
 fn take_members(
     found: &mut BTreeMap<CategoryId, Vec<Entitlement>>,
     question: &Members,
-    rows: Vec<MemberRow>,
-) -> Result<(), KalturaError> {
-    for id in question.categories() {
-        found.entry(*id).or_default();
+    rows: &[MemberRow],
+) {
+    for category in question.categories() {
+        found.insert(*category, Vec::new());
     }
     for row in rows {
-        let members = found.entry(row.category()).or_default();
-        members.push(entitlement(&row)?);
+        match (row.entitlement(), found.get_mut(&row.category())) {
+            (Some(entitlement), Some(members)) => members.push(entitlement),
+            (None, _) => {
+                tracing::warn!(category = %row.category(), "a membership cannot be understood; the category is left out");
+                found.remove(&row.category());
+            }
+            // Left out already.
+            (_, None) => {}
+        }
     }
-    Ok(())
 }
 
-fn not_its_own(question: &Members) {
+/// Says why a category has no entry.
+fn explain(question: &Members, reading: &Reading<MemberRow>) {
     for category in question.categories() {
-        tracing::warn!(%category, "the category has no members of its own, or is not there any more");
+        match reading {
+            Reading::Complete(_) => {}
+            Reading::Incomplete { expected, found } => {
+                tracing::warn!(%category, expected_rows = expected, found_rows = found, "the category's list of members does not add up");
+            }
+            Reading::NoSuchThing | Reading::Misunderstood => {
+                tracing::warn!(%category, "the category has no members of its own, or is not there any more");
+            }
+        }
     }
 }
 
-fn entitlement(row: &MemberRow) -> Result<Entitlement, KalturaError> {
-    row.entitlement().ok_or_else(|| KalturaError::Unreadable {
+fn unreadable() -> KalturaError {
+    KalturaError::Unreadable {
         action: "categoryUser.list".to_owned(),
-    })
+    }
 }
 
 fn found(category: CategoryId, user: &UserId, row: &MemberRow) -> Found {

@@ -359,3 +359,9 @@ fn the_fingerprint_is_about_who_is_wanted() {
         assert_ne!(config(&text).fingerprint(), before, "{text}");
     }
 }
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = Config::load(std::path::Path::new("/nowhere/rollbook.toml")).unwrap_err();
+    insta::assert_snapshot!(error, @"the configuration /nowhere/rollbook.toml cannot be read: No such file or directory (os error 2)");
+}

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::error::{ApiError, Disposition};
+use super::api_error::{ApiError, Disposition};
 use super::transport::Answer;
 use super::wire::{Call, MemberRow};
 use crate::category::{CategoryId, PermissionLevel, Status, UserId};

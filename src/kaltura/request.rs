@@ -11,7 +11,8 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::Credentials;
-use super::error::{ApiError, Disposition, Fault, KalturaError};
+use super::api_error::{ApiError, Disposition};
+use super::error::{Fault, KalturaError};
 use super::pace::Pace;
 use super::session::Session;
 use super::transport::{Answer, Transport};

@@ -13,7 +13,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::Credentials;
-use super::error::{Disposition, Fault, KalturaError};
+use super::api_error::Disposition;
+use super::error::{Fault, KalturaError};
 use super::ks::{self, Claims};
 use super::pace::Pace;
 use super::transport::Transport;

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::error::{ApiError, KalturaError};
+use super::api_error::ApiError;
+use super::error::KalturaError;
 use super::request::{Client, refused, required};
 use super::wire::{self, Call};
 

@@ -18,7 +18,8 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Traffic;
-use super::error::{ApiError, Fault, KalturaError};
+use super::api_error::ApiError;
+use super::error::{Fault, KalturaError};
 use super::wire::{Call, Login, Multirequest};
 use crate::config;
 
@@ -26,6 +27,9 @@ use crate::config;
 pub(super) type Answer = Result<Value, ApiError>;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Below the five seconds after which Apache closes a connection by default: a write that meets the
+/// closing is one of unknown outcome.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 const MORE_TIME_PER_CALL: Duration = Duration::from_millis(500);
 
 pub(super) struct Transport {
@@ -60,7 +64,7 @@ impl Transport {
         calls: &[&Call],
     ) -> Result<Vec<Answer>, Fault> {
         let body = Multirequest { ks, calls }.to_bytes()?;
-        let more = u32::try_from(calls.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let more = u32::try_from(calls.len()).unwrap_or(u32::MAX);
         let timeout = self.timeout + MORE_TIME_PER_CALL * more;
         match self
             .post("multirequest", body, calls.len(), timeout)
@@ -177,6 +181,7 @@ fn http_client(config: &config::Kaltura) -> Result<reqwest::Client, KalturaError
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
         // A redirected POST may become a GET without its body.
         .redirect(Policy::none())
         .build()
