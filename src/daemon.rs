@@ -85,6 +85,13 @@ async fn once(engine: &Engine, request: &Request) {
     match reconcile(engine, request).await {
         Ok(report) => {
             let counts = report.planned;
+            if let Some(held) = &report.held {
+                let digest = held.digest.short();
+                tracing::warn!(
+                    digest,
+                    "a plan is held; release it with: rollbook approve {digest}"
+                );
+            }
             tracing::info!(
                 run = report.run,
                 outcome = %report.verdict(),
@@ -93,7 +100,6 @@ async fn once(engine: &Engine, request: &Request) {
                 remove = counts.remove,
                 done = report.applied.done,
                 failed = report.applied.failed(),
-                held = report.held.as_ref().map(|held| held.digest.short()),
                 kaltura_requests = report.traffic.requests,
                 "run ended"
             );

@@ -65,13 +65,12 @@ impl University {
         channel("CHE-110", "Chemistry 110", "media-team");
         channel("HIS-230", "Medieval History", "bede");
         channel("STAFF", "Teaching Staff", "media-team");
-        let directory = match Slapd::find().filter(|_| slapd) {
-            Some(programs) => Directory::Slapd(Slapd::start(&programs, folder, BEFORE)?),
-            None => {
-                let path = folder.join("university.ldif");
-                std::fs::write(&path, BEFORE)?;
-                Directory::Ldif(path)
-            }
+        let directory = if let Some(programs) = Slapd::find().filter(|_| slapd) {
+            Directory::Slapd(Slapd::start(&programs, folder, BEFORE)?)
+        } else {
+            let path = folder.join("university.ldif");
+            std::fs::write(&path, BEFORE)?;
+            Directory::Ldif(path)
         };
         let university = Self {
             sandbox,

@@ -40,6 +40,9 @@ pub use report::{Report, Verdict};
 /// How often a run shows that it is still there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
+/// Of what tripped, so much is kept with a held plan; the rest is more of the same.
+const MOST_REASONS: usize = 5;
+
 /// The setting that names the configuration whose first plan has been applied.
 const ACCEPTED: &str = "configuration";
 /// The setting that names the configuration whose first plan has been made, and may be held.
@@ -167,7 +170,8 @@ async fn steps(
     let scope = scope::resolve(engine, request, &questions).await?;
     report.findings.clone_from(&scope.findings);
 
-    let plan = look::plan(engine, &scope, report.is_proven()).await?;
+    let (plan, unread) = look::plan(engine, &scope, report.is_proven()).await?;
+    report.unread = unread;
     let review = review(engine, plan, &scope).await?;
     report.trips.clone_from(&review.trips);
     report.note_plan(&review);
@@ -272,9 +276,20 @@ async fn hold(
     if review.held.is_empty() {
         return Ok(None);
     }
-    let reasons: Vec<String> = review.trips.iter().map(ToString::to_string).collect();
+    let reasons: Vec<String> = review
+        .trips
+        .iter()
+        .take(MOST_REASONS)
+        .map(ToString::to_string)
+        .collect();
     let (plan, reason) = (review.held.clone(), reasons.join("; "));
     let counts = crate::plan::show::Counts::of(&plan);
+    tracing::info!(
+        run,
+        digest = plan.digest().short(),
+        reason,
+        "a plan is held"
+    );
     let digest = engine
         .store
         .run(move |store| store.hold(run, &plan, &reason, clock::now()))

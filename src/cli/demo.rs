@@ -70,7 +70,7 @@ async fn show(university: &University, out: &mut impl Write) -> anyhow::Result<(
         )?;
         engine.store.approve(digest, "the demo", clock::now())?;
         heading(out, "It is applied", "rollbook sync")?;
-        sync(&engine, out).await?;
+        sync::outcome(&reconcile(&engine, &request("sync")).await?, out)?;
     }
 
     university.change()?;
@@ -146,6 +146,6 @@ async fn run_once(
     out: &mut impl Write,
 ) -> anyhow::Result<Report> {
     let report = reconcile(engine, &request).await?;
-    sync::text(&report, engine, out)?;
+    sync::text(&report, out)?;
     Ok(report)
 }

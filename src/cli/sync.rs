@@ -1,5 +1,6 @@
 //! `rollbook sync`: reconcile once.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use crate::directory::GroupId;
 use crate::plan::show::{self, many};
 use crate::plan::{Plan, gate::Trip};
 use crate::reconcile::report::{ReadKind, ReadReport};
-use crate::reconcile::{Engine, Report, Request, Verdict, reconcile};
+use crate::reconcile::{Report, Request, Verdict, reconcile};
 
 /// More changes than this are summed up after they have been applied, not listed.
 const MOST_LISTED: usize = 200;
@@ -106,7 +107,7 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> anyhow::Result<E
     }
     let out = &mut std::io::stdout().lock();
     let written = match arguments.format {
-        Format::Text => text(&report, &engine, out),
+        Format::Text => text(&report, out),
         Format::Json => json(&report, out),
         Format::Csv => show::csv(&report.plan, &mut *out).map_err(std::io::Error::other),
     };
@@ -128,7 +129,7 @@ fn exit(report: &Report, pending_counts: bool) -> Exit {
 }
 
 /// Writes what was read, planned and done, for people.
-pub(super) fn text(report: &Report, engine: &Engine, out: &mut impl Write) -> std::io::Result<()> {
+pub(super) fn text(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     for read in &report.reads {
         writeln!(out, "{}", sentence(read))?;
     }
@@ -146,10 +147,11 @@ pub(super) fn text(report: &Report, engine: &Engine, out: &mut impl Write) -> st
             report.planned
         )?;
     }
-    outcome(report, engine, out)
+    outcome(report, out)
 }
 
-fn outcome(report: &Report, engine: &Engine, out: &mut impl Write) -> std::io::Result<()> {
+/// Writes what became of the plan.
+pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     if report.dry_run {
         if !report.trips.is_empty() {
             writeln!(out, "A run would hold it: {}.", reasons(&report.trips))?;
@@ -178,11 +180,6 @@ fn outcome(report: &Report, engine: &Engine, out: &mut impl Write) -> std::io::R
             "To release exactly this plan: rollbook approve {}",
             held.digest.short()
         )?;
-        tracing::warn!(
-            digest = held.digest.short(),
-            state = %engine.store.path().display(),
-            "a plan is held"
-        );
     }
     Ok(())
 }
@@ -198,29 +195,32 @@ fn reasons(trips: &[Trip]) -> String {
 
 fn sentence(read: &ReadReport) -> String {
     let absorbed = &read.absorbed;
+    let unchanged = read.kind == ReadKind::Unchanged || read.is_without_effect();
+    let (name, entries) = (&read.directory, read.entries);
     let mut text = match read.kind {
-        ReadKind::Unchanged => format!("Directory {}: nothing has changed.", read.directory),
-        ReadKind::Full => format!(
-            "Directory {}: read in full, {} entries",
-            read.directory, read.entries
-        ),
-        ReadKind::Changes => format!(
-            "Directory {}: read what changed, {} entries",
-            read.directory, read.entries
-        ),
+        ReadKind::Full => format!("Directory {name}: read in full, {entries} entries"),
+        _ if unchanged => format!("Directory {name}: nothing has changed."),
+        _ => format!("Directory {name}: read what changed, {entries} entries"),
     };
-    if read.kind != ReadKind::Unchanged {
-        text += &format!(
+    if !unchanged || read.kind == ReadKind::Full {
+        let _ = write!(
+            text,
             " ({} new, {} changed, {} gone).",
             absorbed.new, absorbed.changed, absorbed.gone
         );
     }
     if absorbed.unusable > 0 {
-        text += &format!(" {} cannot be used (rollbook status).", absorbed.unusable);
+        let _ = write!(
+            text,
+            " {} cannot be used (rollbook status).",
+            absorbed.unusable
+        );
     }
     if let Some(reason) = &read.unproven {
-        text +=
-            &format!("\n  ! The answer is not complete: {reason}. Nobody loses anything on it.");
+        let _ = write!(
+            text,
+            "\n  ! The answer is not complete: {reason}. Nobody loses anything on it."
+        );
     }
     text
 }

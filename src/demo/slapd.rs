@@ -166,6 +166,7 @@ rootdn \"{ADMIN}\"
 rootpw {PASSWORD}
 directory {folder}/ldap
 dbnosync
+maxsize 4294967296
 limits * size=unlimited
 index objectClass,entryUUID,entryCSN eq
 index modifyTimestamp,uid,member eq

@@ -116,7 +116,7 @@ impl Bindings {
 impl Rule {
     fn new(binding: &config::Binding) -> Result<Self, regex::Error> {
         let groups = match (&binding.group, &binding.groups) {
-            (Some(pattern), _) => Groups::Pattern(whole(pattern)?),
+            (Some(pattern), _) => Groups::Pattern(config::binding::whole(pattern)?),
             (None, Some(list)) => Groups::List(list.clone()),
             (None, None) => Groups::All,
         };
@@ -145,22 +145,19 @@ impl Rule {
             None => Selector::Reference(ReferenceId::new(group.as_str())),
             Some(CategorySelector::Id(id)) => Selector::Id(CategoryId(*id)),
             Some(CategorySelector::ReferenceId(template)) => {
-                Selector::Reference(ReferenceId::new(fill(template, |name| match name {
+                let value = |name: &str| match name {
                     "group" => Some(group.as_str()),
                     _ => captures.as_ref()?.name(name).map(|text| text.as_str()),
-                })))
+                };
+                Selector::Reference(ReferenceId::new(fill(template, value)?))
             }
         })
     }
 }
 
-/// A pattern that the whole text must match.
-fn whole(pattern: &str) -> Result<Regex, regex::Error> {
-    Regex::new(&format!("^(?:{pattern})$"))
-}
-
-/// Replaces each `{name}` by its value, once: what a value contains is not looked at again.
-fn fill<'v>(template: &str, value: impl Fn(&str) -> Option<&'v str>) -> String {
+/// Replaces each `{name}` by its value, once: what a value contains is not looked at again. `None` where
+/// a name has no value, because its part of the pattern did not take part in the match.
+fn fill<'v>(template: &str, value: impl Fn(&str) -> Option<&'v str>) -> Option<String> {
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, (name, after))) = rest
@@ -168,10 +165,10 @@ fn fill<'v>(template: &str, value: impl Fn(&str) -> Option<&'v str>) -> String {
         .and_then(|(before, tail)| Some((before, tail.split_once('}')?)))
     {
         filled.push_str(before);
-        filled.push_str(value(name).unwrap_or_default());
+        filled.push_str(value(name)?);
         rest = after;
     }
-    filled + rest
+    Some(filled + rest)
 }
 
 #[cfg(test)]
@@ -221,6 +218,18 @@ mod tests {
         );
         assert_eq!(categories(&bindings, "course-bio-staff"), ["C/bio manager"]);
         assert_eq!(categories(&bindings, "xcourse-bio"), [""; 0]);
+    }
+
+    #[test]
+    fn a_part_that_did_not_match_leads_nowhere_rather_than_to_a_shortened_name() {
+        let bindings = bindings(
+            r#"
+            [[binding]]
+            group = "(?<course>[a-z]+)(-(?<term>[0-9]+))?"
+            category = { reference_id = "{course}/{term}" }"#,
+        );
+        assert_eq!(categories(&bindings, "bio-7"), ["bio/7 member"]);
+        assert_eq!(categories(&bindings, "bio"), [""; 0]);
     }
 
     #[test]

@@ -7,11 +7,11 @@ use super::scope::{Scope, Who, unproven};
 use super::{Engine, RunError};
 use crate::category::{Category, CategoryId, Entitlement, UserId};
 use crate::kaltura::Found;
-use crate::plan::binding::Bindings;
 use crate::plan::category::{self, Block, Knowledge, People};
 use crate::plan::desired::{self, Assignment, Roster};
 use crate::plan::membership::{Losses, Rules, Standing};
 use crate::plan::{CategoryPlan, Plan};
+use crate::store::dirty::Mark;
 use crate::store::roster::Depths;
 use crate::store::{Store, StoreError};
 
@@ -20,29 +20,30 @@ const MEMBERSHIPS_AT_ONCE: u64 = 50_000;
 /// Single memberships asked for at once.
 const PAIRS_AT_ONCE: usize = 1_000;
 
-/// Plans all categories of the scope.
+/// Plans all categories of the scope; answers the plan, and how many categories could not be read.
 pub(super) async fn plan(
     engine: &Engine,
     scope: &Scope,
     is_proven: bool,
-) -> Result<Plan, RunError> {
+) -> Result<(Plan, u64), RunError> {
     let planner = Arc::new(Planner::new(engine, scope, is_proven).await?);
-    let mut plans = Vec::new();
+    let (mut plans, mut unread) = (Vec::new(), 0);
     engine
         .progress
         .begin("comparing", scope.categories.len() as u64);
     for part in parts(scope) {
         let length = part.len() as u64;
         let actual = actual(engine, part).await?;
+        unread += length - actual.len() as u64;
         let planner = Arc::clone(&planner);
-        let planned = engine
+        let part = engine
             .store
             .run(move |store| planner.plan(store, actual))
             .await?;
-        plans.extend(planned);
+        plans.extend(part);
         engine.progress.advance(length);
     }
-    Ok(Plan::new(plans))
+    Ok((Plan::new(plans), unread))
 }
 
 type Part = Vec<(Category, Who)>;
@@ -76,7 +77,8 @@ struct Actual {
     block: Option<Block>,
 }
 
-/// Asks Kaltura: whole categories by list, single people from the database.
+/// Asks Kaltura: whole categories by list, single people from the database. A category whose list is
+/// not to be had is left out, and marked, so that the next run looks at it again.
 async fn actual(engine: &Engine, part: Part) -> Result<Vec<Actual>, RunError> {
     let (whole, some): (Part, Part) = part
         .into_iter()
@@ -90,15 +92,26 @@ async fn actual(engine: &Engine, part: Part) -> Result<Vec<Actual>, RunError> {
         true => BTreeMap::new(),
         false => engine.kaltura.members(&listable).await?,
     };
-    let mut actual: Vec<Actual> = whole
-        .into_iter()
-        .map(|(category, who)| Actual {
-            members: lists.remove(&category.id).unwrap_or_default(),
-            category,
-            who,
-            block: None,
-        })
-        .collect();
+    let mut actual = Vec::new();
+    let mut unread = Vec::new();
+    for (category, who) in whole {
+        let inherits = category.inherits_from.is_some();
+        match lists
+            .remove(&category.id)
+            .or_else(|| inherits.then(Vec::new))
+        {
+            Some(members) => actual.push(Actual {
+                category,
+                who,
+                members,
+                block: None,
+            }),
+            None => unread.push(Mark::Category(category.id)),
+        }
+    }
+    if !unread.is_empty() {
+        engine.store.run(move |store| store.mark(&unread)).await?;
+    }
     actual.extend(single(engine, some).await?);
     Ok(actual)
 }
@@ -173,7 +186,6 @@ async fn put_off(
 
 /// What is the same for all categories of a run.
 struct Planner {
-    bindings: Arc<Bindings>,
     scope: Scope,
     engine: Engine,
     roster: Roster,
@@ -203,7 +215,6 @@ impl Planner {
         let protected = policy.protected.iter();
         let protected = protected.map(|user| (UserId::new(user.as_str()), Standing::Protected));
         Ok(Self {
-            bindings: Arc::clone(&engine.bindings),
             scope: scope.clone(),
             engine: engine.clone(),
             roster,
@@ -225,7 +236,6 @@ impl Planner {
 
     /// Plans a part. Blocks; the rest of the run goes on meanwhile.
     fn plan(&self, store: &Store, part: Vec<Actual>) -> Result<Vec<CategoryPlan>, StoreError> {
-        let _ = &self.bindings;
         let assignment = self.scope.assignment(&self.engine);
         let mut plans = Vec::with_capacity(part.len());
         for actual in part {

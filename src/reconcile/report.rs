@@ -34,6 +34,8 @@ pub struct Report {
     pub held: Option<Held>,
     /// What became of the approved part.
     pub applied: Applied,
+    /// Channels whose members could not be read; the next run looks at them again.
+    pub unread: u64,
     /// What was asked of Kaltura.
     pub traffic: Traffic,
     /// The whole plan.
@@ -95,6 +97,18 @@ pub struct ReadReport {
 }
 
 impl ReadReport {
+    /// Whether the mirror is as it was before.
+    pub fn is_without_effect(&self) -> bool {
+        let Absorbed {
+            new,
+            changed,
+            gone,
+            unusable,
+            ..
+        } = self.absorbed;
+        new + changed + gone + unusable == 0 && self.unproven.is_none()
+    }
+
     pub(super) fn new(directory: &str, kind: ReadKind) -> Self {
         Self {
             directory: directory.to_owned(),
@@ -160,6 +174,7 @@ impl Report {
             trips: Vec::new(),
             held: None,
             applied: Applied::default(),
+            unread: 0,
             traffic: Traffic::default(),
             plan: Plan::default(),
         }
@@ -176,7 +191,7 @@ impl Report {
             Verdict::Partly
         } else if self.held.is_some() {
             Verdict::Held
-        } else if self.applied.failed() > 0 {
+        } else if self.applied.failed() + self.unread > 0 {
             Verdict::Partly
         } else {
             Verdict::Done
