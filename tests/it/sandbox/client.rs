@@ -80,6 +80,8 @@ pub(super) async fn start() -> (Sandbox, String) {
     })
     .await
     .unwrap();
-    let ks = sandbox.account().session("admin", 2, "disableentitlement", 86_400);
+    let ks = sandbox
+        .account()
+        .session("admin", 2, "disableentitlement", 86_400);
     (sandbox, ks)
 }
