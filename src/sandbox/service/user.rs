@@ -359,17 +359,16 @@ pub(super) fn view(call: &Call<'_>, key: UserKey, sent: Option<(&Record, &str)>)
     })
 }
 
+/// Names of roles, the oldest role first, whatever order the ids are in.
 fn role_names(call: &Call<'_>, ids: &str) -> String {
-    let names = ids.split(',').filter_map(|id| match id {
-        ADMINISTRATOR_ROLE => Some("Publisher Administrator"),
-        id => {
-            let role = call
-                .state
-                .roles
-                .iter()
-                .find(|role| role.id.to_string() == id);
-            role.map(|role| role.name.as_str())
-        }
-    });
+    let ids: Vec<&str> = ids.split(',').collect();
+    let administrator = ids
+        .contains(&ADMINISTRATOR_ROLE)
+        .then_some("Publisher Administrator");
+    let own = call.state.roles.iter();
+    let own = own.filter(|role| ids.contains(&role.id.to_string().as_str()));
+    let names = administrator
+        .into_iter()
+        .chain(own.map(|role| role.name.as_str()));
     names.collect::<Vec<_>>().join(",")
 }
