@@ -133,6 +133,7 @@ errors! {
     APP_TOKEN_EXPIRED = "ID;Application token \"@ID@\" expired";
     INVALID_APP_TOKEN_HASH = ";Invalid application token hash";
     ROLE_NAME_ALREADY_EXISTS = ";A role with the same name already exists";
+    ROLE_IS_BEING_USED = ";Role is being used";
     PERMISSION_NOT_FOUND = "ERR_TEXT;@ERR_TEXT@";
 
     // Categories.

@@ -173,12 +173,12 @@ fn update(call: &mut Call<'_>) -> Outcome {
     if call.state.users.get(key).status == DELETED {
         call.state.queue(Job::ForgetUser(key), call.now_ms);
     }
-    let id = sent.text("id").map(str::to_owned);
-    Ok(match &id {
+    let mut answer = view(call, key, None);
+    if let Some(id) = sent.text("id") {
         // The answer shows the id as it was sent, longer than the database keeps it.
-        Some(id) => renamed_view(call, key, id),
-        None => view(call, key, None),
-    })
+        answer.set("id", Answer::text(id));
+    }
+    Ok(answer)
 }
 
 fn delete(call: &mut Call<'_>) -> Outcome {
@@ -287,16 +287,6 @@ fn write(user: &mut User, sent: &Record, now: i64) {
     }
 }
 
-fn renamed_view(call: &Call<'_>, key: UserKey, id: &str) -> Answer {
-    let mut answer = view(call, key, None);
-    if let Answer::Object(object) = &mut answer
-        && let Some((_, shown)) = object.fields.first_mut()
-    {
-        *shown = Answer::text(id);
-    }
-    answer
-}
-
 /// A user as an answer. Right after `add` (then what was sent is given, with the id) what only the
 /// database fills in is missing.
 pub(super) fn view(call: &Call<'_>, key: UserKey, sent: Option<(&Record, &str)>) -> Answer {
@@ -369,17 +359,16 @@ pub(super) fn view(call: &Call<'_>, key: UserKey, sent: Option<(&Record, &str)>)
     })
 }
 
+/// Names of roles, the oldest role first, whatever order the ids are in.
 fn role_names(call: &Call<'_>, ids: &str) -> String {
-    let names = ids.split(',').filter_map(|id| match id {
-        ADMINISTRATOR_ROLE => Some("Publisher Administrator"),
-        id => {
-            let role = call
-                .state
-                .roles
-                .iter()
-                .find(|role| role.id.to_string() == id);
-            role.map(|role| role.name.as_str())
-        }
-    });
+    let ids: Vec<&str> = ids.split(',').collect();
+    let administrator = ids
+        .contains(&ADMINISTRATOR_ROLE)
+        .then_some("Publisher Administrator");
+    let own = call.state.roles.iter();
+    let own = own.filter(|role| ids.contains(&role.id.to_string().as_str()));
+    let names = administrator
+        .into_iter()
+        .chain(own.map(|role| role.name.as_str()));
     names.collect::<Vec<_>>().join(",")
 }
