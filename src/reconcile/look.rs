@@ -88,9 +88,10 @@ async fn actual(engine: &Engine, part: Part) -> Result<Vec<Actual>, RunError> {
         .filter(|(category, _)| category.inherits_from.is_none())
         .map(|(category, _)| category.clone())
         .collect();
-    let mut lists = match listable.is_empty() {
-        true => BTreeMap::new(),
-        false => engine.kaltura.members(&listable).await?,
+    let mut lists = if listable.is_empty() {
+        BTreeMap::new()
+    } else {
+        engine.kaltura.members(&listable).await?
     };
     let mut actual = Vec::new();
     let mut unread = Vec::new();
@@ -204,9 +205,10 @@ impl Planner {
         let (roster, shared) = engine
             .store
             .run(move |store| {
-                let roster = match everything {
-                    true => store.whole_roster(&depths)?,
-                    false => store.roster(&groups, &depths)?,
+                let roster = if everything {
+                    store.whole_roster(&depths)?
+                } else {
+                    store.roster(&groups, &depths)?
                 };
                 Ok((roster, store.shared_user_ids()?))
             })

@@ -158,9 +158,10 @@ pub(super) async fn resolve(
 /// Brings the index of categories up to date: all of it, or what is new. Answers what is new.
 async fn refresh_index(engine: &Engine, everything: bool) -> Result<Vec<CategoryId>, RunError> {
     let root = engine.config.kaltura.root.as_deref();
-    let since = match everything {
-        true => None,
-        false => engine.store.run(Store::categories_created).await?,
+    let since = if everything {
+        None
+    } else {
+        engine.store.run(Store::categories_created).await?
     };
     engine.progress.begin("listing channels", 0);
     let found = engine.kaltura.categories(root, since).await?;
@@ -233,9 +234,9 @@ async fn whom(
                 "no category below kaltura.root has the reference ID {reference:?}"
             )));
         }
-        found
-            .iter()
-            .for_each(|category| gathered.everybody(category.id));
+        for category in found {
+            gathered.everybody(category.id);
+        }
     }
     for user in &request.users {
         for (category, _) in engine.kaltura.categories_of(user).await? {
@@ -332,11 +333,15 @@ impl<'a> Gathered<'a> {
             Mark::Person(user) => categories.iter().for_each(|id| self.person(*id, user)),
             Mark::Group(group) => {
                 categories.extend(self.fed_by_vanished.get(group).into_iter().flatten());
-                categories.iter().for_each(|id| self.everybody(*id));
+                for id in categories {
+                    self.everybody(id);
+                }
             }
             Mark::Membership(group, user) => {
                 categories.extend(self.fed_by_vanished.get(group).into_iter().flatten());
-                categories.iter().for_each(|id| self.person(*id, user));
+                for id in categories {
+                    self.person(id, user);
+                }
             }
         }
     }

@@ -159,9 +159,9 @@ fn somebody_added_by_hand_is_counted_and_not_reported() {
 fn a_manual_membership_in_the_way_of_a_group_is_reported() {
     let manual = row("ada", UpdateMethod::Manual);
     let mut desired = wants(&["ada"]);
-    desired
-        .values_mut()
-        .for_each(|want| want.level = PermissionLevel::Manager);
+    for want in desired.values_mut() {
+        want.level = PermissionLevel::Manager;
+    }
     let plan = planned(&desired, std::slice::from_ref(&manual), |_| {});
     assert_eq!(
         decisions(&plan),
@@ -173,9 +173,9 @@ fn a_manual_membership_in_the_way_of_a_group_is_reported() {
 fn of_two_rows_the_manual_one_counts() {
     let rows = [automatic("ada"), row("ada", UpdateMethod::Manual)];
     let mut desired = wants(&["ada"]);
-    desired
-        .values_mut()
-        .for_each(|want| want.level = PermissionLevel::Manager);
+    for want in desired.values_mut() {
+        want.level = PermissionLevel::Manager;
+    }
     let plan = planned(&desired, &rows, |_| {});
     assert_eq!(
         decisions(&plan),
