@@ -187,11 +187,11 @@ async fn put_off(
 
 /// What is the same for all categories of a run.
 struct Planner {
-    scope: Scope,
-    engine: Engine,
+    assignment: Assignment,
     roster: Roster,
     standing: BTreeMap<UserId, Standing>,
     rules: Rules,
+    room: u64,
     is_proven: bool,
 }
 
@@ -217,8 +217,7 @@ impl Planner {
         let protected = policy.protected.iter();
         let protected = protected.map(|user| (UserId::new(user.as_str()), Standing::Protected));
         Ok(Self {
-            scope: scope.clone(),
-            engine: engine.clone(),
+            assignment,
             roster,
             standing: shared.chain(protected).collect(),
             rules: Rules {
@@ -232,16 +231,16 @@ impl Planner {
                     Losses::Unproven
                 },
             },
+            room: engine.config.kaltura.members_per_category,
             is_proven,
         })
     }
 
     /// Plans a part. Blocks; the rest of the run goes on meanwhile.
     fn plan(&self, store: &Store, part: Vec<Actual>) -> Result<Vec<CategoryPlan>, StoreError> {
-        let assignment = self.scope.assignment(&self.engine);
         let mut plans = Vec::with_capacity(part.len());
         for actual in part {
-            let Some(fed) = assignment.categories.get(&actual.category.id) else {
+            let Some(fed) = self.assignment.categories.get(&actual.category.id) else {
                 continue;
             };
             let desired = desired::desired(&fed.feeds, &self.roster);
@@ -267,7 +266,7 @@ impl Planner {
                     manual: fed.manual.unwrap_or(self.rules.manual),
                     ..self.rules
                 },
-                room: self.engine.config.kaltura.members_per_category,
+                room: self.room,
             });
             if plan.block.is_some() || !plan.actions.is_empty() {
                 plans.push(plan);
@@ -286,7 +285,7 @@ fn depths(engine: &Engine) -> Depths {
 }
 
 /// The groups that feed the categories of the scope.
-fn groups_in(assignment: &Assignment<'_>, scope: &Scope) -> BTreeSet<i64> {
+fn groups_in(assignment: &Assignment, scope: &Scope) -> BTreeSet<i64> {
     let categories = scope
         .categories
         .keys()

@@ -67,7 +67,7 @@ impl Scope {
     }
 
     /// Which groups feed which categories.
-    pub(super) fn assignment<'a>(&'a self, engine: &'a Engine) -> Assignment<'a> {
+    pub(super) fn assignment(&self, engine: &Engine) -> Assignment {
         desired::assign(
             &self.groups,
             &self.vanished,
@@ -291,7 +291,7 @@ struct Gathered<'a> {
 }
 
 impl<'a> Gathered<'a> {
-    fn new(assignment: &'a Assignment<'a>, groups: &[NamedGroup]) -> Self {
+    fn new(assignment: &'a Assignment, groups: &[NamedGroup]) -> Self {
         let mut gathered = Self {
             fed_by: groups
                 .iter()
@@ -369,7 +369,7 @@ impl<'a> Gathered<'a> {
 }
 
 /// The findings that concern this run: all of a full one, else those of the groups it is about.
-fn findings(assignment: &Assignment<'_>, questions: &Questions) -> Vec<Finding> {
+fn findings(assignment: &Assignment, questions: &Questions) -> Vec<Finding> {
     let about: BTreeSet<&GroupId> = questions
         .marks
         .iter()

@@ -45,11 +45,7 @@ fn by_course() -> Bindings {
     .unwrap()
 }
 
-fn assigned<'a>(
-    groups: &'a [NamedGroup],
-    bindings: &'a Bindings,
-    categories: &[Category],
-) -> Assignment<'a> {
+fn assigned(groups: &[NamedGroup], bindings: &Bindings, categories: &[Category]) -> Assignment {
     assign(groups, &[], bindings, categories, VanishedGroup::Keep)
 }
 
