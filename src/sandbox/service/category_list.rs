@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::category::view;
+use super::category_view::view;
 use crate::sandbox::answer::Answer;
 use crate::sandbox::dispatch::{Call, Outcome};
 use crate::sandbox::error::{self, ApiError, Failure};
