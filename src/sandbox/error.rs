@@ -83,15 +83,12 @@ fn strip_tags(text: &str) -> String {
             .chars()
             .next()
             .is_some_and(|c| c.is_ascii_alphabetic() || c == '/' || c == '!');
-        match tag.find('>').filter(|_| opens) {
-            Some(close) => {
-                out.push_str(&rest[..open]);
-                rest = &tag[close + 1..];
-            }
-            None => {
-                out.push_str(&rest[..=open]);
-                rest = tag;
-            }
+        if let Some(close) = tag.find('>').filter(|_| opens) {
+            out.push_str(&rest[..open]);
+            rest = &tag[close + 1..];
+        } else {
+            out.push_str(&rest[..=open]);
+            rest = tag;
         }
     }
     out.push_str(rest);

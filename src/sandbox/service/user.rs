@@ -274,7 +274,7 @@ fn write(user: &mut User, sent: &Record, now: i64) {
         user.set_status(status, now);
     }
     if let Some(mode) = sent.int("userMode") {
-        user.user_mode = mode;
+        user.mode = mode;
     }
     if let Some(roles) = sent.text("roleIds") {
         user.role_ids = roles.replace(' ', "");
@@ -339,7 +339,7 @@ pub(super) fn view(call: &Call<'_>, key: UserKey, sent: Option<(&Record, &str)>)
             ("language", maybe("language")),
             ("statusUpdatedAt", Answer::Int(user.status_updated)),
             ("deletedAt", Answer::maybe_int(user.deleted)),
-            ("userMode", Answer::Int(user.user_mode)),
+            ("userMode", Answer::Int(user.mode)),
             ("capabilities", Answer::List(Vec::new())),
             ("type", kind),
             ("isAdmin", Answer::Bool(user.is_admin)),
