@@ -216,7 +216,7 @@ async fn replay(name: &'static str) {
     };
     replay.prepare().await;
     for (at, exchange) in exchanges.iter().enumerate() {
-        replay.before(at, exchange, exchanges).await;
+        replay.before(at, exchange, exchanges);
         match replay.reason_to_skip(exchange) {
             Some(reason) => *replay.skipped.entry(reason).or_default() += 1,
             None => replay.play(exchange).await,
@@ -287,7 +287,7 @@ impl Replay {
     }
 
     /// Brings the sandbox to where the server was before an exchange.
-    async fn before(&mut self, at: usize, exchange: &Value, all: &[Value]) {
+    fn before(&mut self, at: usize, exchange: &Value, all: &[Value]) {
         let account = self.sandbox.account();
         if self.name.starts_with("06") && at == 3 {
             // Its 520 members were made without recording; a later answer lists them all.
@@ -344,7 +344,7 @@ impl Replay {
     }
 
     fn reason_to_skip(&self, exchange: &Value) -> Option<String> {
-        let number = exchange["n"].as_u64()? as usize;
+        let number = usize::try_from(exchange["n"].as_u64()?).ok()?;
         for (name, numbers, reason) in EXCEPTIONS {
             if *name == self.name && numbers.contains(&number) {
                 return Some((*reason).to_owned());
@@ -376,7 +376,7 @@ impl Replay {
                 reply.status, exchange["status"]
             ));
         }
-        self.compare_headers(exchange, &reply, &mut differences);
+        Self::compare_headers(exchange, &reply, &mut differences);
         self.compare(exchange, recorded, &live, "", &mut differences);
         if !differences.is_empty() {
             self.failures.push(format!(
@@ -667,7 +667,7 @@ impl Replay {
 
     // The comparison.
 
-    fn compare_headers(&self, exchange: &Value, reply: &Reply, differences: &mut Vec<String>) {
+    fn compare_headers(exchange: &Value, reply: &Reply, differences: &mut Vec<String>) {
         for (field, header) in [("type", "Content-Type"), ("x_kaltura", "X-Kaltura")] {
             let Some(recorded) = exchange[field].as_str() else {
                 continue;
@@ -847,7 +847,9 @@ impl Replay {
             }
             return;
         };
-        let total = |list: &Map<String, Value>| list["totalCount"].as_u64().unwrap() as usize;
+        let total = |list: &Map<String, Value>| {
+            usize::try_from(list["totalCount"].as_u64().unwrap()).unwrap()
+        };
         let mut new_rows = new_rows.clone();
         if old.get("objectType") == Some(&json!("KalturaAppTokenListResponse")) {
             let place = |row: &Value| {
@@ -869,7 +871,7 @@ impl Replay {
             return;
         }
         if !whole && total(old) != total(new) {
-            if self.account_wide(exchange) {
+            if Self::account_wide(exchange) {
                 self.by_kind += 1;
                 return;
             }
@@ -908,7 +910,7 @@ impl Replay {
     }
 
     /// Whether a list looks at the whole account rather than at something of this recording.
-    fn account_wide(&self, exchange: &Value) -> bool {
+    fn account_wide(exchange: &Value) -> bool {
         let filter = &exchange["request"]["filter"];
         !["categoryIdEqual", "parentIdEqual", "userIdEqual", "idEqual"]
             .iter()

@@ -66,7 +66,7 @@ async fn lists_lag_behind_writes_when_a_test_wants_them_to() {
     let (sandbox, ks) = start().await;
     let account = sandbox.account();
     let id = channel(&account, "a");
-    account.set_index_lag(Some(Duration::from_secs(60)));
+    account.set_index_lag(Some(Duration::from_mins(1)));
     call(
         &sandbox,
         "categoryUser.add",
@@ -85,7 +85,7 @@ async fn a_row_the_database_has_lost_makes_a_short_page() {
     let account = sandbox.account();
     let id = channel(&account, "a");
     account.set_membership(id, "ada", 3, 1, 1);
-    account.set_index_lag(Some(Duration::from_secs(60)));
+    account.set_index_lag(Some(Duration::from_mins(1)));
     account.remove_membership(id, "ada");
     let found = list(&sandbox, &ks, json!({"categoryIdEqual": id})).await;
     assert_eq!(found["totalCount"], 2);
