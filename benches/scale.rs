@@ -3,7 +3,8 @@
 //! Everything is real: slapd with the generated entries, the C `ldapsearch` beside ours in the same run,
 //! the release binary against the sandbox over HTTP. The figures are printed, not asserted.
 //!
-//! `cargo bench --bench scale` takes a few minutes. `ROLLBOOK_BENCH_GROUPS=1000` makes it smaller.
+//! `cargo bench --bench scale` takes a few minutes; `-- reading` or `-- runs` is a part of it, and
+//! `ROLLBOOK_BENCH_GROUPS=1000` makes it smaller.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -19,6 +20,10 @@ use rollbook::sandbox::{NewCategory, Options, Sandbox};
 use rollbook::source::{Proof, Source};
 use rollbook::store::Store;
 use tokio::sync::{mpsc, oneshot};
+
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -58,8 +63,17 @@ async fn run(size: Size) -> Result<()> {
 
     let sandbox = sandbox(size).await?;
     let config = configure(folder, &slapd, &sandbox)?;
-    reading(folder, &slapd, &config).await?;
-    runs(size, memberships, folder, &slapd, &sandbox)?;
+    let wanted = |part: &str| {
+        std::env::args()
+            .skip(1)
+            .all(|word| word.starts_with('-') || word == part)
+    };
+    if wanted("reading") {
+        reading(folder, &slapd, &config).await?;
+    }
+    if wanted("runs") {
+        runs(size, memberships, folder, &slapd, &sandbox)?;
+    }
     sandbox.stop().await;
     Ok(())
 }

@@ -16,7 +16,7 @@ CREATE TABLE directory (
 CREATE TABLE entry (
     id        INTEGER PRIMARY KEY,
     directory INTEGER NOT NULL,
-    name      TEXT NOT NULL,           -- 'dn:…' in normal form, or 'login:…'
+    name      TEXT NOT NULL,           -- a DN in normal form, or ':login:…'
     stable_id TEXT,                    -- NULL: only a name so far. Kept when the entry leaves
     kind      TEXT NOT NULL,           -- 'name', 'person' or 'group': what it is, or last was
     version   TEXT,                    -- the directory's own mark of its present state

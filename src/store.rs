@@ -107,6 +107,9 @@ impl From<serde_json::Error> for StoreError {
     }
 }
 
+/// Memory for pages, in KiB, as SQLite wants it: negative. A million memberships fit.
+const CACHE_KIB: i64 = -131_072;
+
 fn migrations() -> Migrations<'static> {
     Migrations::new(vec![M::up(include_str!("../migrations/0001_initial.sql"))])
 }
@@ -122,7 +125,7 @@ impl Store {
         connection
             .pragma_update(None, "journal_mode", "wal")
             .and_then(|()| connection.pragma_update(None, "synchronous", "normal"))
-            .and_then(|()| connection.pragma_update(None, "cache_size", -65_536))
+            .and_then(|()| connection.pragma_update(None, "cache_size", CACHE_KIB))
             .and_then(|()| connection.busy_timeout(std::time::Duration::from_secs(10)))
             .map_err(opened)?;
         connection.set_prepared_statement_cache_capacity(64);

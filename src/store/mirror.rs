@@ -134,6 +134,9 @@ struct Absorption<'t> {
     problems: HashSet<Problem>,
     /// Before the first full read one mark says it all.
     first: bool,
+    /// Into an empty mirror memberships go without their index, which is made in one go at the end: a
+    /// million random insertions into it would cost more than all the rest.
+    bulk: bool,
     marks: u64,
     absorbed: Absorbed,
 }
@@ -153,6 +156,10 @@ impl<'t> Absorption<'t> {
             [directory],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
+        let bulk = first && is_empty(transaction)?;
+        if bulk {
+            transaction.execute_batch("DROP INDEX membership_by_member")?;
+        }
         let mut absorption = Self {
             transaction,
             directory,
@@ -162,6 +169,7 @@ impl<'t> Absorption<'t> {
             seen: HashSet::new(),
             problems: HashSet::new(),
             first,
+            bulk,
             marks: 0,
             absorbed: Absorbed::default(),
         };
@@ -189,7 +197,7 @@ impl<'t> Absorption<'t> {
         let known = match &unusable.id {
             Some(id) => self.entry_of(id)?.map(|entry| entry.id),
             None => match crate::directory::Dn::parse(&unusable.dn) {
-                Ok(dn) => self.named(&entry::dn_name(&dn))?,
+                Ok(dn) => self.named(dn.as_str())?,
                 Err(_) => None,
             },
         };
@@ -235,6 +243,10 @@ impl<'t> Absorption<'t> {
 
     fn finish(mut self, read: &Read) -> Result<Absorbed, StoreError> {
         let second = self.now.as_second();
+        if self.bulk {
+            self.transaction
+                .execute_batch("CREATE INDEX membership_by_member ON membership (member_id)")?;
+        }
         if read.proof == Proof::Complete {
             self.sweep()?;
             self.transaction.execute(
@@ -314,6 +326,12 @@ impl<'t> Absorption<'t> {
         }
         Ok(())
     }
+}
+
+fn is_empty(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
+    transaction.query_row("SELECT NOT EXISTS (SELECT 1 FROM membership)", [], |row| {
+        row.get(0)
+    })
 }
 
 #[cfg(test)]

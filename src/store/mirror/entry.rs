@@ -25,16 +25,9 @@ pub(super) struct Placed {
     pub(super) was_mentioned: bool,
 }
 
-/// The form in which a distinguished name is kept.
-pub(super) fn dn_name(dn: &Dn) -> String {
-    format!("dn:{}", dn.as_str())
-}
-
-fn member_name(name: &MemberName) -> String {
-    match name {
-        MemberName::Dn(dn) => dn_name(dn),
-        MemberName::Login(login) => format!("login:{login}"),
-    }
+/// The name that stands for a login. No distinguished name is like it: that has a `=` before any `:`.
+pub(super) fn login_name(login: &str) -> String {
+    format!(":login:{login}")
 }
 
 impl Absorption<'_> {
@@ -104,10 +97,16 @@ impl Absorption<'_> {
                 return Ok(id);
             }
         }
-        let name = member_name(member);
-        match self.named(&name)? {
+        match member {
+            MemberName::Dn(dn) => self.resolve_name(dn.as_str()),
+            MemberName::Login(login) => self.resolve_name(&login_name(login)),
+        }
+    }
+
+    fn resolve_name(&mut self, name: &str) -> Result<EntryId, StoreError> {
+        match self.named(name)? {
             Some(id) => Ok(id),
-            None => self.insert_entry(&name, None, "name", None),
+            None => self.insert_entry(name, None, "name", None),
         }
     }
 
@@ -142,10 +141,10 @@ impl Absorption<'_> {
         kind: EntryKind,
         version: Option<&Version>,
     ) -> Result<Placed, StoreError> {
-        let name = dn_name(dn);
+        let name = dn.as_str();
         let placed = match self.entry_of(id)? {
-            Some(known) => self.place_known(&known, &name, kind, version)?,
-            None => self.place_new(id, &name, kind, version)?,
+            Some(known) => self.place_known(&known, name, kind, version)?,
+            None => self.place_new(id, name, kind, version)?,
         };
         self.seen.insert(placed.id);
         Ok(placed)
@@ -245,7 +244,7 @@ impl Absorption<'_> {
             _ => {
                 self.transaction
                     .prepare_cached(
-                        "UPDATE entry SET name = 'was:' || id || ':' || name WHERE id = ?1",
+                        "UPDATE entry SET name = ':was:' || id || ':' || name WHERE id = ?1",
                     )?
                     .execute([holder.id])?;
             }

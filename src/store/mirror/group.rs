@@ -1,7 +1,5 @@
 //! Groups in the mirror, and who is in them.
 
-use std::collections::BTreeSet;
-
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest as _, Sha256};
 
@@ -124,17 +122,24 @@ impl Absorption<'_> {
         group: &Group,
         before: Option<&Stored>,
     ) -> Result<bool, StoreError> {
-        let mut now = BTreeSet::new();
+        let mut now = Vec::with_capacity(group.members.len());
+        let mut role: Option<(&Role, i64)> = None;
         for member in &group.members {
-            now.insert((self.role(&member.role)?, self.resolve(&member.name)?));
+            // The values of one attribute come together: one role after the other.
+            let known = role.filter(|(name, _)| *name == &member.role);
+            let id = known.map_or_else(|| self.role(&member.role), |(_, id)| Ok(id))?;
+            role = Some((&member.role, id));
+            now.push((id, self.resolve(&member.name)?));
         }
+        now.sort_unstable();
+        now.dedup();
         let there = match before {
             Some(_) => self.members_there(id)?,
-            None => BTreeSet::new(),
+            None => Vec::new(),
         };
-        let came: Vec<_> = now.difference(&there).copied().collect();
-        let gone: Vec<_> = if group.members_complete {
-            there.difference(&now).copied().collect()
+        let came = missing_in(&there, &now);
+        let gone = if group.members_complete {
+            missing_in(&now, &there)
         } else {
             Vec::new()
         };
@@ -165,10 +170,11 @@ impl Absorption<'_> {
         Ok(!came.is_empty() || !gone.is_empty())
     }
 
-    fn members_there(&self, id: EntryId) -> Result<BTreeSet<(i64, EntryId)>, StoreError> {
+    /// The members as the mirror has them, in order.
+    fn members_there(&self, id: EntryId) -> Result<Vec<(i64, EntryId)>, StoreError> {
         Ok(self
             .transaction
-            .prepare_cached("SELECT role, member_id FROM membership WHERE group_id = ?1")?
+            .prepare_cached("SELECT role, member_id FROM membership WHERE group_id = ?1 ORDER BY role, member_id")?
             .query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?)
     }
@@ -245,6 +251,15 @@ impl Absorption<'_> {
         self.roles.insert(role.clone(), id);
         Ok(id)
     }
+}
+
+/// What one sorted list has and the other has not.
+fn missing_in<T: Ord + Copy>(list: &[T], other: &[T]) -> Vec<T> {
+    other
+        .iter()
+        .filter(|item| list.binary_search(item).is_err())
+        .copied()
+        .collect()
 }
 
 /// The fingerprint of a group's members in the order in which the directory gives them. Another order

@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 
+use super::entry::login_name;
 use super::{Absorption, Mark, StoreError};
 use crate::category::UserId;
 use crate::directory::{EntryKind, GroupId, Person, Version};
@@ -119,8 +120,7 @@ impl Absorption<'_> {
     /// Gives a person the memberships of groups that mentioned the login before anybody had it.
     fn adopt_login(&mut self, id: EntryId, login: &str) -> Result<(), StoreError> {
         self.look_again_at_groups_of(id)?;
-        let name = format!("login:{login}");
-        let Some(mentioned) = self.named(&name)? else {
+        let Some(mentioned) = self.named(&login_name(login))? else {
             return Ok(());
         };
         self.transaction
