@@ -16,6 +16,12 @@ const ALWAYS: &str = "ALWAYS_ALLOWED_ACTIONS,ALWAYS_ALLOWED_FROM_INTERNAL_IP_ACT
 /// From about this many categories on the server raises a flag on the account by itself.
 const MANY_CATEGORIES: usize = 1000;
 
+/// The flag, which comes last.
+const CHUNKED: &str = "DYNAMIC_FLAG_KMC_CHUNKED_CATEGORY_LOAD";
+
+/// Held by administrators of an account that has ever used a privacy context.
+const ENTITLEMENT_USED: &str = "FEATURE_ENTITLEMENT_USED";
+
 /// What an administrator holds on a newly registered account, in the server's order.
 const ADMINISTRATOR: &str = include_str!("access/administrator.txt");
 
@@ -96,6 +102,12 @@ impl Permissions {
                 if !state.partner.entitlement {
                     all = all.replace(",FEATURE_ENTITLEMENT,", ",");
                 }
+                if state.categories.has_contexts {
+                    all = format!("{all},{ENTITLEMENT_USED}");
+                }
+                if state.categories.count() >= MANY_CATEGORIES {
+                    all = format!("{all},{CHUNKED}");
+                }
                 all
             }
             Self::Nobody => ALWAYS.to_owned(),
@@ -115,7 +127,7 @@ impl Permissions {
                         }
                         listed.extend(ALWAYS.split(','));
                         if state.categories.count() >= MANY_CATEGORIES {
-                            listed.push("DYNAMIC_FLAG_KMC_CHUNKED_CATEGORY_LOAD");
+                            listed.push(CHUNKED);
                         }
                     }
                 }

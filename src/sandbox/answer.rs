@@ -64,6 +64,15 @@ impl Answer {
         })
     }
 
+    /// Puts another value in the place of an object's member.
+    pub(super) fn set(&mut self, name: &str, value: Answer) {
+        if let Self::Object(object) = self
+            && let Some((_, slot)) = object.fields.iter_mut().find(|(known, _)| *known == name)
+        {
+            *slot = value;
+        }
+    }
+
     /// Follows the path of a result token (`objects`, `0`, `id`).
     pub(super) fn at(&self, path: &[&str]) -> Option<&Answer> {
         let Some((first, rest)) = path.split_first() else {

@@ -92,12 +92,7 @@ fn respond(
 ) -> Response {
     let format = params.get("format").map(plain).unwrap_or_default();
     let callback = params.get("callback").map(plain).unwrap_or_default();
-    let mut kaltura = match answer {
-        Answer::Error(error) if error.code == "SERVICE_FORBIDDEN" => {
-            Some(format!("error-{}", error.code))
-        }
-        _ => None,
-    };
+    let mut kaltura = is_forbidden(answer).then(|| "error-SERVICE_FORBIDDEN".to_owned());
     let html = "text/html; charset=UTF-8";
     let mut response = match format.as_str() {
         "1" => text("application/json", to_json(answer)),
@@ -131,6 +126,15 @@ fn respond(
         HeaderValue::from_static("no-store, no-cache, must-revalidate, post-check=0, pre-check=0"),
     );
     finish(response)
+}
+
+/// Whether a call, or one of several, was not open to its session.
+fn is_forbidden(answer: &Answer) -> bool {
+    match answer {
+        Answer::Error(error) => error.code == "SERVICE_FORBIDDEN",
+        Answer::List(answers) => answers.iter().any(is_forbidden),
+        _ => false,
+    }
 }
 
 fn text(kind: &'static str, body: String) -> Response {

@@ -1,1 +1,6 @@
-//! To come.
+//! The sandbox from outside, over HTTP.
+
+mod client;
+mod faults;
+mod replay;
+mod rules;

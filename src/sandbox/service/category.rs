@@ -11,10 +11,13 @@ use crate::sandbox::dispatch::{Call, Outcome, optional, required};
 use crate::sandbox::error::{self, ApiError, Failure};
 use crate::sandbox::params::{Kind, Record};
 use crate::sandbox::state::{ACTIVE, Category, Cells, INHERIT, Job, MANAGER, Touch};
-use crate::sandbox::text::{is_user_id, stored};
+use crate::sandbox::text::{cut, is_user_id, stored};
 
 /// A name is at most this many bytes long.
 const NAME_BYTES: usize = 200;
+
+/// `reference_id` is a `varchar(512)`.
+const REFERENCE_ID_BYTES: usize = 512;
 
 /// Fields that need `CONTENT_MANAGE_CATEGORY_USERS`; without it they are dropped in silence.
 const PROTECTED: &[&str] = &[
@@ -195,7 +198,7 @@ fn update(call: &mut Call<'_>) -> Outcome {
     }
     category.inheritance = sent.int("inheritanceType").unwrap_or(category.inheritance);
     write_plain(&mut category, &sent);
-    call.state.categories.place(&mut category);
+    place_anew(call, &before, &mut category);
     check_context(&category, &sent)?;
     if category.inheritance == INHERIT {
         check_inheriting(&category, &sent)?;
@@ -224,6 +227,24 @@ fn update(call: &mut Call<'_>) -> Outcome {
         settle_owner(call, id);
     }
     Ok(view(call, id, None))
+}
+
+/// Computes anew only what the change is about: the rest is as stale as it was.
+fn place_anew(call: &Call<'_>, before: &Category, category: &mut Category) {
+    let mut placed = category.clone();
+    call.state.categories.place(&mut placed);
+    let moved = category.parent != before.parent;
+    if moved || category.name != before.name {
+        category.full_name = placed.full_name;
+        category.full_ids = placed.full_ids;
+        category.depth = placed.depth;
+    }
+    if moved || category.context != before.context {
+        category.contexts = placed.contexts;
+    }
+    if category.inheritance != before.inheritance {
+        category.inherits_from = placed.inherits_from;
+    }
 }
 
 /// Queues what a change has for consequences.
@@ -472,11 +493,18 @@ pub(super) fn view(call: &Call<'_>, id: i64, sent: Option<&Record>) -> Answer {
             None => (category, entry.tally),
         };
     let fresh = sent.is_some();
-    let text = |text: &str| match fresh {
-        true => Answer::text(text),
-        false => Answer::text(&*stored(text)),
+    let text = |text: &str| match sent {
+        Some(_) => Answer::text(text),
+        None => Answer::text(&*stored(text)),
     };
     let kept = |kept: &Option<String>| kept.as_deref().map_or(Answer::Null, text);
+    let reference = category
+        .reference_id
+        .as_deref()
+        .map_or(Answer::Null, |id| match sent {
+            Some(_) => Answer::text(id),
+            None => Answer::text(&*stored(cut(id, REFERENCE_ID_BYTES))),
+        });
     let parent = match sent {
         Some(sent) if !sent.has("parentId") => Answer::Null,
         _ => Answer::Int(category.parent),
@@ -515,7 +543,7 @@ pub(super) fn view(call: &Call<'_>, id: i64, sent: Option<&Record>) -> Answer {
             ("defaultPermissionLevel", Answer::Int(ruling.default_level)),
             ("owner", owner),
             ("directEntriesCount", Answer::Int(0)),
-            ("referenceId", kept(&category.reference_id)),
+            ("referenceId", reference),
             ("contributionPolicy", Answer::Int(category.contribution)),
             ("membersCount", Answer::Int(tally.members)),
             ("pendingMembersCount", Answer::Int(tally.pending)),

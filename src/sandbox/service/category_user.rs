@@ -156,7 +156,12 @@ fn add(call: &mut Call<'_>) -> Outcome {
         updated: call.now(),
     };
     let row = call.state.add_membership(id, user, cells, call.now_ms);
-    Ok(view(call.state, row))
+    let mut answer = view(call.state, row);
+    if known.is_none() {
+        // A user made just now still has the id as it was sent, longer than the database keeps it.
+        answer.set("userId", Answer::text(user_id));
+    }
+    Ok(answer)
 }
 
 fn get(call: &mut Call<'_>) -> Outcome {
@@ -205,8 +210,8 @@ fn update(call: &mut Call<'_>) -> Outcome {
     let level = sent.int("permissionLevel").unwrap_or(cells.level);
     if cells.level == NONE && level != NONE {
         // Kaltura looks up the user whose id stands in the object, and dies without one.
-        let named = sent.text("userId").and_then(|id| call.state.users.find(id));
-        if named.is_none() && !call.state.nameless_user {
+        let meant = sent.text("userId").and_then(|id| call.state.users.find(id));
+        if meant.is_none() && !call.state.nameless_user {
             return Err(ApiError::new(error::INTERNAL_SERVERL_ERROR, &[]).into());
         }
     }

@@ -173,12 +173,12 @@ fn update(call: &mut Call<'_>) -> Outcome {
     if call.state.users.get(key).status == DELETED {
         call.state.queue(Job::ForgetUser(key), call.now_ms);
     }
-    let id = sent.text("id").map(str::to_owned);
-    Ok(match &id {
+    let mut answer = view(call, key, None);
+    if let Some(id) = sent.text("id") {
         // The answer shows the id as it was sent, longer than the database keeps it.
-        Some(id) => renamed_view(call, key, id),
-        None => view(call, key, None),
-    })
+        answer.set("id", Answer::text(id));
+    }
+    Ok(answer)
 }
 
 fn delete(call: &mut Call<'_>) -> Outcome {
@@ -285,16 +285,6 @@ fn write(user: &mut User, sent: &Record, now: i64) {
     if sent.flag("loginEnabled") {
         user.login_enabled = true;
     }
-}
-
-fn renamed_view(call: &Call<'_>, key: UserKey, id: &str) -> Answer {
-    let mut answer = view(call, key, None);
-    if let Answer::Object(object) = &mut answer
-        && let Some((_, shown)) = object.fields.first_mut()
-    {
-        *shown = Answer::text(id);
-    }
-    answer
 }
 
 /// A user as an answer. Right after `add` (then what was sent is given, with the id) what only the

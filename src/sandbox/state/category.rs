@@ -116,6 +116,8 @@ pub(in crate::sandbox) struct Categories {
     /// Candidates for a search by reference ID, as the search engine knows them.
     references: HashMap<String, BTreeSet<i64>>,
     last_id: i64,
+    /// Whether a privacy context was ever set.
+    pub(in crate::sandbox) has_contexts: bool,
     /// Whether a tree is on the move.
     pub(in crate::sandbox) locked: bool,
 }
@@ -129,6 +131,7 @@ impl Categories {
 
     /// Adds a category.
     pub(in crate::sandbox) fn insert(&mut self, category: Category) {
+        self.has_contexts |= !category.context.is_empty();
         self.children
             .entry(category.parent)
             .or_default()
@@ -224,6 +227,7 @@ impl Categories {
         let (parent, name) = (entry.stored.parent, collated(&entry.stored.name));
         let category = Arc::make_mut(&mut entry.stored);
         change(category);
+        self.has_contexts |= !category.context.is_empty();
         entry.tally.updated = entry.tally.updated.max(category.updated);
         let (new_parent, new_name) = (category.parent, collated(&category.name));
         if (parent, &name) != (new_parent, &new_name) {

@@ -1,0 +1,87 @@
+//! A client that sends just what a test says, header by header.
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use rollbook::sandbox::Sandbox;
+
+/// An answer as it came.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: String,
+}
+
+impl Reply {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON; as a text where it is none.
+    pub(super) fn value(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| Value::String(self.body.clone()))
+    }
+}
+
+/// Sends one request on a connection of its own.
+pub(super) async fn send(
+    sandbox: &Sandbox,
+    method: &str,
+    path: &str,
+    headers: &[(String, String)],
+    body: &str,
+) -> std::io::Result<Reply> {
+    let address = sandbox.url().trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await?;
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+    stream.write_all(head.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer);
+    let Some((head, body)) = answer.split_once("\r\n\r\n") else {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    };
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1));
+    Ok(Reply {
+        status: status.and_then(|status| status.parse().ok()).unwrap_or(0),
+        headers: lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        body: body.to_owned(),
+    })
+}
+
+/// Calls an action with JSON and answers JSON.
+pub(super) async fn call(sandbox: &Sandbox, call: &str, mut params: Value) -> Value {
+    let (service, action) = call.split_once('.').unwrap();
+    params["format"] = json!(1);
+    let path = format!("/api_v3/service/{service}/action/{action}");
+    let headers = [("Content-Type".to_owned(), "application/json".to_owned())];
+    let reply = send(sandbox, "POST", &path, &headers, &params.to_string()).await;
+    reply.unwrap().value()
+}
+
+/// A started sandbox with a session of an administrator who enforces nothing.
+pub(super) async fn start() -> (Sandbox, String) {
+    let sandbox = Sandbox::start(rollbook::sandbox::Options {
+        job_delay: None,
+        ..Default::default()
+    })
+    .await
+    .unwrap();
+    let ks = sandbox
+        .account()
+        .session("admin", 2, "disableentitlement", 86_400);
+    (sandbox, ks)
+}
