@@ -34,7 +34,7 @@ pub struct Report {
     pub held: Option<Held>,
     /// What became of the approved part.
     pub applied: Applied,
-    /// Channels whose members could not be read; the next run looks at them again.
+    /// Channels and single memberships that could not be read; a later run looks at them again.
     pub unread: u64,
     /// What was asked of Kaltura.
     pub traffic: Traffic,
