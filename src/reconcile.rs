@@ -12,7 +12,7 @@
 //! | [`look`] | what is wanted against what is there: the plan |
 //! | [`report`] | what a run says about itself |
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -254,16 +254,16 @@ async fn settle(
         .filter(|id| !held.contains(id))
         .collect();
     let waiting = engine.store.run(Store::waiting).await?;
+    let by_category: BTreeMap<CategoryId, _> =
+        parts().map(|part| (part.category.id, part)).collect();
     let settled: Vec<(CategoryId, UserId)> = waiting
         .into_iter()
         .map(|item| (item.category, item.user))
         .filter(|(category, user)| scope.asks_about(*category, user))
         .filter(|pair| !unread.people.contains(pair))
         .filter(|(category, user)| {
-            let mut changes = parts()
-                .filter(|part| part.category.id == *category)
-                .flat_map(|part| part.changes());
-            !changes.any(|action| action.user == *user)
+            let part = by_category.get(category);
+            !part.is_some_and(|part| part.changes().any(|action| action.user == *user))
         })
         .collect();
     engine
@@ -366,13 +366,19 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Report, RunError> {
 
 async fn claim(engine: &Engine) -> Result<Lease, RunError> {
     let holder = format!("process {}", std::process::id());
-    match engine
+    let claimed = engine
         .store
         .run(move |store| store.claim(&holder, clock::now()))
-        .await?
-    {
-        Claim::Granted(lease) => Ok(lease),
-        Claim::Refused { holder, seen_at } => Err(RunError::Leased { holder, seen_at }),
+        .await;
+    match claimed {
+        Ok(Claim::Granted(lease)) => Ok(lease),
+        Ok(Claim::Refused { holder, seen_at }) => Err(RunError::Leased { holder, seen_at }),
+        // A holder in the middle of a long write cannot show itself; it is there all the same.
+        Err(StoreError::Busy) => Err(RunError::Leased {
+            holder: "a process that is writing to the state file".to_owned(),
+            seen_at: clock::now(),
+        }),
+        Err(error) => Err(error.into()),
     }
 }
 

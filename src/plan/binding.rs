@@ -1,6 +1,7 @@
 //! Which group goes to which category, and at what level.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use regex::Regex;
 
@@ -17,7 +18,7 @@ struct Rule {
     groups: Groups,
     directory: Option<String>,
     category: Option<CategorySelector>,
-    levels: Levels,
+    levels: Arc<Levels>,
     manual: Option<ManualPolicy>,
 }
 
@@ -45,13 +46,13 @@ impl Levels {
 
 /// Where a group leads, by one binding.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target<'a> {
+pub struct Target {
     /// Which binding says so, from 0.
     pub rule: usize,
     /// The category.
     pub category: Selector,
     /// What it grants there.
-    pub levels: &'a Levels,
+    pub levels: Arc<Levels>,
     /// What the binding says about manual memberships, if anything.
     pub manual: Option<ManualPolicy>,
 }
@@ -74,10 +75,10 @@ impl Bindings {
                 groups: Groups::All,
                 directory: None,
                 category: None,
-                levels: Levels {
+                levels: Arc::new(Levels {
                     member: PermissionLevel::Member,
                     roles: BTreeMap::new(),
-                },
+                }),
                 manual: None,
             }]));
         }
@@ -93,7 +94,7 @@ impl Bindings {
         &'a self,
         directory: &'a str,
         group: &'a GroupId,
-    ) -> impl Iterator<Item = Target<'a>> {
+    ) -> impl Iterator<Item = Target> {
         self.0
             .iter()
             .enumerate()
@@ -106,7 +107,7 @@ impl Bindings {
                 Some(Target {
                     rule: index,
                     category: rule.selector(group)?,
-                    levels: &rule.levels,
+                    levels: Arc::clone(&rule.levels),
                     manual: rule.manual,
                 })
             })
@@ -124,10 +125,10 @@ impl Rule {
             groups,
             directory: binding.directory.clone(),
             category: binding.category.clone(),
-            levels: Levels {
+            levels: Arc::new(Levels {
                 member: binding.level,
                 roles: binding.roles.clone(),
-            },
+            }),
             manual: binding.manual,
         })
     }

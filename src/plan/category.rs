@@ -250,14 +250,16 @@ fn action(knowledge: &Knowledge<'_>, user: &UserId, copies: &[&Entitlement]) -> 
     }
 }
 
-/// Of several rows for one person, the one that binds us most: a manual one, then an active one, then
-/// the strongest level.
+/// Of several rows for one person, the one that binds us most: a manual one, and that rather a membership
+/// than a request; then an active one, then the strongest level. Kaltura's order does not matter.
 fn strictest<'a>(copies: &[&'a Entitlement]) -> Option<&'a Entitlement> {
     copies.iter().copied().max_by_key(|row| {
         (
             row.method == UpdateMethod::Manual,
+            row.status != Status::Pending,
             row.status == Status::Active,
             row.level,
+            &row.extra_permissions,
         )
     })
 }
@@ -274,26 +276,39 @@ fn standing(knowledge: &Knowledge<'_>, user: &UserId) -> Standing {
 
 /// Refuses the additions for which there is no room, in the order of the user IDs.
 fn keep_to_the_room(knowledge: &Knowledge<'_>, actions: &mut [Action]) {
-    let leaving = actions.iter().filter(|action| leaves_room(action)).count() as u64;
-    let mut members = members_there(knowledge).saturating_sub(leaving);
-    for action in actions
-        .iter_mut()
-        .filter(|action| action.decision.is_arrival())
+    let there = members_there(knowledge);
+    if there + actions.len() as u64 <= knowledge.room {
+        return;
+    }
+    let mut active: BTreeMap<&UserId, u64> = BTreeMap::new();
+    for row in knowledge
+        .actual
+        .iter()
+        .filter(|row| row.status == Status::Active)
     {
-        if members < knowledge.room {
-            members += 1;
-        } else {
-            action.decision = Decision::Skip(Objection::CategoryFull);
+        *active.entry(&row.user).or_default() += 1;
+    }
+    let rows_before = |action: &Action| active.get(&action.user).copied().unwrap_or(0);
+    let rows_after = |action: &Action| match action.decision {
+        decision if decision.is_departure() => 0,
+        decision if decision.is_arrival() => 1,
+        Decision::Merge { .. } | Decision::Replace { .. } => 1,
+        _ => rows_before(action),
+    };
+    let freed: u64 = actions
+        .iter()
+        .map(|action| rows_before(action).saturating_sub(rows_after(action)))
+        .sum();
+    let mut members = there.saturating_sub(freed);
+    for action in actions {
+        if rows_after(action) > rows_before(action) {
+            if members < knowledge.room {
+                members += 1;
+            } else {
+                action.decision = Decision::Skip(Objection::CategoryFull);
+            }
         }
     }
-}
-
-fn leaves_room(action: &Action) -> bool {
-    let active = action
-        .before
-        .as_ref()
-        .is_some_and(|before| before.status == Status::Active);
-    action.decision.is_departure() && active
 }
 
 /// Active members. When only some people were asked for, Kaltura's own count has to do.

@@ -39,18 +39,18 @@ pub struct VanishedName {
 
 /// Which groups feed which categories.
 #[derive(Debug, Clone, Default)]
-pub struct Assignment<'a> {
+pub struct Assignment {
     /// The categories that any group feeds, or fed.
-    pub categories: BTreeMap<CategoryId, Fed<'a>>,
+    pub categories: BTreeMap<CategoryId, Fed>,
     /// What a person should know about groups and categories that do not find each other.
     pub findings: Vec<Finding>,
 }
 
 /// What feeds one category.
 #[derive(Debug, Clone, Default)]
-pub struct Fed<'a> {
+pub struct Fed {
     /// The groups, in the order of their IDs.
-    pub feeds: Vec<Feed<'a>>,
+    pub feeds: Vec<Feed>,
     /// The groups that fed it and are not in the directory any more.
     pub vanished: Vec<GroupId>,
     /// What stands against the category as a whole.
@@ -61,13 +61,13 @@ pub struct Fed<'a> {
 
 /// One group that feeds a category.
 #[derive(Debug, Clone)]
-pub struct Feed<'a> {
+pub struct Feed {
     /// The group.
     pub entry: EntryId,
     /// Its name.
     pub group_id: GroupId,
     /// What it grants.
-    pub levels: &'a Levels,
+    pub levels: Arc<Levels>,
 }
 
 /// Something about a group that a person should know, and that stops nothing else.
@@ -96,13 +96,13 @@ pub enum Finding {
 }
 
 /// Finds out which groups feed which categories.
-pub fn assign<'a>(
-    groups: &'a [NamedGroup],
-    vanished: &'a [VanishedName],
-    bindings: &'a Bindings,
+pub fn assign(
+    groups: &[NamedGroup],
+    vanished: &[VanishedName],
+    bindings: &Bindings,
     categories: &[Category],
     policy: VanishedGroup,
-) -> Assignment<'a> {
+) -> Assignment {
     let index = Index::new(categories);
     let mut assignment = Assignment::default();
     let mut owners: HashMap<(usize, &GroupId, CategoryId), EntryId> = HashMap::new();
@@ -120,7 +120,7 @@ pub fn assign<'a>(
                 fed.feeds.push(Feed {
                     entry: group.entry,
                     group_id: group.group_id.clone(),
-                    levels: target.levels,
+                    levels: Arc::clone(&target.levels),
                 });
                 let key = (target.rule, &group.group_id, category.id);
                 if owners
@@ -267,7 +267,7 @@ pub struct Desired {
 }
 
 /// Finds out who is wanted in the category that these groups feed.
-pub fn desired(feeds: &[Feed<'_>], roster: &Roster) -> Desired {
+pub fn desired(feeds: &[Feed], roster: &Roster) -> Desired {
     let mut desired = Desired::default();
     for feed in feeds {
         let Some(listing) = roster.groups.get(&feed.entry) else {
@@ -317,7 +317,7 @@ impl Desired {
     /// Follows groups in groups, level by level, each group once: a cycle ends by itself.
     fn everybody<'r>(
         &mut self,
-        feed: &Feed<'_>,
+        feed: &Feed,
         listing: &Listing,
         members: &[EntryId],
         roster: &'r Roster,

@@ -130,16 +130,15 @@ fn category(part: &CategoryPlan, out: &mut impl Write) -> io::Result<()> {
         .min(40);
     for action in shown {
         let symbol = symbol(action.decision).unwrap_or(' ');
-        let via = action
-            .via
-            .as_ref()
-            .map(|group| format!("  through {group}"))
-            .unwrap_or_default();
-        writeln!(
-            out,
-            "  {symbol} {:width$}  {}{via}",
-            action.user, action.decision
-        )?;
+        let what = action.decision.to_string();
+        match &action.via {
+            Some(group) => writeln!(
+                out,
+                "  {symbol} {:width$}  {what:7}  through {group}",
+                action.user
+            )?,
+            None => writeln!(out, "  {symbol} {:width$}  {what}", action.user)?,
+        }
     }
     writeln!(out)
 }

@@ -120,9 +120,10 @@ async fn actual(
         .filter(|(category, _)| category.inherits_from.is_none())
         .map(|(category, _)| category.clone())
         .collect();
-    let mut lists = match listable.is_empty() {
-        true => BTreeMap::new(),
-        false => engine.kaltura.members(&listable).await?,
+    let mut lists = if listable.is_empty() {
+        BTreeMap::new()
+    } else {
+        engine.kaltura.members(&listable).await?
     };
     let mut actual = Vec::new();
     let mut unread = Vec::new();
@@ -223,11 +224,11 @@ async fn put_off(
 
 /// What is the same for all categories of a run.
 struct Planner {
-    scope: Scope,
-    engine: Engine,
+    assignment: Assignment,
     roster: Roster,
     standing: BTreeMap<UserId, Standing>,
     rules: Rules,
+    room: u64,
     is_proven: bool,
 }
 
@@ -241,9 +242,10 @@ impl Planner {
         let (roster, shared) = engine
             .store
             .run(move |store| {
-                let roster = match everything {
-                    true => store.whole_roster(&depths)?,
-                    false => store.roster(&groups, &depths)?,
+                let roster = if everything {
+                    store.whole_roster(&depths)?
+                } else {
+                    store.roster(&groups, &depths)?
                 };
                 Ok((roster, store.shared_user_ids()?))
             })
@@ -252,8 +254,7 @@ impl Planner {
         let protected = policy.protected.iter();
         let protected = protected.map(|user| (UserId::new(user.as_str()), Standing::Protected));
         Ok(Self {
-            scope: scope.clone(),
-            engine: engine.clone(),
+            assignment,
             roster,
             standing: shared.chain(protected).collect(),
             rules: Rules {
@@ -267,6 +268,7 @@ impl Planner {
                     Losses::Unproven
                 },
             },
+            room: engine.config.kaltura.members_per_category,
             is_proven,
         })
     }
@@ -277,11 +279,10 @@ impl Planner {
         store: &Store,
         part: Vec<Actual>,
     ) -> Result<(Vec<CategoryPlan>, BTreeSet<Finding>), StoreError> {
-        let assignment = self.scope.assignment(&self.engine);
         let mut plans = Vec::with_capacity(part.len());
         let mut findings = BTreeSet::new();
         for actual in part {
-            let Some(fed) = assignment.categories.get(&actual.category.id) else {
+            let Some(fed) = self.assignment.categories.get(&actual.category.id) else {
                 continue;
             };
             let desired = desired::desired(&fed.feeds, &self.roster);
@@ -308,7 +309,7 @@ impl Planner {
                     manual: fed.manual.unwrap_or(self.rules.manual),
                     ..self.rules
                 },
-                room: self.engine.config.kaltura.members_per_category,
+                room: self.room,
             });
             if plan.block.is_some() || !plan.actions.is_empty() {
                 plans.push(plan);
@@ -327,7 +328,7 @@ fn depths(engine: &Engine) -> Depths {
 }
 
 /// The groups that feed the categories of the scope.
-fn groups_in(assignment: &Assignment<'_>, scope: &Scope) -> BTreeSet<i64> {
+fn groups_in(assignment: &Assignment, scope: &Scope) -> BTreeSet<i64> {
     let categories = scope
         .categories
         .keys()

@@ -69,7 +69,7 @@ impl Scope {
     }
 
     /// Which groups feed which categories.
-    pub(super) fn assignment<'a>(&'a self, engine: &'a Engine) -> Assignment<'a> {
+    pub(super) fn assignment(&self, engine: &Engine) -> Assignment {
         desired::assign(
             &self.groups,
             &self.vanished,
@@ -239,9 +239,9 @@ async fn whom(
                 "no category below kaltura.root has the reference ID {reference:?}"
             )));
         }
-        found
-            .iter()
-            .for_each(|category| gathered.everybody(category.id));
+        for category in found {
+            gathered.everybody(category.id);
+        }
     }
     for user in &request.users {
         for (category, _) in engine.kaltura.categories_of(user).await? {
@@ -296,7 +296,7 @@ struct Gathered<'a> {
 }
 
 impl<'a> Gathered<'a> {
-    fn new(assignment: &'a Assignment<'a>, groups: &[NamedGroup]) -> Self {
+    fn new(assignment: &'a Assignment, groups: &[NamedGroup]) -> Self {
         let mut gathered = Self {
             fed_by: groups
                 .iter()
@@ -338,11 +338,15 @@ impl<'a> Gathered<'a> {
             Mark::Person(user) => categories.iter().for_each(|id| self.person(*id, user)),
             Mark::Group(group) => {
                 categories.extend(self.fed_by_vanished.get(group).into_iter().flatten());
-                categories.iter().for_each(|id| self.everybody(*id));
+                for id in categories {
+                    self.everybody(id);
+                }
             }
             Mark::Membership(group, user) => {
                 categories.extend(self.fed_by_vanished.get(group).into_iter().flatten());
-                categories.iter().for_each(|id| self.person(*id, user));
+                for id in categories {
+                    self.person(id, user);
+                }
             }
         }
     }
@@ -370,7 +374,7 @@ impl<'a> Gathered<'a> {
 }
 
 /// The findings that concern this run: all of a full one, else those of the groups it is about.
-fn findings(assignment: &Assignment<'_>, questions: &Questions) -> Vec<Finding> {
+fn findings(assignment: &Assignment, questions: &Questions) -> Vec<Finding> {
     let about: BTreeSet<&GroupId> = questions
         .marks
         .iter()

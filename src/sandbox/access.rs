@@ -70,11 +70,11 @@ impl Permissions {
             if ids.contains(&"2") {
                 return Ok(Self::Administrator);
             }
-            let roles = state
-                .roles
-                .iter()
-                .filter(|role| ids.contains(&role.id.to_string().as_str()))
-                .map(|role| role.permissions.iter().cloned().collect());
+            let roles = ids.iter().filter_map(|id| {
+                let mut all = state.roles.iter();
+                let role = all.find(|role| role.id.to_string() == *id)?;
+                Some(role.permissions.iter().cloned().collect())
+            });
             return Ok(Self::Roles(roles.collect()));
         }
         Ok(match ks.kind {

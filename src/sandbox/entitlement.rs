@@ -5,7 +5,7 @@
 //! through its privacy context, and changed by its managers (`kEntitlementUtils.php`).
 
 use super::dispatch::Call;
-use super::state::{ACTIVE, Category, INHERIT, MANAGER, UserKey};
+use super::state::{ACTIVE, Category, MANAGER, UserKey};
 
 impl Call<'_> {
     /// Whether entitlement is enforced for this session. `enableentitlement` wins over
@@ -64,17 +64,9 @@ impl Call<'_> {
     }
 
     fn level_in(&self, category: &Category) -> Option<i64> {
-        let from = self.members_of(category);
+        let from = category.members_from();
         let row = self.state.memberships.find(from, self.user()?)?;
         let cells = self.state.memberships.cells(row);
         (cells.status == ACTIVE).then_some(cells.level)
-    }
-
-    /// The category whose members a category has: an ancestor, where it inherits.
-    pub(super) fn members_of(&self, category: &Category) -> i64 {
-        match category.inheritance {
-            INHERIT => category.inherits_from.unwrap_or(category.id),
-            _ => category.id,
-        }
     }
 }

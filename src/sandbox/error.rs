@@ -83,15 +83,12 @@ fn strip_tags(text: &str) -> String {
             .chars()
             .next()
             .is_some_and(|c| c.is_ascii_alphabetic() || c == '/' || c == '!');
-        match tag.find('>').filter(|_| opens) {
-            Some(close) => {
-                out.push_str(&rest[..open]);
-                rest = &tag[close + 1..];
-            }
-            None => {
-                out.push_str(&rest[..=open]);
-                rest = tag;
-            }
+        if let Some(close) = tag.find('>').filter(|_| opens) {
+            out.push_str(&rest[..open]);
+            rest = &tag[close + 1..];
+        } else {
+            out.push_str(&rest[..=open]);
+            rest = tag;
         }
     }
     out.push_str(rest);
@@ -133,6 +130,7 @@ errors! {
     APP_TOKEN_EXPIRED = "ID;Application token \"@ID@\" expired";
     INVALID_APP_TOKEN_HASH = ";Invalid application token hash";
     ROLE_NAME_ALREADY_EXISTS = ";A role with the same name already exists";
+    ROLE_IS_BEING_USED = ";Role is being used";
     PERMISSION_NOT_FOUND = "ERR_TEXT;@ERR_TEXT@";
 
     // Categories.

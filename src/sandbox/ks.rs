@@ -44,12 +44,11 @@ impl Ks {
     /// The account a session string claims to be of, before anything is verified.
     pub fn claimed_partner(text: &str) -> Option<i64> {
         let raw = decode(text)?;
-        let head = match raw.strip_prefix(b"v2|") {
-            Some(rest) => rest.split(|b| *b == b'|').next()?,
-            None => {
-                let info = raw.splitn(2, |b| *b == b'|').nth(1)?;
-                info.split(|b| *b == b';').next()?
-            }
+        let head = if let Some(rest) = raw.strip_prefix(b"v2|") {
+            rest.split(|b| *b == b'|').next()?
+        } else {
+            let info = raw.splitn(2, |b| *b == b'|').nth(1)?;
+            info.split(|b| *b == b';').next()?
         };
         std::str::from_utf8(head).ok()?.parse().ok()
     }

@@ -124,14 +124,14 @@ impl State {
     ) -> Self {
         let mut users = Users::default();
         let mut nobody = User::auto_created("0", now);
-        nobody.screen_name = "Unknown".to_owned();
+        "Unknown".clone_into(&mut nobody.screen_name);
         users.insert(nobody);
         let mut owner = User::auto_created("owner@example.edu", now);
         owner.email = Some("owner@example.edu".to_owned());
         owner.is_admin = true;
         owner.is_account_owner = true;
         owner.login_enabled = true;
-        owner.role_ids = "2".to_owned();
+        "2".clone_into(&mut owner.role_ids);
         users.insert(owner);
         let mut state = Self {
             partner,

@@ -8,11 +8,11 @@ use std::borrow::Cow;
 use unicode_normalization::char::decompose_canonical;
 use unicode_normalization::char::is_combining_mark;
 
-/// `puser_id` is a `varchar(100)`: MySQL cuts what is longer, silently.
+/// `puser_id` is a `varchar(100)`: `MySQL` cuts what is longer, silently.
 pub(super) const USER_ID_BYTES: usize = 100;
 
 /// The key two user ids share when Kaltura takes them for one: cut, folded, without the spaces at
-/// its end that MySQL's collation does not see.
+/// its end that `MySQL`'s collation does not see.
 pub(super) fn user_key(id: &str) -> String {
     cut(id, USER_ID_BYTES)
         .trim_end_matches(' ')
@@ -59,7 +59,7 @@ fn base(c: char) -> Option<char> {
     c.to_lowercase().next()
 }
 
-/// A text as a MySQL `utf8` column gives it back: four question marks for what lies beyond the
+/// A text as a `MySQL` `utf8` column gives it back: four question marks for what lies beyond the
 /// Basic Multilingual Plane.
 pub(super) fn stored(text: &str) -> Cow<'_, str> {
     if text.chars().all(|c| c.len_utf8() < 4) {

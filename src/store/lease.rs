@@ -37,22 +37,16 @@ impl Store {
     /// Asks for the right to run.
     pub fn claim(&self, holder: &str, now: Timestamp) -> Result<Claim, StoreError> {
         let mut connection = self.lock();
+        // A look first: it never waits, also when the holder is in the middle of a long write.
+        if let Some(refused) = current(&connection)?.and_then(|held| held.refusal(now)) {
+            return Ok(refused);
+        }
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let current: Option<(String, i64, i64)> = transaction
-            .query_row(
-                "SELECT holder, fence, seen_at FROM lease WHERE id = 1",
-                [],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-            )
-            .optional()?;
-        let fence = match current {
-            Some((holder, _, seen_at)) if now.as_second() - seen_at < STALE_AFTER_S => {
-                let seen_at = Timestamp::from_second(seen_at).unwrap_or(now);
-                return Ok(Claim::Refused { holder, seen_at });
-            }
-            Some((_, fence, _)) => fence + 1,
-            None => 1,
-        };
+        let held = current(&transaction)?;
+        if let Some(refused) = held.as_ref().and_then(|held| held.refusal(now)) {
+            return Ok(refused);
+        }
+        let fence = held.map_or(1, |held| held.fence + 1);
         transaction.execute(
             "INSERT OR REPLACE INTO lease VALUES (1, ?1, ?2, ?3)",
             params![holder, fence, now.as_second()],
@@ -82,6 +76,36 @@ impl Store {
         )?;
         Ok(())
     }
+}
+
+/// The lease as it stands.
+struct Held {
+    holder: String,
+    fence: i64,
+    seen_at: i64,
+}
+
+impl Held {
+    /// What a newcomer is told while the holder has been seen lately.
+    fn refusal(&self, now: Timestamp) -> Option<Claim> {
+        (now.as_second() - self.seen_at < STALE_AFTER_S).then(|| Claim::Refused {
+            holder: self.holder.clone(),
+            seen_at: Timestamp::from_second(self.seen_at).unwrap_or(now),
+        })
+    }
+}
+
+fn current(connection: &Connection) -> rusqlite::Result<Option<Held>> {
+    connection
+        .prepare_cached("SELECT holder, fence, seen_at FROM lease WHERE id = 1")?
+        .query_row([], |row| {
+            Ok(Held {
+                holder: row.get(0)?,
+                fence: row.get(1)?,
+                seen_at: row.get(2)?,
+            })
+        })
+        .optional()
 }
 
 /// Makes sure, within the transaction of a write, that the lease is still ours.

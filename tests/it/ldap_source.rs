@@ -16,7 +16,6 @@ mod changes;
 mod connecting;
 mod entries;
 mod ldif;
-mod measure;
 mod proxy;
 mod scripted;
 

@@ -153,9 +153,10 @@ const TABLE: &[(&str, Applies, Expected)] = &[
         |c| c.want.is_some() && !c.is(Status::Active),
         |c| Decision::Activate {
             from: c.level(),
-            to: match c.is_manual() && c.rules.manual == ManualPolicy::Respect {
-                true => c.level(),
-                false => c.to(),
+            to: if c.is_manual() && c.rules.manual == ManualPolicy::Respect {
+                c.level()
+            } else {
+                c.to()
             },
         },
     ),

@@ -256,7 +256,10 @@ fn view(call: &Call<'_>, token: &AppToken) -> Answer {
             ("createdAt", Answer::Int(token.created)),
             ("updatedAt", Answer::Int(token.updated)),
             ("status", Answer::Int(token.status)),
-            ("expiry", Answer::Int(token.expiry)),
+            (
+                "expiry",
+                Answer::maybe_int(Some(token.expiry).filter(|expiry| *expiry != 0)),
+            ),
             ("sessionType", Answer::Int(token.kind)),
             ("sessionUserId", Answer::text(&*token.user_id)),
             ("sessionDuration", Answer::Int(token.duration)),

@@ -4,20 +4,17 @@
 //! restrictions need one, on the category or above it.
 
 use super::category_list::list;
+use super::category_rules::{
+    check_context, check_inheriting, check_move, check_owner, clean_name, context_of,
+};
+use super::category_view::view;
 use super::{Service, action};
-use crate::sandbox::answer::{Answer, Object};
+use crate::sandbox::answer::Answer;
 use crate::sandbox::classes;
 use crate::sandbox::dispatch::{Call, Outcome, optional, required};
-use crate::sandbox::error::{self, ApiError, Failure};
+use crate::sandbox::error::{self, ApiError};
 use crate::sandbox::params::{Kind, Record};
 use crate::sandbox::state::{ACTIVE, Category, Cells, INHERIT, Job, MANAGER, Touch};
-use crate::sandbox::text::{cut, is_user_id, stored};
-
-/// A name is at most this many bytes long.
-const NAME_BYTES: usize = 200;
-
-/// `reference_id` is a `varchar(512)`.
-const REFERENCE_ID_BYTES: usize = 512;
 
 /// Fields that need `CONTENT_MANAGE_CATEGORY_USERS`; without it they are dropped in silence.
 const PROTECTED: &[&str] = &[
@@ -314,101 +311,6 @@ fn sent(call: &Call<'_>) -> Record {
     sent
 }
 
-fn clean_name(name: &str) -> Result<String, ApiError> {
-    if name.is_empty() {
-        let short = error::PROPERTY_VALIDATION_MIN_LENGTH;
-        return Err(ApiError::new(short, &[&"KalturaCategory::name", &1]));
-    }
-    if name.len() > NAME_BYTES {
-        let long = error::PROPERTY_VALIDATION_MAX_LENGTH;
-        return Err(ApiError::new(
-            long,
-            &[&"KalturaCategory::name", &NAME_BYTES],
-        ));
-    }
-    // PHP's `trim`, which knows no other space than these.
-    let name = name.trim_matches([' ', '\t', '\n', '\r', '\0', '\u{b}']);
-    Ok(name.replace(['<', '>', ','], "_"))
-}
-
-fn context_of(call: &Call<'_>, sent: &Record) -> Result<Option<String>, Failure> {
-    let Some(context) = sent.text("privacyContext") else {
-        return Ok(None);
-    };
-    if call.is_enforced() {
-        let refused = error::CANNOT_UPDATE_CATEGORY_PRIVACY_CONTEXT;
-        return Err(ApiError::new(refused, &[]).into());
-    }
-    for one in context.split(',').filter(|_| !context.is_empty()) {
-        if one.trim().len() < 4 || !one.trim().bytes().all(|b| b.is_ascii_alphanumeric()) {
-            let invalid = error::PRIVACY_CONTEXT_INVALID_STRING;
-            return Err(ApiError::new(invalid, &[&one]).into());
-        }
-    }
-    Ok(Some(context.to_owned()))
-}
-
-/// Without a privacy context these fields cannot leave their defaults.
-fn check_context(category: &Category, sent: &Record) -> Result<(), ApiError> {
-    if !category.contexts.is_empty() {
-        return Ok(());
-    }
-    let other = |name: &str, default: i64| sent.int(name).is_some_and(|value| value != default);
-    let refused = if other("appearInList", 1) {
-        error::CANNOT_SET_APPEAR_IN_LIST_FIELD_WITH_NO_PRIVACY_CONTEXT
-    } else if other("inheritanceType", 2) {
-        error::CANNOT_SET_INHERITANCE_TYPE_FIELD_WITH_NO_PRIVACY_CONTEXT
-    } else if other("privacy", 1) {
-        error::CANNOT_SET_PRIVACY_FIELD_WITH_NO_PRIVACY_CONTEXT
-    } else if sent.filled("owner").is_some() {
-        error::CANNOT_SET_OWNER_FIELD_WITH_NO_PRIVACY_CONTEXT
-    } else if other("contributionPolicy", 1) {
-        error::CANNOT_SET_CONTIRUBUTION_POLICY_FIELD_WITH_NO_PRIVACY_CONTEXT
-    } else if other("defaultPermissionLevel", 3) {
-        error::CANNOT_SET_DEFAULT_PERMISSION_LEVEL_FIELD_WITH_NO_PRIVACY_CONTEXT
-    } else {
-        return Ok(());
-    };
-    Err(ApiError::new(refused, &[]))
-}
-
-fn check_inheriting(category: &Category, sent: &Record) -> Result<(), ApiError> {
-    let refused = if category.parent == 0 {
-        error::CANNOT_INHERIT_MEMBERS_WHEN_PARENT_CATEGORY_IS_NOT_SET
-    } else if sent.filled("owner").is_some() {
-        error::CANNOT_SET_OWNER_WHEN_CATEGORY_INHERIT_MEMBERS
-    } else if sent.has("defaultPermissionLevel") {
-        error::CANNOT_SET_DEFAULT_PERMISSION_LEVEL_WHEN_CATEGORY_INHERIT_MEMBERS
-    } else {
-        return Ok(());
-    };
-    Err(ApiError::new(refused, &[]))
-}
-
-fn check_owner(call: &Call<'_>, owner: &str) -> Result<(), ApiError> {
-    if call.state.users.find(owner).is_none() && !is_user_id(owner) {
-        let invalid = error::CANNOT_SET_OWNER_FIELD_WITH_USER_ID;
-        return Err(ApiError::new(invalid, &[&owner]));
-    }
-    Ok(())
-}
-
-fn check_move(call: &Call<'_>, id: i64, parent: i64) -> Result<(), ApiError> {
-    if parent == 0 {
-        return Ok(());
-    }
-    if call.category(parent).is_none() {
-        return Err(ApiError::new(error::CATEGORY_NOT_FOUND, &[&parent]));
-    }
-    if call.state.categories.subtree(id).contains(&parent) {
-        return Err(ApiError::new(
-            error::PARENT_CATEGORY_IS_CHILD,
-            &[&parent, &id],
-        ));
-    }
-    Ok(())
-}
-
 /// Writes the fields that are merely kept. An empty text and JSON null leave an empty text.
 fn write_plain(category: &mut Category, sent: &Record) {
     let texts = [
@@ -475,112 +377,4 @@ fn settle_owner(call: &mut Call<'_>, id: i64) {
     };
     call.state.add_membership(id, key, cells, now_ms);
     call.state.touch(Touch::Category(id), now_ms);
-}
-
-/// A category as an answer. Right after `add` (then `sent` is given) what only the database fills
-/// in is missing, and texts are still what was sent.
-pub(super) fn view(call: &Call<'_>, id: i64, sent: Option<&Record>) -> Answer {
-    let categories = &call.state.categories;
-    let Some((category, entry)) = categories.get(id).zip(categories.entry(id)) else {
-        return Answer::Null;
-    };
-    let from = (category.inheritance == INHERIT)
-        .then(|| category.inherits_from)
-        .flatten();
-    let (ruling, tally) =
-        match from.and_then(|from| categories.get(from).zip(categories.entry(from))) {
-            Some((ancestor, entry)) => (ancestor, entry.tally),
-            None => (category, entry.tally),
-        };
-    let fresh = sent.is_some();
-    let text = |text: &str| match sent {
-        Some(_) => Answer::text(text),
-        None => Answer::text(&*stored(text)),
-    };
-    let kept = |kept: &Option<String>| kept.as_deref().map_or(Answer::Null, text);
-    let reference = category
-        .reference_id
-        .as_deref()
-        .map_or(Answer::Null, |id| match sent {
-            Some(_) => Answer::text(id),
-            None => Answer::text(&*stored(cut(id, REFERENCE_ID_BYTES))),
-        });
-    let parent = match sent {
-        Some(sent) if !sent.has("parentId") => Answer::Null,
-        _ => Answer::Int(category.parent),
-    };
-    let owner = match (&ruling.owner, fresh) {
-        (None, true) => Answer::Null,
-        (owner, _) => Answer::text(owner.as_deref().unwrap_or_default()),
-    };
-    let moderation = match (category.moderation, fresh) {
-        (None, true) => Answer::Null,
-        (moderation, _) => Answer::Bool(moderation.unwrap_or(false)),
-    };
-    let children = i64::try_from(categories.child_count(id)).unwrap_or(i64::MAX);
-    Answer::Object(Object {
-        class: "KalturaCategory",
-        fields: vec![
-            ("id", Answer::Int(id)),
-            ("parentId", parent),
-            ("depth", Answer::Int(category.depth)),
-            ("partnerId", Answer::Int(call.state.partner.id)),
-            ("name", text(&category.name)),
-            ("fullName", text(&category.full_name)),
-            ("fullIds", Answer::text(category.full_ids.clone())),
-            ("entriesCount", Answer::Int(0)),
-            ("createdAt", Answer::Int(category.created)),
-            (
-                "updatedAt",
-                Answer::Int(category.updated.max(entry.tally.updated)),
-            ),
-            ("description", kept(&category.description)),
-            ("tags", kept(&category.tags)),
-            ("appearInList", Answer::Int(category.appear_in_list)),
-            ("privacy", Answer::Int(category.privacy)),
-            ("inheritanceType", Answer::Int(category.inheritance)),
-            ("userJoinPolicy", Answer::Int(ruling.join_policy)),
-            ("defaultPermissionLevel", Answer::Int(ruling.default_level)),
-            ("owner", owner),
-            ("directEntriesCount", Answer::Int(0)),
-            ("referenceId", reference),
-            ("contributionPolicy", Answer::Int(category.contribution)),
-            ("membersCount", Answer::Int(tally.members)),
-            ("pendingMembersCount", Answer::Int(tally.pending)),
-            ("privacyContext", Answer::text(&*category.context)),
-            ("privacyContexts", Answer::text(&*category.contexts)),
-            ("status", Answer::Int(2)),
-            ("inheritedParentId", Answer::maybe_int(from)),
-            ("partnerSortValue", Answer::Int(category.sort_value)),
-            ("partnerData", kept(&category.partner_data)),
-            ("defaultOrderBy", kept(&category.default_order)),
-            ("directSubCategoriesCount", Answer::Int(children)),
-            ("moderation", moderation),
-            ("pendingEntriesCount", Answer::Null),
-            ("isAggregationCategory", Answer::Bool(false)),
-            (
-                "aggregationCategories",
-                Answer::text(&*category.aggregation),
-            ),
-            ("adminTags", kept(&category.admin_tags)),
-        ],
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_trimmed_and_loses_what_paths_are_made_of() {
-        assert_eq!(clean_name("  a>b,c<d ").ok().as_deref(), Some("a_b_c_d"));
-        assert_eq!(clean_name("   ").ok().as_deref(), Some(""));
-    }
-
-    #[test]
-    fn a_name_is_measured_in_bytes() {
-        assert!(clean_name(&"ä".repeat(100)).is_ok());
-        assert!(clean_name(&"ä".repeat(101)).is_err());
-        assert!(clean_name("").is_err());
-    }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::category::view;
+use super::category_view::view;
 use crate::sandbox::answer::Answer;
 use crate::sandbox::dispatch::{Call, Outcome};
 use crate::sandbox::error::{self, ApiError, Failure};
@@ -84,7 +84,7 @@ fn sort(call: &Call<'_>, found: &mut [&Category], filter: &Record) {
 
 /// The tally the search engine knows; an inheriting category has its ancestor's.
 fn tally(call: &Call<'_>, category: &Category) -> Tally {
-    let from = call.members_of(category);
+    let from = category.members_from();
     call.state
         .categories
         .entry(from)

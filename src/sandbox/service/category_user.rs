@@ -169,7 +169,7 @@ fn get(call: &mut Call<'_>) -> Outcome {
     let Some(category) = call.category(id) else {
         return Err(ApiError::new(error::CATEGORY_NOT_FOUND, &[&id]).into());
     };
-    let from = call.members_of(category);
+    let from = category.members_from();
     match call.state.memberships.find(from, user) {
         Some(row) => Ok(view(call.state, row)),
         None => Err(no_row(call, id).into()),

@@ -12,7 +12,7 @@ use crate::sandbox::dispatch::{Call, Outcome};
 use crate::sandbox::error::{self, ApiError};
 use crate::sandbox::filter::{OneOf, Page, Range, numbers, order, sort_by};
 use crate::sandbox::params::Record;
-use crate::sandbox::state::{Cells, DELETED, State, UserKey};
+use crate::sandbox::state::{Category, Cells, DELETED, State, UserKey};
 use crate::sandbox::text::has_words;
 
 const CLASS: &str = "KalturaCategoryUserListResponse";
@@ -42,8 +42,10 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
     if by_category.is_none() && !asked.iter().any(|name| filter.filled(name).is_some()) {
         return Err(ApiError::new(error::MUST_FILTER_USERS_OR_CATEGORY, &[]).into());
     }
-    let Some(categories) = categories(call, filter) else {
-        return Ok(Answer::page(CLASS, 0, None));
+    let categories = match categories(call, filter) {
+        Scope::Unknown => return Ok(Answer::page(CLASS, 0, None)),
+        Scope::All => None,
+        Scope::Only(ids) => Some(ids),
     };
     let users = users(call, filter);
     let mut rows = candidates(call.state, categories.as_ref(), users.as_ref());
@@ -68,22 +70,35 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
     Ok(Answer::page(CLASS, rows.len(), Some(shown)))
 }
 
-/// The categories asked for, ancestors in the place of those that inherit. No set where none was
-/// asked for (or only unknown ones in a list); nothing at all where the one asked for is unknown.
-fn categories(call: &Call<'_>, filter: &Record) -> Option<Option<BTreeSet<i64>>> {
+/// Which categories a list is about.
+enum Scope {
+    /// One that is not there: the answer has not even an empty list.
+    Unknown,
+    /// None was asked for, or only unknown ones in a list.
+    All,
+    /// These, ancestors in the place of those that inherit.
+    Only(BTreeSet<i64>),
+}
+
+fn categories(call: &Call<'_>, filter: &Record) -> Scope {
     if let Some(id) = filter.int("categoryIdEqual").filter(|id| *id != 0) {
-        let category = call.category(id)?;
-        return Some(Some(BTreeSet::from([call.members_of(category)])));
+        return match call.category(id) {
+            Some(category) => Scope::Only(BTreeSet::from([category.members_from()])),
+            None => Scope::Unknown,
+        };
     }
     let Some(list) = filter.filled("categoryIdIn") else {
-        return Some(None);
+        return Scope::All;
     };
     let known: BTreeSet<i64> = numbers(list, &call.state.limits)
         .into_iter()
         .filter_map(|id| call.category(id))
-        .map(|category| call.members_of(category))
+        .map(Category::members_from)
         .collect();
-    Some((!known.is_empty()).then_some(known))
+    if known.is_empty() {
+        return Scope::All;
+    }
+    Scope::Only(known)
 }
 
 /// The users asked for; no set where none was (or only unknown ones in a list).

@@ -118,6 +118,7 @@ pub(super) fn issue(
     text
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an action answers like any other")]
 fn end(call: &mut Call<'_>) -> Outcome {
     if !call.session.text.is_empty() {
         call.state.sessions.ended.insert(call.session.text.clone());

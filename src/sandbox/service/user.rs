@@ -274,7 +274,7 @@ fn write(user: &mut User, sent: &Record, now: i64) {
         user.set_status(status, now);
     }
     if let Some(mode) = sent.int("userMode") {
-        user.user_mode = mode;
+        user.mode = mode;
     }
     if let Some(roles) = sent.text("roleIds") {
         user.role_ids = roles.replace(' ', "");
@@ -339,7 +339,7 @@ pub(super) fn view(call: &Call<'_>, key: UserKey, sent: Option<(&Record, &str)>)
             ("language", maybe("language")),
             ("statusUpdatedAt", Answer::Int(user.status_updated)),
             ("deletedAt", Answer::maybe_int(user.deleted)),
-            ("userMode", Answer::Int(user.user_mode)),
+            ("userMode", Answer::Int(user.mode)),
             ("capabilities", Answer::List(Vec::new())),
             ("type", kind),
             ("isAdmin", Answer::Bool(user.is_admin)),
@@ -359,17 +359,16 @@ pub(super) fn view(call: &Call<'_>, key: UserKey, sent: Option<(&Record, &str)>)
     })
 }
 
+/// Names of roles, the oldest role first, whatever order the ids are in.
 fn role_names(call: &Call<'_>, ids: &str) -> String {
-    let names = ids.split(',').filter_map(|id| match id {
-        ADMINISTRATOR_ROLE => Some("Publisher Administrator"),
-        id => {
-            let role = call
-                .state
-                .roles
-                .iter()
-                .find(|role| role.id.to_string() == id);
-            role.map(|role| role.name.as_str())
-        }
-    });
+    let ids: Vec<&str> = ids.split(',').collect();
+    let administrator = ids
+        .contains(&ADMINISTRATOR_ROLE)
+        .then_some("Publisher Administrator");
+    let own = call.state.roles.iter();
+    let own = own.filter(|role| ids.contains(&role.id.to_string().as_str()));
+    let names = administrator
+        .into_iter()
+        .chain(own.map(|role| role.name.as_str()));
     names.collect::<Vec<_>>().join(",")
 }

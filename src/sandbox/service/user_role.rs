@@ -125,6 +125,14 @@ fn update(call: &mut Call<'_>) -> Outcome {
 
 fn delete(call: &mut Call<'_>) -> Outcome {
     let at = find(call)?;
+    let id = call.state.roles[at].id.to_string();
+    let users = &call.state.users;
+    if users.keys().any(|key| {
+        let user = users.get(key);
+        user.status != 2 && user.role_ids.split(',').any(|known| known == id)
+    }) {
+        return Err(ApiError::new(error::ROLE_IS_BEING_USED, &[]).into());
+    }
     let now = call.now();
     let role = &mut call.state.roles[at];
     role.status = 3;

@@ -85,6 +85,14 @@ impl Category {
             aggregation: String::new(),
         }
     }
+
+    /// The category whose members this one has: an ancestor, where it inherits.
+    pub(in crate::sandbox) fn members_from(&self) -> i64 {
+        match self.inheritance {
+            INHERIT => self.inherits_from.unwrap_or(self.id),
+            _ => self.id,
+        }
+    }
 }
 
 /// How many members a category has, and when that last changed.

@@ -159,7 +159,9 @@ impl Stamps {
         let (newest, entry) = self.newest.filter(|_| self.unstamped == 0)?;
         // The search began after the last one had seen its newest stamp.
         let began = before.map_or(newest - took, |mark| mark.newest.max(newest - took));
-        let early = newest - took - seconds_up(overlap);
+        // What stands before the last window is not in these counts, and has been looked at.
+        let known = before.map_or(i64::MIN, |mark| mark.since);
+        let early = (newest - took - seconds_up(overlap)).max(known);
         let since = capped(&self.per_second, early, newest).min(began.min(newest));
         Some(Mark {
             newest,
@@ -207,6 +209,35 @@ mod tests {
         let load = seconds(&[(97, 600), (98, 600), (99, 400), (100, 9000)]);
         assert_eq!(capped(&load, 40, 100), 98);
         assert_eq!(capped(&seconds(&[(99, 9000), (100, 1)]), 40, 100), 100);
+    }
+
+    #[tokio::test]
+    async fn the_window_does_not_swing_back_over_a_bulk_load() {
+        let server = Server {
+            kind: super::super::server::Kind::OpenLdap,
+            pinned_to: None,
+        };
+        let stamped = |seconds: std::ops::RangeInclusive<i64>| {
+            let mut stamps = Stamps::begin(&server);
+            for second in seconds {
+                stamps.per_second.insert(second, 900);
+                stamps.newest = Some((second, StableId::new("a")));
+            }
+            stamps
+        };
+        let overlap = Duration::from_mins(1);
+        let first = stamped(1..=100).mark(overlap, None).unwrap();
+        assert_eq!(first.since, 99);
+        let second = stamped(first.since..=100)
+            .mark(overlap, Some(&first))
+            .unwrap();
+        let third = stamped(second.since..=100)
+            .mark(overlap, Some(&second))
+            .unwrap();
+        assert_eq!((second.since, third.since), (99, 99));
+        // Time goes on, and so does the window.
+        let later = stamped(200..=200).mark(overlap, Some(&third)).unwrap();
+        assert_eq!(later.since, 139);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls_native_certs::CertificateResult;
 
 use crate::config::LdapDirectory;
 
@@ -15,7 +16,8 @@ pub(super) fn client_config(
 ) -> Result<Arc<ClientConfig>, (&'static str, String)> {
     let roots = match &config.ca_file {
         Some(path) => roots_from(path).map_err(|reason| ("ca_file", reason))?,
-        None => system_roots().map_err(|reason| ("ca_file", reason))?,
+        None => usable_roots(rustls_native_certs::load_native_certs())
+            .map_err(|reason| ("ca_file", reason))?,
     };
     // The provider is named: two of them in one program make the default one panic.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -56,8 +58,7 @@ fn roots_from(path: &Path) -> Result<RootCertStore, String> {
 
 /// The system's authorities. One bad file among them is no reason to trust nobody; none at all is
 /// an error here, where the LDAP library would go on with an empty list.
-fn system_roots() -> Result<RootCertStore, String> {
-    let found = rustls_native_certs::load_native_certs();
+fn usable_roots(found: CertificateResult) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     let (usable, _) = roots.add_parsable_certificates(found.certs);
     if usable > 0 {
@@ -101,4 +102,16 @@ pub(super) fn advice(error: &rustls::Error) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The LDAP library would go on with an empty list and call every certificate untrusted.
+    #[test]
+    fn a_system_without_authorities_is_an_error() {
+        let error = usable_roots(CertificateResult::default()).unwrap_err();
+        assert!(error.contains("ca-certificates"), "{error}");
+    }
 }

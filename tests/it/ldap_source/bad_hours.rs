@@ -1,5 +1,6 @@
 //! Half an answer is not an answer: whatever goes wrong, nothing is proven by it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -106,6 +107,48 @@ async fn a_stalled_connection_ends_in_time() {
         }
     }
     assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+/// Pitfall 6: the library forgets a search that timed out, and the server works on.
+#[tokio::test]
+async fn a_search_that_timed_out_is_abandoned() {
+    let server = scripted::start(|search| match search.base.as_str() {
+        "" => vec![search.done(0)],
+        _ => vec![search.entry("uid=a", &[("uid", &[b"a"])])],
+    });
+    let (read, _) = read_all(&at(&server.url, "search_timeout = \"200ms\"")).await;
+    unproven(read);
+    let end = Instant::now() + Duration::from_secs(5);
+    while !server.abandoned.load(Ordering::SeqCst) {
+        assert!(Instant::now() < end, "no abandon came");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Pitfall 4: the library buffers without end what nobody takes; only pages hold a server back.
+#[tokio::test]
+async fn a_slow_mirror_slows_the_server_down() {
+    let server = scripted::start(|search| {
+        if search.base.is_empty() {
+            return vec![search.done(0)];
+        }
+        let entries = (0..500).map(|n: u32| {
+            let id = format!("{n}");
+            search.entry(
+                "uid=a",
+                &[("entryUUID", &[id.as_bytes()]), ("uid", &[b"a"])],
+            )
+        });
+        entries.chain([search.page(b"more")]).collect()
+    });
+    let (out, incoming) = mpsc::channel(1);
+    let source = at(&server.url, "");
+    let reading = tokio::spawn(async move { source.read_all(&out).await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let asked = server.asked.lock().unwrap().len();
+    assert!(asked <= 4, "{asked} searches while nothing was taken");
+    drop(incoming);
+    assert!(matches!(reading.await.unwrap(), Err(SourceError::Stopped)));
 }
 
 /// Pitfall 8: the library's decoders panic.
@@ -287,7 +330,7 @@ async fn a_group_of_which_a_range_is_missing_is_not_complete() {
 /// RFC 2696 allows pages without entries; only an empty cookie is the end.
 #[tokio::test]
 async fn an_empty_page_is_not_the_end() {
-    let pages = std::sync::atomic::AtomicUsize::new(0);
+    let pages = AtomicUsize::new(0);
     let server = scripted::start(move |search: &Search| {
         let entry = |uid: &str| {
             let uid = uid.as_bytes();
@@ -300,7 +343,7 @@ async fn an_empty_page_is_not_the_end() {
         if search.base.is_empty() {
             return vec![search.done(0)];
         }
-        match pages.fetch_add(1, std::sync::atomic::Ordering::SeqCst) % 3 {
+        match pages.fetch_add(1, Ordering::SeqCst) % 3 {
             0 => vec![entry("a"), search.page(b"1")],
             1 => vec![search.page(b"2")],
             _ => vec![entry("b"), search.page(b"")],

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ldap3::asn1::{PL, StructureTag, parse_tag};
@@ -21,6 +22,8 @@ pub(super) struct Scripted {
     pub(super) url: String,
     /// The searches that it was asked.
     pub(super) asked: Arc<Mutex<Vec<Search>>>,
+    /// Whether it was told to stop a search.
+    pub(super) abandoned: Arc<AtomicBool>,
 }
 
 /// Starts a server that lets everybody in and answers searches with what the function returns:
@@ -29,19 +32,25 @@ pub(super) fn start(answer: impl Fn(&Search) -> Vec<Vec<u8>> + Send + Sync + 'st
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ldap://{}", listener.local_addr().unwrap());
     let asked = Arc::new(Mutex::new(Vec::new()));
-    let (log, answer) = (asked.clone(), Arc::new(answer));
+    let abandoned = Arc::new(AtomicBool::new(false));
+    let (log, flag, answer) = (asked.clone(), abandoned.clone(), Arc::new(answer));
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
-            let (log, answer) = (log.clone(), answer.clone());
-            std::thread::spawn(move || serve(client, &log, &*answer));
+            let (log, flag, answer) = (log.clone(), flag.clone(), answer.clone());
+            std::thread::spawn(move || serve(client, &log, &flag, &*answer));
         }
     });
-    Scripted { url, asked }
+    Scripted {
+        url,
+        asked,
+        abandoned,
+    }
 }
 
 fn serve(
     mut client: TcpStream,
     log: &Mutex<Vec<Search>>,
+    abandoned: &AtomicBool,
     answer: &dyn Fn(&Search) -> Vec<Vec<u8>>,
 ) {
     let mut buffer = Vec::new();
@@ -61,6 +70,10 @@ fn serve(
                     let search = search(id, operation);
                     log.lock().unwrap().push(search.clone());
                     answer(&search)
+                }
+                16 => {
+                    abandoned.store(true, Ordering::SeqCst);
+                    Vec::new()
                 }
                 _ => Vec::new(),
             };
