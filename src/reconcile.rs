@@ -180,7 +180,15 @@ async fn steps(
         return Ok(());
     }
 
-    settle(engine, report.run, &review, &scope, &planned.unread).await?;
+    settle(
+        engine,
+        report.run,
+        &review,
+        &questions,
+        &scope,
+        &planned.unread,
+    )
+    .await?;
     report.held = hold(engine, report.run, &review).await?;
     report.applied = apply(engine, report.run, lease, review).await?;
 
@@ -227,6 +235,7 @@ async fn settle(
     engine: &Engine,
     run: i64,
     review: &Review,
+    questions: &scope::Questions,
     scope: &scope::Scope,
     unread: &look::Unread,
 ) -> Result<(), RunError> {
@@ -259,7 +268,9 @@ async fn settle(
     let settled: Vec<(CategoryId, UserId)> = waiting
         .into_iter()
         .map(|item| (item.category, item.user))
-        .filter(|(category, user)| scope.asks_about(*category, user))
+        .filter(|(category, user)| {
+            scope.asks_about(*category, user) || scope.is_over(questions, *category, user)
+        })
         .filter(|pair| !unread.people.contains(pair))
         .filter(|(category, user)| {
             let part = by_category.get(category);

@@ -109,6 +109,17 @@ impl ReadReport {
         new + changed + gone + unusable == 0 && self.unproven.is_none()
     }
 
+    /// Adds a further read of the same directory.
+    pub(super) fn and(self, further: Self) -> Self {
+        Self {
+            kind: further.kind,
+            unproven: self.unproven.or(further.unproven),
+            entries: self.entries + further.entries,
+            absorbed: self.absorbed.and(further.absorbed),
+            ..self
+        }
+    }
+
     pub(super) fn new(directory: &str, kind: ReadKind) -> Self {
         Self {
             directory: directory.to_owned(),

@@ -68,6 +68,17 @@ impl Scope {
         }
     }
 
+    /// Whether this membership was to be looked at and is in no channel of ours any more.
+    pub(super) fn is_over(
+        &self,
+        questions: &Questions,
+        category: CategoryId,
+        user: &UserId,
+    ) -> bool {
+        let mark = Mark::Entitlement(category, user.clone());
+        !self.categories.contains_key(&category) && questions.marks.contains(&mark)
+    }
+
     /// Which groups feed which categories.
     pub(super) fn assignment(&self, engine: &Engine) -> Assignment {
         desired::assign(

@@ -12,3 +12,4 @@ mod network;
 mod people;
 mod policy;
 mod site;
+mod two_things;

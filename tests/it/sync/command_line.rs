@@ -193,7 +193,18 @@ async fn the_status_of_a_held_plan() {
         .await;
     site.sync().await.is(4);
     let status = site.rollbook(&["status"]).await.is(0);
-    of_any_moment(&status.stdout, |text| insta::assert_snapshot!(text, @""));
+    of_any_moment(&status.stdout, |text| {
+        insta::assert_snapshot!(text, @r"
+    Directory campus: 6 people, 2 groups; last read [time], in full [time]
+
+    Runs, newest first
+          1  [time]  sync: held
+
+    Held until somebody approves
+      [digest]  5 to add, 0 to change, 0 to remove, because it is the first plan of this configuration
+        rollbook approve [digest]
+    ")
+    });
 }
 
 #[tokio::test]
@@ -204,5 +215,15 @@ async fn the_status_of_a_change_that_was_set_aside() {
         .fail_next("categoryUser.add", 1, "INVALID_USER_ID");
     site.sync().await.is(3);
     let status = site.rollbook(&["status"]).await.is(0);
-    of_any_moment(&status.stdout, |text| insta::assert_snapshot!(text, @""));
+    of_any_moment(&status.stdout, |text| {
+        insta::assert_snapshot!(text, @r"
+    Directory campus: 6 people, 2 groups; last read [time], in full [time]
+
+    Runs, newest first
+          1  [time]  sync: partly done
+
+    Set aside, oldest first
+      channel [id], p0: INVALID_USER_ID (1 try), next try [time]
+    ")
+    });
 }

@@ -93,10 +93,10 @@ async fn a_size_limit_takes_nobody_away() {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_pages_is_read_without_or_not_at_all() {
+async fn a_server_that_refuses_pages_is_an_error() {
     bad_to_the_reader(
         &format!("limits dn.exact=\"{READER}\" size.soft=12 size.hard=12 size.prtotal=disabled"),
-        3,
+        1,
     )
     .await;
 }
