@@ -53,7 +53,7 @@ pub(super) async fn plan(
     is_proven: bool,
 ) -> Result<Planned, RunError> {
     let planner = Arc::new(Planner::new(engine, scope, is_proven).await?);
-    let (mut plans, mut planned) = (Vec::new(), Planned::default());
+    let (mut parts_planned, mut planned) = (Vec::new(), Planned::default());
     engine
         .progress
         .begin("comparing", scope.categories.len() as u64);
@@ -66,11 +66,11 @@ pub(super) async fn plan(
             .store
             .run(move |store| planner.plan(store, actual))
             .await?;
-        plans.extend(part);
+        parts_planned.extend(part);
         planned.findings.extend(findings);
         engine.progress.advance(length);
     }
-    planned.plan = Plan::new(plans);
+    planned.plan = Plan::new(parts_planned);
     Ok(planned)
 }
 

@@ -1,5 +1,7 @@
 //! `rollbook sync` from outside: a real directory server, an account in a box, the real program.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod bad_input;
 mod command_line;
 mod crash;

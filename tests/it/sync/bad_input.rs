@@ -125,15 +125,6 @@ async fn values_that_are_no_text_stop_only_their_entry() {
 }
 
 #[tokio::test]
-async fn a_user_id_that_is_no_text_is_named() {
-    let site = with(3, &[("bio", &[0, 1])])
-        .set(|settings| settings.people = "user_id = \"userPassword\"".to_owned())
-        .start();
-    // The key is there twice: the fixture's own and this one.
-    site.await.sync().await.is(2);
-}
-
-#[tokio::test]
 async fn a_group_without_a_channel_is_named() {
     let site = with(3, &[("bio", &[0])])
         .ldif(&slapd::group("his", [1]))

@@ -203,7 +203,7 @@ async fn the_status_of_a_held_plan() {
     Held until somebody approves
       [digest]  5 to add, 0 to change, 0 to remove, because it is the first plan of this configuration
         rollbook approve [digest]
-    ")
+    ");
     });
 }
 
@@ -224,6 +224,6 @@ async fn the_status_of_a_change_that_was_set_aside() {
 
     Set aside, oldest first
       channel [id], p0: INVALID_USER_ID (1 try), next try [time]
-    ")
+    ");
     });
 }

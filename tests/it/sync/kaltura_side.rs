@@ -176,26 +176,6 @@ async fn two_rows_of_somebody_who_leaves_go_both() {
 }
 
 #[tokio::test]
-async fn two_rows_that_were_deactivated_by_hand_are_not_put_in_force() {
-    let site = bio().in_step().await;
-    site.account()
-        .add_twin(site.channel("bio"), "p1", MEMBER, AUTOMATIC);
-    for _ in 0..2 {
-        site.put("bio", "p1", (MEMBER, AUTOMATIC, NOT_ACTIVE));
-    }
-    let before = site.members("bio");
-    if before
-        .iter()
-        .filter(|member| *member == "p1 inactive")
-        .count()
-        == 2
-    {
-        site.sync_full().await;
-        assert!(!site.members("bio").contains(&"p1".to_owned()));
-    }
-}
-
-#[tokio::test]
 async fn a_channel_that_shows_the_members_of_another_is_left_alone() {
     let site = bio().start().await;
     site.account().inherit(site.channel("bio"));

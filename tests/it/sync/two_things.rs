@@ -155,6 +155,25 @@ async fn a_name_that_a_group_still_says_means_whoever_has_it_now() {
 }
 
 #[tokio::test]
+async fn an_inner_group_whose_rename_nobody_told_the_outer_takes_nobody_away() {
+    let outer =
+        slapd::group("outer", []).replace("cn=nothing", &format!("cn=inner,ou=groups,{SUFFIX}"));
+    let site = with(4, &[])
+        .channel("outer")
+        .ldif(&slapd::group("inner", [0, 1]))
+        .ldif(&outer)
+        .set(|settings| settings.groups = "nested = true".to_owned())
+        .in_step()
+        .await;
+    site.slapd
+        .rename(&format!("cn=inner,ou=groups,{SUFFIX}"), "cn=inner2", None);
+    site.sync().await;
+    site.sync_full().await;
+    site.sync_full().await;
+    assert_eq!(site.members("outer"), ["p0", "p1"]);
+}
+
+#[tokio::test]
 async fn two_rows_of_different_levels_and_a_broken_read_lower_nobody() {
     let mut site = with(5, &[BIO])
         .ldif(&slapd::group("staff", [1, 4]))
