@@ -53,25 +53,25 @@ pub(super) async fn plan(
     is_proven: bool,
 ) -> Result<Planned, RunError> {
     let planner = Arc::new(Planner::new(engine, scope, is_proven).await?);
-    let (mut parts_planned, mut planned) = (Vec::new(), Planned::default());
+    let (mut found, mut outcome) = (Vec::new(), Planned::default());
     engine
         .progress
         .begin("comparing", scope.categories.len() as u64);
     for part in parts(scope) {
         let length = part.len() as u64;
-        let actual = actual(engine, part, &mut planned.unread.people).await?;
-        planned.unread.categories += length - actual.len() as u64;
+        let actual = actual(engine, part, &mut outcome.unread.people).await?;
+        outcome.unread.categories += length - actual.len() as u64;
         let planner = Arc::clone(&planner);
         let (part, findings) = engine
             .store
             .run(move |store| planner.plan(store, actual))
             .await?;
-        parts_planned.extend(part);
-        planned.findings.extend(findings);
+        found.extend(part);
+        outcome.findings.extend(findings);
         engine.progress.advance(length);
     }
-    planned.plan = Plan::new(parts_planned);
-    Ok(planned)
+    outcome.plan = Plan::new(found);
+    Ok(outcome)
 }
 
 type Part = Vec<(Category, Who)>;

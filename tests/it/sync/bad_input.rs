@@ -114,7 +114,7 @@ async fn a_person_who_lost_the_id_keeps_what_they_have() {
 async fn values_that_are_no_text_stop_only_their_entry() {
     // An attribute of octets, in which anything may be.
     let site = with(3, &[("bio", &[0, 1])])
-        .set(|settings| settings.people = "first_name = \"userPassword\"".to_owned())
+        .set(|settings| settings.people = "first_name = \"userPassword\"".into())
         .start()
         .await;
     site.slapd.modify(&format!(
@@ -143,7 +143,7 @@ async fn a_group_of_a_hundred_thousand_fills_its_channel_and_no_more() {
     let mut start = with(70, &[("chem", &[0])])
         .channel("bio")
         .ldif(&format!("{group}\n\n"))
-        .set(|settings| settings.kaltura = "members_per_category = 50".to_owned());
+        .set(|settings| settings.kaltura = "members_per_category = 50".into());
     start.limits = Limits {
         users_per_category: 50,
         ..Limits::default()

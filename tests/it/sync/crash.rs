@@ -8,7 +8,7 @@ const BIO: &[usize] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
 
 async fn with_changes() -> Site {
     let site = with(30, &[("bio", BIO), ("chem", &[0, 1, 2])])
-        .set(|settings| settings.kaltura = "batch = 2\nconcurrency = 2".to_owned())
+        .set(|settings| settings.kaltura = "batch = 2\nconcurrency = 2".into())
         .in_step()
         .await;
     site.put("bio", "guest", (MEMBER, MANUAL, ACTIVE));

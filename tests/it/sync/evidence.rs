@@ -12,7 +12,7 @@ const ALL: [usize; 30] = [
 /// Forty people; a group of thirty of them, and a small one.
 fn start() -> super::site::Start {
     with(40, &[("bio", &ALL), ("chem", &[0, 1])])
-        .set(|settings| settings.directory = "page_size = 10".to_owned())
+        .set(|settings| settings.directory = "page_size = 10".into())
 }
 
 /// One leaves and one joins.

@@ -12,7 +12,7 @@ const BIO: &[usize] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
 /// Two channels in step; then four leave, four join, and one has a membership by hand.
 async fn with_changes() -> Site {
     let site = with(20, &[("bio", BIO), ("chem", &[0, 1, 2])])
-        .set(|settings| settings.kaltura = "retries = 0\nbatch = 3\nconcurrency = 2".to_owned())
+        .set(|settings| settings.kaltura = "retries = 0\nbatch = 3\nconcurrency = 2".into())
         .in_step()
         .await;
     site.put("bio", "guest", (MEMBER, MANUAL, ACTIVE));
@@ -173,8 +173,7 @@ async fn answers_that_come_too_late() {
 #[tokio::test]
 async fn lists_that_lag_behind_do_no_harm() {
     let site = with_changes().await;
-    site.account()
-        .set_index_lag(Some(Duration::from_secs(3600)));
+    site.account().set_index_lag(Some(Duration::from_hours(1)));
     site.sync().await.is(0);
     site.sync_full().await;
     site.account().catch_up();
@@ -186,8 +185,7 @@ async fn who_returns_while_lists_lag_behind_their_removal_is_not_forgotten() {
     let mut site = with(4, &[("bio", &[0, 1, 2])]).in_step().await;
     site.settings.policy = "removed_by_hand = \"skip\"".to_owned();
     site.sync().await.is(0);
-    site.account()
-        .set_index_lag(Some(Duration::from_secs(3600)));
+    site.account().set_index_lag(Some(Duration::from_hours(1)));
     site.leave("bio", 1);
     site.sync().await.is(0);
     site.join("bio", 1);

@@ -189,7 +189,7 @@ async fn a_vanished_group_empties_its_channel_where_the_policy_says_so() {
             ("his", &[0]),
         ],
     )
-    .set(|settings| settings.policy = "vanished_group = \"remove\"".to_owned())
+    .set(|settings| settings.policy = "vanished_group = \"remove\"".into())
     .in_step()
     .await;
     site.slapd.delete(&group("bio"));
@@ -209,7 +209,7 @@ fn courses() -> Start {
         .channel("bio")
         .ldif(&slapd::group("course-bio", [0, 1, 2]))
         .ldif(&slapd::group("course-bio-staff", [2, 3]))
-        .set(|settings| settings.bindings = COURSES.to_owned())
+        .set(|settings| settings.bindings = COURSES.into())
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ async fn a_membership_that_somebody_made_theirs_stays_when_its_person_leaves() {
 #[tokio::test]
 async fn a_manual_membership_is_ours_where_the_policy_says_so() {
     let site = bio()
-        .set(|settings| settings.policy = "manual = \"override\"".to_owned())
+        .set(|settings| settings.policy = "manual = \"override\"".into())
         .start()
         .await;
     site.put("bio", "p0", (MANAGER, MANUAL, ACTIVE));
@@ -75,7 +75,7 @@ async fn the_owner_is_never_touched() {
 #[tokio::test]
 async fn a_protected_person_is_never_touched() {
     let site = bio()
-        .set(|settings| settings.policy = "protected = [\"P1\", \"p5\"]".to_owned())
+        .set(|settings| settings.policy = "protected = [\"P1\", \"p5\"]".into())
         .start()
         .await;
     site.put("bio", "p5", (MANAGER, AUTOMATIC, ACTIVE));
@@ -102,7 +102,7 @@ async fn a_membership_removed_by_hand_is_added_again() {
 #[tokio::test]
 async fn a_membership_removed_by_hand_stays_away_where_the_policy_says_so() {
     let site = bio()
-        .set(|settings| settings.policy = "removed_by_hand = \"skip\"".to_owned())
+        .set(|settings| settings.policy = "removed_by_hand = \"skip\"".into())
         .in_step()
         .await;
     site.account().remove_membership(site.channel("bio"), "p1");
@@ -197,7 +197,7 @@ async fn a_channel_that_begins_to_inherit_is_found_out_by_a_change() {
 async fn a_membership_that_turned_manual_behind_a_stale_list_is_saved() {
     let site = bio().in_step().await;
     site.account()
-        .set_index_lag(Some(std::time::Duration::from_secs(3600)));
+        .set_index_lag(Some(std::time::Duration::from_hours(1)));
     site.put("bio", "p1", (MANAGER, MANUAL, ACTIVE));
     site.leave("bio", 1);
     site.sync_full().await;

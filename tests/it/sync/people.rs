@@ -61,7 +61,7 @@ async fn a_role_changes_up_and_down() {
 #[tokio::test]
 async fn a_disabled_person_leaves_and_an_enabled_one_returns() {
     let site = with(3, &[BIO])
-        .set(|settings| settings.people = "enabled = \"(!(employeeType=gone))\"".to_owned())
+        .set(|settings| settings.people = "enabled = \"(!(employeeType=gone))\"".into())
         .in_step()
         .await;
     site.set(1, "employeeType", "gone");
@@ -132,7 +132,7 @@ async fn a_person_who_moves_keeps_everything() {
 #[tokio::test]
 async fn a_changed_user_id_is_another_member() {
     let site = with(3, &[BIO])
-        .set(|settings| settings.people = "login = \"uid\"".to_owned())
+        .set(|settings| settings.people = "login = \"uid\"".into())
         .start()
         .await;
     site.sync().await.is(0);

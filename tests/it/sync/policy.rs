@@ -5,7 +5,7 @@ use crate::slapd::SUFFIX;
 
 fn deactivating() -> Start {
     with(4, &[("bio", &[0, 1, 2])])
-        .set(|settings| settings.policy = "departure = \"deactivate\"".to_owned())
+        .set(|settings| settings.policy = "departure = \"deactivate\"".into())
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn a_filter_that_matches_nobody_takes_nobody_away() {
 async fn memberships_of_others_stay_where_ownership_goes_by_the_ledger() {
     use super::site::{ACTIVE, AUTOMATIC, MEMBER};
     let site = with(4, &[("bio", &[0, 1])])
-        .set(|settings| settings.policy = "ownership = \"ledger\"".to_owned())
+        .set(|settings| settings.policy = "ownership = \"ledger\"".into())
         .start()
         .await;
     site.put("bio", "guest", (MEMBER, AUTOMATIC, ACTIVE));

@@ -162,7 +162,7 @@ async fn an_inner_group_whose_rename_nobody_told_the_outer_takes_nobody_away() {
         .channel("outer")
         .ldif(&slapd::group("inner", [0, 1]))
         .ldif(&outer)
-        .set(|settings| settings.groups = "nested = true".to_owned())
+        .set(|settings| settings.groups = "nested = true".into())
         .in_step()
         .await;
     site.slapd
