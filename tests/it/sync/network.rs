@@ -71,6 +71,7 @@ pub(super) enum Fate {
 /// A proxy before the account, which spoils the requests that write, from a certain one on.
 pub(super) struct Front {
     pub(super) url: String,
+    spoiled: Arc<AtomicUsize>,
 }
 
 impl Front {
@@ -80,9 +81,12 @@ impl Front {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let writes = Arc::new(AtomicUsize::new(0));
+        let spoiled = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&spoiled);
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let (target, writes) = (target.clone(), Arc::clone(&writes));
+                let count = Arc::clone(&count);
                 std::thread::spawn(move || {
                     serve(client, &target, |request| {
                         let text = String::from_utf8_lossy(request);
@@ -93,12 +97,19 @@ impl Front {
                             return None;
                         }
                         let number = writes.fetch_add(1, Ordering::SeqCst);
-                        (spare..spare + times).contains(&number).then_some(fate)
+                        let is_meant = (spare..spare + times).contains(&number);
+                        count.fetch_add(usize::from(is_meant), Ordering::SeqCst);
+                        is_meant.then_some(fate)
                     })
                 });
             }
         });
-        Self { url }
+        Self { url, spoiled }
+    }
+
+    /// How many requests were spoilt.
+    pub(super) fn spoiled(&self) -> usize {
+        self.spoiled.load(Ordering::SeqCst)
     }
 }
 
