@@ -170,16 +170,25 @@ async fn steps(
     let scope = scope::resolve(engine, request, &questions).await?;
     report.findings.clone_from(&scope.findings);
 
-    let (plan, unread) = look::plan(engine, &scope, report.is_proven()).await?;
-    report.unread = unread;
-    let review = review(engine, plan, &scope).await?;
+    let planned = look::plan(engine, &scope, report.is_proven()).await?;
+    report.unread = planned.unread.count();
+    report.findings.extend(planned.findings);
+    let review = review(engine, planned.plan, &scope).await?;
     report.trips.clone_from(&review.trips);
     report.note_plan(&review);
     if request.dry_run {
         return Ok(());
     }
 
-    settle(engine, report.run, &review, &scope).await?;
+    settle(
+        engine,
+        report.run,
+        &review,
+        &questions,
+        &scope,
+        &planned.unread,
+    )
+    .await?;
     report.held = hold(engine, report.run, &review).await?;
     report.applied = apply(engine, report.run, lease, review).await?;
 
@@ -189,7 +198,14 @@ async fn steps(
             .store
             .run(move |store| store.clear_marks(up_to))
             .await?;
-        accept_configuration(engine, questions.everything).await?;
+        // What could not be read has not been planned.
+        if report.unread == 0 {
+            engine
+                .store
+                .run(move |store| store.clear_category_marks(&scope.new))
+                .await?;
+            accept_configuration(engine, questions.everything).await?;
+        }
     }
     Ok(())
 }
@@ -219,7 +235,9 @@ async fn settle(
     engine: &Engine,
     run: i64,
     review: &Review,
+    questions: &scope::Questions,
     scope: &scope::Scope,
+    unread: &look::Unread,
 ) -> Result<(), RunError> {
     let parts = || {
         review
@@ -250,7 +268,10 @@ async fn settle(
     let settled: Vec<(CategoryId, UserId)> = waiting
         .into_iter()
         .map(|item| (item.category, item.user))
-        .filter(|(category, user)| scope.asks_about(*category, user))
+        .filter(|(category, user)| {
+            scope.asks_about(*category, user) || scope.is_over(questions, *category, user)
+        })
+        .filter(|pair| !unread.people.contains(pair))
         .filter(|(category, user)| {
             let part = by_category.get(category);
             !part.is_some_and(|part| part.changes().any(|action| action.user == *user))

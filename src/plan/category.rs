@@ -155,7 +155,7 @@ impl CategoryPlan {
     pub fn losses(&self) -> u64 {
         self.actions
             .iter()
-            .map(|action| u64::from(action.decision.is_loss()))
+            .map(|action| u64::from(action.decision.is_loss_of(action.before.as_ref())))
             .sum()
     }
 

@@ -200,6 +200,14 @@ impl Decision {
         }
     }
 
+    /// Whether somebody who has this ends with less.
+    pub fn is_loss_of(self, have: Option<&Entitlement>) -> bool {
+        match self {
+            Self::Merge { to, .. } => have.is_some_and(|have| to < have.level),
+            _ => self.is_loss(),
+        }
+    }
+
     /// Whether somebody leaves, so that there is room for another.
     pub fn is_departure(self) -> bool {
         matches!(self, Self::Remove { .. } | Self::Deactivate)
@@ -301,7 +309,7 @@ fn objection(row: &Row<'_>, change: Decision, rules: Rules) -> Option<Objection>
             return Some(Objection::NotOurs);
         }
     }
-    let unproven = rules.losses == Losses::Unproven && change.is_loss();
+    let unproven = rules.losses == Losses::Unproven && change.is_loss_of(row.have);
     unproven.then_some(Objection::Unproven)
 }
 

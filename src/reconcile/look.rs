@@ -8,7 +8,7 @@ use super::{Engine, RunError};
 use crate::category::{Category, CategoryId, Entitlement, UserId};
 use crate::kaltura::Found;
 use crate::plan::category::{self, Block, Knowledge, People};
-use crate::plan::desired::{self, Assignment, Roster};
+use crate::plan::desired::{self, Assignment, Finding, Roster};
 use crate::plan::membership::{Losses, Rules, Standing};
 use crate::plan::{CategoryPlan, Plan};
 use crate::store::dirty::Mark;
@@ -20,30 +20,58 @@ const MEMBERSHIPS_AT_ONCE: u64 = 50_000;
 /// Single memberships asked for at once.
 const PAIRS_AT_ONCE: usize = 1_000;
 
-/// Plans all categories of the scope; answers the plan, and how many categories could not be read.
+/// A plan, and what was met on the way to it.
+#[derive(Debug, Default)]
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    /// What could not be read, and was put off.
+    pub(super) unread: Unread,
+    /// Groups that contain themselves, or go too deep.
+    pub(super) findings: BTreeSet<Finding>,
+}
+
+/// What could not be read. Nothing is known of it, so nothing about it is settled.
+#[derive(Debug, Default)]
+pub(super) struct Unread {
+    /// Whole categories.
+    pub(super) categories: u64,
+    /// Single memberships.
+    pub(super) people: BTreeSet<(CategoryId, UserId)>,
+}
+
+impl Unread {
+    /// How many categories and single memberships there are.
+    pub(super) fn count(&self) -> u64 {
+        self.categories + self.people.len() as u64
+    }
+}
+
+/// Plans all categories of the scope.
 pub(super) async fn plan(
     engine: &Engine,
     scope: &Scope,
     is_proven: bool,
-) -> Result<(Plan, u64), RunError> {
+) -> Result<Planned, RunError> {
     let planner = Arc::new(Planner::new(engine, scope, is_proven).await?);
-    let (mut plans, mut unread) = (Vec::new(), 0);
+    let (mut found, mut outcome) = (Vec::new(), Planned::default());
     engine
         .progress
         .begin("comparing", scope.categories.len() as u64);
     for part in parts(scope) {
         let length = part.len() as u64;
-        let actual = actual(engine, part).await?;
-        unread += length - actual.len() as u64;
+        let actual = actual(engine, part, &mut outcome.unread.people).await?;
+        outcome.unread.categories += length - actual.len() as u64;
         let planner = Arc::clone(&planner);
-        let part = engine
+        let (part, findings) = engine
             .store
             .run(move |store| planner.plan(store, actual))
             .await?;
-        plans.extend(part);
+        found.extend(part);
+        outcome.findings.extend(findings);
         engine.progress.advance(length);
     }
-    Ok((Plan::new(plans), unread))
+    outcome.plan = Plan::new(found);
+    Ok(outcome)
 }
 
 type Part = Vec<(Category, Who)>;
@@ -79,7 +107,11 @@ struct Actual {
 
 /// Asks Kaltura: whole categories by list, single people from the database. A category whose list is
 /// not to be had is left out, and marked, so that the next run looks at it again.
-async fn actual(engine: &Engine, part: Part) -> Result<Vec<Actual>, RunError> {
+async fn actual(
+    engine: &Engine,
+    part: Part,
+    unread_people: &mut BTreeSet<(CategoryId, UserId)>,
+) -> Result<Vec<Actual>, RunError> {
     let (whole, some): (Part, Part) = part
         .into_iter()
         .partition(|(_, who)| *who == Who::Everybody);
@@ -113,11 +145,15 @@ async fn actual(engine: &Engine, part: Part) -> Result<Vec<Actual>, RunError> {
     if !unread.is_empty() {
         engine.store.run(move |store| store.mark(&unread)).await?;
     }
-    actual.extend(single(engine, some).await?);
+    actual.extend(single(engine, some, unread_people).await?);
     Ok(actual)
 }
 
-async fn single(engine: &Engine, part: Part) -> Result<Vec<Actual>, RunError> {
+async fn single(
+    engine: &Engine,
+    part: Part,
+    unread: &mut BTreeSet<(CategoryId, UserId)>,
+) -> Result<Vec<Actual>, RunError> {
     let mut actual = Vec::new();
     let mut pairs: Vec<(CategoryId, UserId)> = Vec::new();
     for (category, who) in part {
@@ -158,6 +194,7 @@ async fn single(engine: &Engine, part: Part) -> Result<Vec<Actual>, RunError> {
                         "a membership could not be read"
                     );
                     put_off(engine, *category, user, &error.code).await?;
+                    unread.insert((*category, user.clone()));
                     if let Who::These(users) = &mut there.who {
                         users.remove(user);
                     }
@@ -237,13 +274,19 @@ impl Planner {
     }
 
     /// Plans a part. Blocks; the rest of the run goes on meanwhile.
-    fn plan(&self, store: &Store, part: Vec<Actual>) -> Result<Vec<CategoryPlan>, StoreError> {
+    fn plan(
+        &self,
+        store: &Store,
+        part: Vec<Actual>,
+    ) -> Result<(Vec<CategoryPlan>, BTreeSet<Finding>), StoreError> {
         let mut plans = Vec::with_capacity(part.len());
+        let mut findings = BTreeSet::new();
         for actual in part {
             let Some(fed) = self.assignment.categories.get(&actual.category.id) else {
                 continue;
             };
             let desired = desired::desired(&fed.feeds, &self.roster);
+            findings.extend(desired.findings);
             let block = fed
                 .block
                 .clone()
@@ -272,7 +315,7 @@ impl Planner {
                 plans.push(plan);
             }
         }
-        Ok(plans)
+        Ok((plans, findings))
     }
 }
 

@@ -45,7 +45,41 @@ async fn directory(engine: &Engine, source: &Source, full: bool) -> Result<ReadR
     let Some(checkpoint) = checkpoint.filter(|_| !full) else {
         return everything(engine, source).await;
     };
-    match source.changes_since(&checkpoint).await? {
+    let report = changes(engine, source, &checkpoint).await?;
+    if report.kind == ReadKind::Full || report.unproven.is_some() {
+        return Ok(report);
+    }
+    resolve_anew(engine, source, report).await
+}
+
+/// Reads the groups again whose members' names lead to somebody else now. The groups themselves may
+/// not have changed.
+async fn resolve_anew(
+    engine: &Engine,
+    source: &Source,
+    report: ReadReport,
+) -> Result<ReadReport, RunError> {
+    let name = source.name().to_owned();
+    let groups = engine
+        .store
+        .run(move |store| store.groups_to_resolve(&name))
+        .await?;
+    if groups.is_empty() {
+        return Ok(report);
+    }
+    let again = absorb(engine, source, ReadKind::Changes, async |out| {
+        source.read_entries(&groups, &out).await
+    })
+    .await?;
+    Ok(report.and(again))
+}
+
+async fn changes(
+    engine: &Engine,
+    source: &Source,
+    checkpoint: &Checkpoint,
+) -> Result<ReadReport, RunError> {
+    match source.changes_since(checkpoint).await? {
         (Changes::FullReadNeeded { reason }, _) => {
             tracing::info!(directory = source.name(), reason, "a full read is needed");
             everything(engine, source).await

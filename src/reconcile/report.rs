@@ -34,7 +34,7 @@ pub struct Report {
     pub held: Option<Held>,
     /// What became of the approved part.
     pub applied: Applied,
-    /// Channels whose members could not be read; the next run looks at them again.
+    /// Channels and single memberships that could not be read; a later run looks at them again.
     pub unread: u64,
     /// What was asked of Kaltura.
     pub traffic: Traffic,
@@ -107,6 +107,17 @@ impl ReadReport {
             ..
         } = self.absorbed;
         new + changed + gone + unusable == 0 && self.unproven.is_none()
+    }
+
+    /// Adds a further read of the same directory.
+    pub(super) fn and(self, further: Self) -> Self {
+        Self {
+            kind: further.kind,
+            unproven: self.unproven.or(further.unproven),
+            entries: self.entries + further.entries,
+            absorbed: self.absorbed.and(further.absorbed),
+            ..self
+        }
     }
 
     pub(super) fn new(directory: &str, kind: ReadKind) -> Self {

@@ -48,6 +48,8 @@ pub(super) struct Scope {
     pub(super) vanished: Vec<VanishedName>,
     /// The index of categories.
     pub(super) index: Vec<Category>,
+    /// The categories that were not in the index before.
+    pub(super) new: Vec<CategoryId>,
     /// Whether all of it is looked at.
     pub(super) everything: bool,
     /// Memberships in all bound categories, by Kaltura's counts.
@@ -64,6 +66,17 @@ impl Scope {
             Some((_, Who::These(users))) => users.contains(user),
             None => false,
         }
+    }
+
+    /// Whether this membership was to be looked at and is in no channel of ours any more.
+    pub(super) fn is_over(
+        &self,
+        questions: &Questions,
+        category: CategoryId,
+        user: &UserId,
+    ) -> bool {
+        let mark = Mark::Entitlement(category, user.clone());
+        !self.categories.contains_key(&category) && questions.marks.contains(&mark)
     }
 
     /// Which groups feed which categories.
@@ -120,12 +133,15 @@ pub(super) async fn resolve(
     let mut scope = load(engine).await?;
     scope.everything = questions.everything;
     let mut who = whom(engine, request, questions, &scope).await?;
-    for category in new {
-        who.insert(category, Who::Everybody);
+    if !questions.narrow {
+        who.extend(new.iter().map(|category| (*category, Who::Everybody)));
     }
-    // What is held was planned for everybody, and only the same plan can be released.
-    for category in engine.store.run(Store::held_categories).await? {
-        who.entry(category).and_modify(|who| *who = Who::Everybody);
+    scope.new = new;
+    // What is held was planned for everybody, and only the same plan can be released. It is planned
+    // together, too: alone, each category may be small enough for the gate.
+    let held = engine.store.run(Store::held_categories).await?;
+    if held.iter().any(|category| who.contains_key(category)) {
+        who.extend(held.into_iter().map(|category| (category, Who::Everybody)));
     }
     if !questions.everything {
         let ids: Vec<CategoryId> = who.keys().copied().collect();
@@ -155,31 +171,31 @@ pub(super) async fn resolve(
     Ok(scope)
 }
 
-/// Brings the index of categories up to date: all of it, or what is new. Answers what is new.
+/// Brings the index of categories up to date: all of it, or what is new. Answers what is new since
+/// the first time.
 async fn refresh_index(engine: &Engine, everything: bool) -> Result<Vec<CategoryId>, RunError> {
     let root = engine.config.kaltura.root.as_deref();
-    let since = if everything {
-        None
-    } else {
-        engine.store.run(Store::categories_created).await?
-    };
+    let (newest, known) = engine
+        .store
+        .run(|store| Ok((store.categories_created()?, store.categories()?)))
+        .await?;
+    let since = newest.filter(|_| !everything);
     engine.progress.begin("listing channels", 0);
     let found = engine.kaltura.categories(root, since).await?;
-    let ids: Vec<CategoryId> = found.iter().map(|category| category.id).collect();
-    if since.is_none() {
-        engine
-            .store
-            .run(move |store| store.replace_categories(&found))
-            .await?;
-        return Ok(ids);
-    }
-    let known = engine.store.run(Store::categories).await?;
     let known: BTreeSet<CategoryId> = known.iter().map(|category| category.id).collect();
+    let mut new: Vec<CategoryId> = found.iter().map(|category| category.id).collect();
+    // Before the first list everything is looked at anyway.
+    let is_first = newest.is_none() && everything;
+    new.retain(|id| !is_first && !known.contains(id));
+    let marked = new.clone();
     engine
         .store
-        .run(move |store| store.refresh_categories(&[], &found))
+        .run(move |store| match since {
+            None => store.replace_categories(&found, &marked),
+            Some(_) => store.add_categories(&found, &marked),
+        })
         .await?;
-    Ok(ids.into_iter().filter(|id| !known.contains(id)).collect())
+    Ok(new)
 }
 
 /// A category that was moved out of the root is none of ours any more.

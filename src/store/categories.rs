@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
+use super::dirty::{self, Mark};
 use super::{Store, StoreError};
 use crate::category::{Category, CategoryId, ReferenceId, UserId};
 
@@ -19,11 +20,22 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Replaces the index by a complete list.
-    pub fn replace_categories(&self, categories: &[Category]) -> Result<(), StoreError> {
+    /// Replaces the index by a complete list, and marks what is new in it.
+    pub fn replace_categories(
+        &self,
+        categories: &[Category],
+        new: &[CategoryId],
+    ) -> Result<(), StoreError> {
         self.write_categories(categories, |transaction| {
-            transaction.execute("DELETE FROM category", []).map(drop)
+            transaction.execute("DELETE FROM category", [])?;
+            mark(transaction, new)
         })
+    }
+
+    /// Takes new categories into the index, and marks them, so that they are not forgotten before
+    /// anybody has looked at them.
+    pub fn add_categories(&self, found: &[Category], new: &[CategoryId]) -> Result<(), StoreError> {
+        self.write_categories(found, |transaction| mark(transaction, new))
     }
 
     /// Brings some categories up to date; those asked for that are not among them are gone.
@@ -79,6 +91,11 @@ impl Store {
         }
         Ok(transaction.commit()?)
     }
+}
+
+fn mark(connection: &Connection, new: &[CategoryId]) -> rusqlite::Result<()> {
+    new.iter()
+        .try_for_each(|id| dirty::mark(connection, &Mark::Category(*id)))
 }
 
 fn category(row: &Row<'_>) -> rusqlite::Result<Category> {

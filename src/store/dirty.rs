@@ -82,6 +82,17 @@ impl Store {
             .execute("DELETE FROM dirty WHERE id <= ?1", [up_to])?;
         Ok(())
     }
+
+    /// Clears the marks of some categories: there is a verdict on each of them.
+    pub fn clear_category_marks(&self, categories: &[CategoryId]) -> Result<(), StoreError> {
+        let connection = self.lock();
+        let mut delete = connection
+            .prepare_cached("DELETE FROM dirty WHERE kind = 'category' AND category_id = ?1")?;
+        for category in categories {
+            delete.execute([category.0])?;
+        }
+        Ok(())
+    }
 }
 
 /// Leaves a mark, within somebody's transaction. A mark that is there already becomes a new one.

@@ -44,7 +44,40 @@ pub struct Absorbed {
     pub unusable: u64,
 }
 
+impl Absorbed {
+    /// Adds what a further read has changed.
+    #[must_use]
+    pub fn and(self, further: Self) -> Self {
+        Self {
+            seen: self.seen + further.seen,
+            new: self.new + further.new,
+            changed: self.changed + further.changed,
+            gone: self.gone + further.gone,
+            unusable: self.unusable + further.unusable,
+        }
+    }
+}
+
 impl Store {
+    /// The groups that mention a name which has changed hands: their members are to be resolved anew,
+    /// although the groups themselves may be as they were.
+    pub fn groups_to_resolve(&self, directory: &str) -> Result<Vec<Moved>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT stable_id FROM grp JOIN entry USING (id)
+             WHERE digest IS NULL AND complete AND stable_id IS NOT NULL
+             AND directory = (SELECT id FROM directory WHERE name = ?1)",
+        )?;
+        let groups = statement.query_map([directory], |row| {
+            Ok(Moved {
+                kind: EntryKind::Group,
+                id: StableId::new(row.get::<_, String>(0)?),
+                version: None,
+            })
+        })?;
+        Ok(groups.collect::<Result<_, _>>()?)
+    }
+
     /// From where to look for changes in a directory; `None`: it has never been read in full.
     pub fn checkpoint(&self, directory: &str) -> Result<Option<Checkpoint>, StoreError> {
         let checkpoint: Option<Option<String>> = self

@@ -4,3 +4,4 @@ mod kaltura_client;
 mod ldap_source;
 mod sandbox;
 mod slapd;
+mod sync;

@@ -129,6 +129,15 @@ const TABLE: &[(&str, Applies, Expected)] = &[
         |_| Decision::Skip(Objection::ManualOverride),
     ),
     (
+        "several rows, wanted, which would be less, and that is not proven",
+        |c| {
+            c.copies > 1
+                && c.want.is_some_and(|to| to < c.level())
+                && c.rules.losses == Losses::Unproven
+        },
+        |_| Decision::Skip(Objection::Unproven),
+    ),
+    (
         "several rows, wanted",
         |c| c.want.is_some() && c.copies > 1,
         |c| Decision::Merge {

@@ -172,6 +172,10 @@ impl Absorption<'_> {
                 )?
                 .execute(params![known.id, name, version, kind.to_string()])?;
         }
+        if renamed && known.kind == EntryKind::Group.to_string() && known.name.starts_with("dn:") {
+            // Who still says the old name meant a group: who is in it is not known, not nobody.
+            self.insert_entry(&known.name, None, &known.kind, None)?;
+        }
         Ok(Placed {
             id: known.id,
             was_mentioned: true,

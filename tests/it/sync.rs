@@ -1,0 +1,17 @@
+//! `rollbook sync` from outside: a real directory server, an account in a box, the real program.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bad_input;
+mod command_line;
+mod crash;
+mod evidence;
+mod faults;
+mod first_run;
+mod groups;
+mod kaltura_side;
+mod network;
+mod people;
+mod policy;
+mod site;
+mod two_things;
