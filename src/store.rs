@@ -107,6 +107,9 @@ impl From<serde_json::Error> for StoreError {
     }
 }
 
+/// The size of a page of a new file: half as many pages to look after as with SQLite's default.
+const PAGE_BYTES: i64 = 8192;
+
 /// Memory for pages, in KiB, as SQLite wants it: negative. A million memberships fit.
 const CACHE_KIB: i64 = -131_072;
 
@@ -123,11 +126,13 @@ impl Store {
         };
         let mut connection = Connection::open(path).map_err(opened)?;
         connection
-            .pragma_update(None, "journal_mode", "wal")
+            .pragma_update(None, "page_size", PAGE_BYTES)
+            .and_then(|()| connection.pragma_update(None, "journal_mode", "wal"))
             .and_then(|()| connection.pragma_update(None, "synchronous", "normal"))
             .and_then(|()| connection.pragma_update(None, "cache_size", CACHE_KIB))
             .and_then(|()| connection.busy_timeout(std::time::Duration::from_secs(10)))
             .map_err(opened)?;
+        rusqlite::vtab::array::load_module(&connection).map_err(opened)?;
         connection.set_prepared_statement_cache_capacity(64);
         migrations()
             .to_latest(&mut connection)

@@ -100,7 +100,7 @@ impl Ldap {
             changes: config.changes,
             overlap: config.overlap.0,
             stable_id: config.stable_id.as_deref().map(IdAttribute::named),
-            people: PeopleMeaning::new(&config.name, &config.people, groups.by_people)?,
+            people: PeopleMeaning::new(&config.name, &config.people, &groups)?,
             groups,
             made_for: fingerprint(config),
         })

@@ -69,7 +69,7 @@ impl Ldif {
     /// Compiles a configuration; the file is not looked at.
     pub fn new(config: &LdifDirectory) -> Result<Self, SourceError> {
         let groups = GroupMeaning::new(&config.name, &config.groups)?;
-        let people = PeopleMeaning::new(&config.name, &config.people, groups.by_people)?;
+        let people = PeopleMeaning::new(&config.name, &config.people, &groups)?;
         let scope = |kind, key: &str, base: &str, filter: &str| {
             let wrong = |reason: String| SourceError::Config {
                 directory: config.name.clone(),

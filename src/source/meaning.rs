@@ -30,6 +30,7 @@ pub(super) struct PeopleMeaning {
     first_name: String,
     last_name: String,
     mail: String,
+    /// Empty where no group names people by it.
     login: String,
     enabled: Option<Filter>,
     /// The attributes of which a server may send a part only.
@@ -68,11 +69,11 @@ struct Understood<T> {
 impl PeopleMeaning {
     /// Compiles the configuration.
     ///
-    /// `by_people` says that people name their groups, so that this has to be read too.
+    /// What is read of people depends on how groups name them: by login, or the other way round.
     pub(super) fn new(
         directory: &str,
         people: &People,
-        by_people: bool,
+        groups: &GroupMeaning,
     ) -> Result<Self, SourceError> {
         let wrong = |key: &str, reason: String| SourceError::Config {
             directory: directory.to_owned(),
@@ -96,11 +97,16 @@ impl PeopleMeaning {
             first_name: people.first_name.to_ascii_lowercase(),
             last_name: people.last_name.to_ascii_lowercase(),
             mail: people.mail.to_ascii_lowercase(),
-            login: people.login.to_ascii_lowercase(),
+            login: if groups.members.iter().any(|attribute| attribute.by_login) {
+                people.login.to_ascii_lowercase()
+            } else {
+                String::new()
+            },
             enabled: enabled
                 .transpose()
                 .map_err(|e| wrong("enabled", e.to_string()))?,
-            ranged: by_people
+            ranged: groups
+                .by_people
                 .then(|| MEMBER_OF.to_owned())
                 .into_iter()
                 .collect(),

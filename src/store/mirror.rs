@@ -189,7 +189,7 @@ impl<'t> Absorption<'t> {
             [directory],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
-        let bulk = first && is_empty(transaction)?;
+        let bulk = first && is_empty(transaction, directory)?;
         if bulk {
             transaction.execute_batch("DROP INDEX membership_by_member")?;
         }
@@ -361,10 +361,14 @@ impl<'t> Absorption<'t> {
     }
 }
 
-fn is_empty(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
-    transaction.query_row("SELECT NOT EXISTS (SELECT 1 FROM membership)", [], |row| {
-        row.get(0)
-    })
+/// Whether nothing is known of a directory, nor of anybody's memberships.
+fn is_empty(transaction: &Transaction<'_>, directory: i64) -> rusqlite::Result<bool> {
+    transaction.query_row(
+        "SELECT NOT EXISTS (SELECT 1 FROM membership)
+            AND NOT EXISTS (SELECT 1 FROM entry WHERE directory = ?1)",
+        [directory],
+        |row| row.get(0),
+    )
 }
 
 #[cfg(test)]

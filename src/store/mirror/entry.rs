@@ -23,6 +23,8 @@ pub(super) struct Placed {
     pub(super) id: EntryId,
     /// Whether groups may have mentioned its name before it was read.
     pub(super) was_mentioned: bool,
+    /// Whether there was nothing at all of this name or stable id.
+    pub(super) is_new: bool,
 }
 
 /// The name that stands for a login. No distinguished name is like it: that has a `=` before any `:`.
@@ -65,6 +67,9 @@ impl Absorption<'_> {
         if let Some(id) = self.names.get(name) {
             return Ok(Some(*id));
         }
+        if self.knows_all_names() {
+            return Ok(None);
+        }
         let id = self
             .transaction
             .prepare_cached("SELECT id FROM entry WHERE directory = ?1 AND name = ?2")?
@@ -74,6 +79,11 @@ impl Absorption<'_> {
             self.remember(name, id);
         }
         Ok(id)
+    }
+
+    /// Whether a name that is not at hand is not in the mirror either.
+    fn knows_all_names(&self) -> bool {
+        self.bulk && self.names.len() < MOST_NAMES
     }
 
     fn remember(&mut self, name: &str, id: EntryId) {
@@ -133,6 +143,35 @@ impl Absorption<'_> {
         Ok(entry)
     }
 
+    /// Makes an entry of which nothing is known; `None` where its stable id is known under another name.
+    fn insert_new_entry(
+        &mut self,
+        name: &str,
+        id: &StableId,
+        kind: EntryKind,
+        version: Option<&Version>,
+    ) -> Result<Option<EntryId>, StoreError> {
+        let inserted = self
+            .transaction
+            .prepare_cached(
+                "INSERT OR IGNORE INTO entry (directory, name, stable_id, kind, version)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                self.directory,
+                name,
+                id.as_str(),
+                kind.as_str(),
+                version.map(|version| &version.0)
+            ])?;
+        if inserted == 0 {
+            return Ok(None);
+        }
+        let entry = self.transaction.last_insert_rowid();
+        self.remember(name, entry);
+        Ok(Some(entry))
+    }
+
     /// Gives an entry that was read its place: by its stable id, else by its name.
     pub(super) fn place(
         &mut self,
@@ -142,6 +181,17 @@ impl Absorption<'_> {
         version: Option<&Version>,
     ) -> Result<Placed, StoreError> {
         let name = dn.as_str();
+        if self.knows_all_names()
+            && !self.names.contains_key(name)
+            && let Some(id) = self.insert_new_entry(name, id, kind, version)?
+        {
+            self.seen.insert(id);
+            return Ok(Placed {
+                id,
+                was_mentioned: false,
+                is_new: true,
+            });
+        }
         let placed = match self.entry_of(id)? {
             Some(known) => self.place_known(&known, name, kind, version)?,
             None => self.place_new(id, name, kind, version)?,
@@ -165,20 +215,21 @@ impl Absorption<'_> {
             self.remember(name, known.id);
         }
         let version = version.map(|version| version.0.as_str());
-        if renamed || known.version.as_deref() != version || known.kind != kind.to_string() {
+        if renamed || known.version.as_deref() != version || known.kind != kind.as_str() {
             self.transaction
                 .prepare_cached(
                     "UPDATE entry SET name = ?2, version = ?3, kind = ?4 WHERE id = ?1",
                 )?
-                .execute(params![known.id, name, version, kind.to_string()])?;
+                .execute(params![known.id, name, version, kind.as_str()])?;
         }
-        if renamed && known.kind == EntryKind::Group.to_string() && known.name.starts_with("dn:") {
+        if renamed && known.kind == EntryKind::Group.as_str() && !known.name.starts_with(':') {
             // Who still says the old name meant a group: who is in it is not known, not nobody.
             self.insert_entry(&known.name, None, &known.kind, None)?;
         }
         Ok(Placed {
             id: known.id,
             was_mentioned: true,
+            is_new: false,
         })
     }
 
@@ -189,11 +240,7 @@ impl Absorption<'_> {
         kind: EntryKind,
         version: Option<&Version>,
     ) -> Result<Placed, StoreError> {
-        let holder = if self.first && self.named(name)?.is_none() {
-            None
-        } else {
-            self.known("name", name)?
-        };
+        let holder = self.known("name", name)?;
         if let Some(holder) = holder.filter(|holder| holder.stable_id.is_none()) {
             self.transaction
                 .prepare_cached(
@@ -202,19 +249,21 @@ impl Absorption<'_> {
                 .execute(params![
                     holder.id,
                     id.as_str(),
-                    kind.to_string(),
+                    kind.as_str(),
                     version.map(|version| &version.0)
                 ])?;
             return Ok(Placed {
                 id: holder.id,
                 was_mentioned: true,
+                is_new: false,
             });
         }
         self.free_name(name, None)?;
-        let id = self.insert_entry(name, Some(id), &kind.to_string(), version)?;
+        let id = self.insert_entry(name, Some(id), kind.as_str(), version)?;
         Ok(Placed {
             id,
             was_mentioned: false,
+            is_new: false,
         })
     }
 

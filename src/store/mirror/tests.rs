@@ -172,8 +172,11 @@ fn reading_the_same_again_changes_nothing_and_leaves_no_mark() {
 
 #[test]
 fn the_first_read_is_one_mark() {
-    let (_folder, store) = scratch();
-    let mirror = Mirror { _folder, store };
+    let (folder, store) = scratch();
+    let mirror = Mirror {
+        _folder: folder,
+        store,
+    };
     mirror.full(vec![is(person("ada")), has(group("bio", &["ada"]))]);
     assert_eq!(mirror.marks(), [Mark::Everything]);
 }
@@ -340,8 +343,11 @@ fn a_read_that_was_cut_off_drops_nobody_and_keeps_the_checkpoint() {
 
 #[test]
 fn a_first_read_that_was_cut_off_is_no_base_for_changes() {
-    let (_folder, store) = scratch();
-    let mirror = Mirror { _folder, store };
+    let (folder, store) = scratch();
+    let mirror = Mirror {
+        _folder: folder,
+        store,
+    };
     mirror.cut_off(vec![is(person("ada"))]);
     assert_eq!(mirror.store.checkpoint(DIRECTORY).unwrap(), None);
 }
