@@ -250,17 +250,15 @@ async fn settle(
     let entries: Vec<_> = parts()
         .flat_map(|part| report::ledger_entries(part))
         .collect();
-    let held: BTreeSet<CategoryId> = review
-        .held
-        .categories
-        .iter()
+    let changing: BTreeSet<CategoryId> = parts()
+        .filter(|part| part.changes().next().is_some())
         .map(|part| part.category.id)
         .collect();
-    let released: Vec<CategoryId> = scope
+    let over: Vec<CategoryId> = scope
         .categories
         .keys()
         .copied()
-        .filter(|id| !held.contains(id))
+        .filter(|id| !changing.contains(id))
         .collect();
     let waiting = engine.store.run(Store::waiting).await?;
     let by_category: BTreeMap<CategoryId, _> =
@@ -281,7 +279,7 @@ async fn settle(
         .store
         .run(move |store| {
             store.note(run, &entries)?;
-            store.release_held(&released)?;
+            store.release_held(&over)?;
             store.settle(&settled)
         })
         .await?;
@@ -318,6 +316,7 @@ async fn hold(
     Ok(Some(report::Held { digest, counts }))
 }
 
+/// Applies what is approved. Only then is an approval used up: a run that is cut off leaves it.
 async fn apply(
     engine: &Engine,
     run: i64,
@@ -333,7 +332,14 @@ async fn apply(
         concurrency: engine.config.kaltura.concurrency,
         progress: engine.progress.clone(),
     };
-    Ok(applier.apply(review.approved).await?)
+    let parts = review.approved.plan().categories.iter();
+    let categories: Vec<CategoryId> = parts.map(|part| part.category.id).collect();
+    let applied = applier.apply(review.approved).await?;
+    engine
+        .store
+        .run(move |store| store.release_held(&categories))
+        .await?;
+    Ok(applied)
 }
 
 /// A configuration is accepted once its first plan has been made and nothing of it is held any more.

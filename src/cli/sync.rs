@@ -137,7 +137,9 @@ pub(super) fn text(report: &Report, out: &mut impl Write) -> std::io::Result<()>
         writeln!(out, "  ! {finding}")?;
     }
     writeln!(out)?;
-    if report.dry_run || report.plan.changes().count() <= MOST_LISTED {
+    let parts = report.plan.categories.iter();
+    let lines: usize = parts.map(|part| part.actions.len()).sum();
+    if report.dry_run || lines <= MOST_LISTED {
         show::text(&report.plan, out)?;
     } else {
         writeln!(

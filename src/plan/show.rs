@@ -3,6 +3,7 @@
 //! *Its one idea: a plan is a document that somebody may refuse.* Symbols as infrastructure tools
 //! use them: `+` add, `~` change, `-` remove, `⏸` deactivate, `!` refused.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::{self, Write};
 
@@ -11,6 +12,9 @@ use super::desired::Finding;
 use super::gate::Trip;
 use super::membership::{Decision, Objection};
 use super::{Digest, Plan};
+
+/// Of people refused for one and the same reason in one channel, so many are named.
+const MOST_ALIKE: usize = 20;
 
 /// How many there are of each kind of action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -128,7 +132,15 @@ fn category(part: &CategoryPlan, out: &mut impl Write) -> io::Result<()> {
         .max()
         .unwrap_or(0)
         .min(40);
+    let mut refused: BTreeMap<Objection, usize> = BTreeMap::new();
     for action in shown {
+        if let Decision::Skip(objection) = action.decision {
+            let count = refused.entry(objection).or_default();
+            *count += 1;
+            if *count > MOST_ALIKE {
+                continue;
+            }
+        }
         let symbol = symbol(action.decision).unwrap_or(' ');
         let what = action.decision.to_string();
         match &action.via {
@@ -139,6 +151,9 @@ fn category(part: &CategoryPlan, out: &mut impl Write) -> io::Result<()> {
             )?,
             None => writeln!(out, "  {symbol} {:width$}  {what}", action.user)?,
         }
+    }
+    for (objection, count) in refused.into_iter().filter(|(_, count)| *count > MOST_ALIKE) {
+        writeln!(out, "  ! and {} more: {objection}", count - MOST_ALIKE)?;
     }
     writeln!(out)
 }

@@ -181,7 +181,13 @@ async fn refresh_index(engine: &Engine, everything: bool) -> Result<Vec<Category
         .await?;
     let since = newest.filter(|_| !everything);
     engine.progress.begin("listing channels", 0);
-    let found = engine.kaltura.categories(root, since).await?;
+    // While Kaltura lists, the mirror is made ready for questions.
+    let (found, indexed) = tokio::join!(
+        engine.kaltura.categories(root, since),
+        engine.store.run(Store::index_memberships)
+    );
+    indexed?;
+    let found = found?;
     let known: BTreeSet<CategoryId> = known.iter().map(|category| category.id).collect();
     let mut new: Vec<CategoryId> = found.iter().map(|category| category.id).collect();
     // Before the first list everything is looked at anyway.

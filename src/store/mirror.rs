@@ -125,6 +125,14 @@ impl Store {
         Ok(())
     }
 
+    /// Makes the index of memberships by member, where a first read has gone without. It is for speed
+    /// alone, so it need not be there.
+    pub fn index_memberships(&self) -> Result<(), StoreError> {
+        Ok(self.lock().execute_batch(
+            "CREATE INDEX IF NOT EXISTS membership_by_member ON membership (member_id)",
+        )?)
+    }
+
     /// Absorbs what a source sends, until it has sent everything; then, by what the read proves,
     /// drops what was not seen and moves the checkpoint. All or nothing: without an end (the source
     /// failed) the mirror stays as it was. Blocks; call it with [`Store::run`].
@@ -167,8 +175,8 @@ struct Absorption<'t> {
     problems: HashSet<Problem>,
     /// Before the first full read one mark says it all.
     first: bool,
-    /// Into an empty mirror memberships go without their index, which is made in one go at the end: a
-    /// million random insertions into it would cost more than all the rest.
+    /// Into an empty mirror memberships go without their index: a million random insertions into it
+    /// would cost more than all the rest. [`Store::index_memberships`] makes it afterwards.
     bulk: bool,
     marks: u64,
     absorbed: Absorbed,
@@ -191,7 +199,7 @@ impl<'t> Absorption<'t> {
         )?;
         let bulk = first && is_empty(transaction, directory)?;
         if bulk {
-            transaction.execute_batch("DROP INDEX membership_by_member")?;
+            transaction.execute_batch("DROP INDEX IF EXISTS membership_by_member")?;
         }
         let mut absorption = Self {
             transaction,
@@ -276,10 +284,6 @@ impl<'t> Absorption<'t> {
 
     fn finish(mut self, read: &Read) -> Result<Absorbed, StoreError> {
         let second = self.now.as_second();
-        if self.bulk {
-            self.transaction
-                .execute_batch("CREATE INDEX membership_by_member ON membership (member_id)")?;
-        }
         if read.proof == Proof::Complete {
             self.sweep()?;
             self.transaction.execute(
