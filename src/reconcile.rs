@@ -334,12 +334,12 @@ async fn apply(
     };
     let parts = review.approved.plan().categories.iter();
     let categories: Vec<CategoryId> = parts.map(|part| part.category.id).collect();
-    let applied = applier.apply(review.approved).await?;
+    let outcome = applier.apply(review.approved).await?;
     engine
         .store
         .run(move |store| store.release_held(&categories))
         .await?;
-    Ok(applied)
+    Ok(outcome)
 }
 
 /// A configuration is accepted once its first plan has been made and nothing of it is held any more.
