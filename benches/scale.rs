@@ -3,19 +3,26 @@
 //! Everything is real: slapd with the generated entries, the C `ldapsearch` beside ours in the same run,
 //! the release binary against the sandbox over HTTP. The figures are printed, not asserted.
 //!
-//! `cargo bench --bench scale` takes a few minutes; `-- reading` or `-- runs` is a part of it, and
+//! `cargo bench --bench scale` takes a few minutes; `-- reading`, `-- planning` or `-- runs` is a part of it, and
 //! `ROLLBOOK_BENCH_GROUPS=1000` makes it smaller.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rollbook::category::{Category, CategoryId, ReferenceId};
 use rollbook::config::Config;
 use rollbook::demo::Slapd;
+use rollbook::plan::Plan;
+use rollbook::plan::binding::Bindings;
+use rollbook::plan::category::{self, Knowledge, People};
+use rollbook::plan::desired;
+use rollbook::plan::membership::Rules;
 use rollbook::sandbox::{NewCategory, Options, Sandbox};
 use rollbook::source::{Proof, Source};
 use rollbook::store::Store;
@@ -71,6 +78,9 @@ async fn run(size: Size) -> Result<()> {
     if wanted("reading") {
         reading(folder, &slapd, &config).await?;
     }
+    if wanted("planning") {
+        planning(size, folder, &config).await?;
+    }
     if wanted("runs") {
         runs(size, memberships, folder, &slapd, &sandbox)?;
     }
@@ -96,6 +106,61 @@ async fn reading(folder: &Path, slapd: &Slapd, config: &Config) -> Result<()> {
     line("Rollbook, into an empty mirror", median(first), c);
     line("Rollbook, again, unchanged", median(again), c);
     println!();
+    Ok(())
+}
+
+/// From the mirror to a plan for everybody, without Kaltura: every channel empty.
+async fn planning(size: Size, folder: &Path, config: &Config) -> Result<()> {
+    let store = Store::open(&folder.join("planning.db"))?;
+    absorb(&Source::new(&config.directory[0], None)?, &store).await?;
+    let categories: Vec<Category> = (0..size.groups)
+        .map(|group| Category {
+            id: CategoryId(i64::try_from(group).unwrap_or_default()),
+            reference_id: Some(ReferenceId::new(format!("course-{group}"))),
+            full_name: format!("channels>Course {group}"),
+            owner: None,
+            inherits_from: None,
+            members_count: 0,
+            created_at: 0,
+        })
+        .collect();
+    let (ledger, standing) = (BTreeMap::new(), BTreeMap::new());
+    let mut times = Vec::new();
+    let mut changes = 0;
+    for _ in 0..ROUNDS {
+        let begin = Instant::now();
+        let bindings = Bindings::new(&config.binding)?;
+        let groups = store.named_groups()?;
+        let roster = store.whole_roster(&BTreeMap::new())?;
+        let assignment = desired::assign(
+            &groups,
+            &[],
+            &bindings,
+            &categories,
+            config.policy.vanished_group,
+        );
+        let plan = Plan::new(categories.iter().filter_map(|category| {
+            let fed = assignment.categories.get(&category.id)?;
+            let desired = desired::desired(&fed.feeds, &roster);
+            Some(category::plan(&Knowledge {
+                category,
+                people: People::All,
+                desired: &desired.people,
+                actual: &[],
+                ledger: &ledger,
+                block: fed.block.clone(),
+                standing: &standing,
+                rules: Rules::default(),
+                room: 5000,
+            }))
+        }));
+        changes = plan.changes().count();
+        times.push(begin.elapsed());
+    }
+    println!(
+        "Planning {changes} memberships: {:.2} s (median of {ROUNDS})\n",
+        median(times).as_secs_f64()
+    );
     Ok(())
 }
 
@@ -152,10 +217,11 @@ fn runs(
     );
     let config = folder.join("rollbook.toml");
     let pages = |rows: usize| rows.div_ceil(500);
-    let per_request = |calls: usize, calls_per_request: usize| calls.div_ceil(calls_per_request);
 
-    let channels = size.groups;
-    let listing = pages(channels) + per_request(channels.div_ceil(100), 20);
+    // Lists go 20 to a request, single calls 50.
+    let lists = |calls: usize| calls.div_ceil(20);
+    let calls = |calls: usize| calls.div_ceil(50);
+    let listing = lists(pages(size.groups)) + lists(size.groups.div_ceil(100));
     let dry = rollbook(&config, sandbox, &["sync", "--dry-run"])?;
     dry.print("first full sync --dry-run", listing);
 
@@ -164,25 +230,19 @@ fn runs(
     held.print("the same, held", listing);
     rollbook(&config, sandbox, &["approve", &digest])?;
     let applied = rollbook(&config, sandbox, &["sync"])?;
-    applied.print(
-        "approved, and applied",
-        memberships.div_ceil(50) + per_request(channels.div_ceil(100), 20) * 2,
-    );
+    applied.print("approved, and applied", listing + calls(memberships));
 
     let unchanged = rollbook(&config, sandbox, &["sync"])?;
     unchanged.print("nothing changed", 0);
 
     slapd.modify(&changes(size))?;
     let some = rollbook(&config, sandbox, &["sync"])?;
-    some.print(
-        "100 groups changed",
-        1 + 1 + 2 * (2 * CHANGED_GROUPS).div_ceil(50),
-    );
+    some.print("100 groups changed", 1 + 1 + 2 * calls(CHANGED_GROUPS));
 
     let full = rollbook(&config, sandbox, &["sync", "--full"])?;
     full.print(
         "full, nothing to do",
-        pages(channels) + per_request(pages(memberships), 20),
+        lists(pages(size.groups)) + lists(pages(memberships)),
     );
     Ok(())
 }
