@@ -233,6 +233,15 @@ pub struct Roster {
     pub vanished: HashSet<EntryId>,
 }
 
+impl Roster {
+    /// Gives a group its members.
+    pub(crate) fn fill(&mut self, group: EntryId, members: Vec<(Role, EntryId)>) {
+        if let Some(listing) = self.groups.get_mut(&group) {
+            listing.members = members;
+        }
+    }
+}
+
 /// A person, as far as wanting them goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {

@@ -16,7 +16,7 @@ use crate::store::roster::Depths;
 use crate::store::{Store, StoreError};
 
 /// Memberships read from Kaltura before they are planned and forgotten: memory stays flat.
-const MEMBERSHIPS_AT_ONCE: u64 = 400_000;
+const MEMBERSHIPS_AT_ONCE: u64 = 250_000;
 /// Single memberships asked for at once.
 const PAIRS_AT_ONCE: usize = 1_000;
 

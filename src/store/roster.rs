@@ -103,18 +103,28 @@ impl Store {
             roster.groups.insert(row.get(0)?, listing(row, depths)?);
         }
         let roles = roles(&connection)?;
-        let mut statement = connection
-            .prepare_cached("SELECT group_id, role, member_id FROM membership ORDER BY group_id")?;
+        let mut statement = connection.prepare_cached(
+            "SELECT group_id, role, member_id FROM membership ORDER BY group_id, role",
+        )?;
         let mut rows = statement.query([])?;
+        // A group's rows come together, and so do those of one role.
+        let mut group = (0, Vec::new());
+        let mut role = (0, Role::member());
         while let Some(row) = rows.next()? {
-            if let Some(group) = roster.groups.get_mut(&row.get(0)?) {
-                let role = roles
-                    .get(&row.get(1)?)
-                    .cloned()
-                    .unwrap_or_else(Role::member);
-                group.members.push((role, row.get(2)?));
+            let (group_id, role_id): (EntryId, i64) = (row.get(0)?, row.get(1)?);
+            if group_id != group.0 {
+                roster.fill(group.0, std::mem::take(&mut group.1));
+                group.0 = group_id;
             }
+            if role_id != role.0 {
+                role = (
+                    role_id,
+                    roles.get(&role_id).cloned().unwrap_or_else(Role::member),
+                );
+            }
+            group.1.push((role.1.clone(), row.get(2)?));
         }
+        roster.fill(group.0, group.1);
         let mut statement = connection.prepare_cached(
             "SELECT id FROM entry WHERE kind = 'group'
              AND NOT EXISTS (SELECT 1 FROM grp WHERE grp.id = entry.id)",
