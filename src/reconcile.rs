@@ -161,6 +161,18 @@ async fn steps(
     lease: Lease,
     report: &mut Report,
 ) -> Result<(), RunError> {
+    let config = std::sync::Arc::clone(&engine.config);
+    engine
+        .store
+        .run(move |store| {
+            let names: Vec<&str> = config
+                .directory
+                .iter()
+                .map(crate::config::Directory::name)
+                .collect();
+            store.keep_directories(&names)
+        })
+        .await?;
     report.reads = read::directories(engine, request.full).await?;
 
     let questions = scope::questions(engine, request).await?;
@@ -187,10 +199,11 @@ async fn steps(
         &questions,
         &scope,
         &planned.unread,
+        report.is_proven(),
     )
     .await?;
     report.held = hold(engine, report.run, &review).await?;
-    report.applied = apply(engine, report.run, lease, review).await?;
+    report.applied = apply(engine, report.run, lease, review, report.is_proven()).await?;
 
     if report.is_proven() && !request.is_narrow() {
         let up_to = questions.up_to;
@@ -238,6 +251,7 @@ async fn settle(
     questions: &scope::Questions,
     scope: &scope::Scope,
     unread: &look::Unread,
+    is_proven: bool,
 ) -> Result<(), RunError> {
     let parts = || {
         review
@@ -254,12 +268,17 @@ async fn settle(
         .filter(|part| part.changes().next().is_some())
         .map(|part| part.category.id)
         .collect();
-    let over: Vec<CategoryId> = scope
-        .categories
-        .keys()
-        .copied()
-        .filter(|id| !changing.contains(id))
-        .collect();
+    let held = engine.store.run(Store::held_categories).await?;
+    // What no group feeds any more can never be done, whatever was held for it.
+    let is_fed = |id: &CategoryId| scope.categories.contains_key(id);
+    let is_over = |id: &CategoryId| {
+        (is_fed(id) && !changing.contains(id)) || (!is_fed(id) && questions.everything)
+    };
+    let over: Vec<CategoryId> = if is_proven && unread.count() == 0 {
+        held.into_iter().filter(is_over).collect()
+    } else {
+        Vec::new()
+    };
     let waiting = engine.store.run(Store::waiting).await?;
     let by_category: BTreeMap<CategoryId, _> =
         parts().map(|part| (part.category.id, part)).collect();
@@ -322,6 +341,7 @@ async fn apply(
     run: i64,
     lease: Lease,
     review: Review,
+    is_proven: bool,
 ) -> Result<Applied, RunError> {
     let applier = Applier {
         kaltura: engine.kaltura.clone(),
@@ -333,7 +353,9 @@ async fn apply(
         progress: engine.progress.clone(),
     };
     let parts = review.approved.plan().categories.iter();
-    let categories: Vec<CategoryId> = parts.map(|part| part.category.id).collect();
+    // On an answer that is not complete only a part of a plan is done.
+    let done = parts.filter(|_| is_proven);
+    let categories: Vec<CategoryId> = done.map(|part| part.category.id).collect();
     let outcome = applier.apply(review.approved).await?;
     engine
         .store

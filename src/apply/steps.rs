@@ -38,11 +38,10 @@ pub(super) fn writes(category: CategoryId, action: &Action) -> Vec<Write> {
         Decision::Replace { to, .. } => vec![remove(), add(to)],
         Decision::Activate { from, to } if from == to => vec![activate()],
         Decision::Activate { to, .. } => vec![set_level(to), activate()],
+        // However many rows there really are, one is left; also when it is done twice.
         Decision::Merge { surplus, to } => {
-            let mut writes: Vec<Write> = (0..surplus).map(|_| remove()).collect();
-            writes.push(set_level(to));
-            writes.push(activate());
-            writes
+            let all = (0..=surplus).map(|_| remove());
+            all.chain([add(to)]).collect()
         }
         Decision::Remove { copies } => (0..copies.max(1)).map(|_| remove()).collect(),
         Decision::Deactivate => vec![Write::Deactivate {

@@ -243,20 +243,20 @@ fn change(row: &Row<'_>, rules: Rules) -> Result<Decision, Objection> {
         };
     };
     let from = have.level;
+    if deactivated_by_hand(row) {
+        return Err(Objection::DeactivatedByHand);
+    }
     if row.copies > 1 {
         let surplus = row.copies - 1;
         return Ok(Decision::Merge { surplus, to });
     }
     Ok(match have.status {
-        Status::Active | Status::NotActive
-            if from == PermissionLevel::None && to != from && !deactivated_by_hand(row) =>
-        {
+        Status::Active | Status::NotActive if from == PermissionLevel::None && to != from => {
             Decision::Replace { from, to }
         }
         Status::Active if from != to => Decision::SetLevel { from, to },
         Status::Active if row.last == Some(Last::Active(to)) => Decision::Keep,
         Status::Active => Decision::Adopt { level: to },
-        Status::NotActive if deactivated_by_hand(row) => return Err(Objection::DeactivatedByHand),
         // A request to join is manual; what the person may do beyond joining is their manager's to say.
         Status::Pending if is_respected(have, rules) => Decision::Activate { from, to: from },
         Status::NotActive | Status::Pending => Decision::Activate { from, to },

@@ -162,6 +162,15 @@ async fn absorb(
     report.entries = read.entries;
     report.absorbed = absorbed.unwrap_or_default();
     if let Proof::Unproven { reason } = read.proof {
+        if matches!(source, Source::Ldif(_)) {
+            // Half an entry may have come as a whole one; the finished file must be read, even if it is
+            // the one that the checkpoint knows.
+            let name = source.name().to_owned();
+            engine
+                .store
+                .run(move |store| store.forget_checkpoint(&name))
+                .await?;
+        }
         report.unproven = Some(reason);
     }
     Ok(report)

@@ -44,6 +44,10 @@ impl ByPeople {
                 }));
                 group.members_complete &= !self.incomplete;
             }
+            // Which groups this person is in is not known, so no group's list is all of it.
+            Some(Observation::Unusable(unusable)) if unusable.kind == EntryKind::Person => {
+                self.incomplete = true;
+            }
             _ => {}
         }
     }

@@ -125,6 +125,43 @@ impl Store {
         Ok(())
     }
 
+    /// Has the next read of a directory be a full one.
+    pub fn forget_checkpoint(&self, directory: &str) -> Result<(), StoreError> {
+        self.lock().execute(
+            "UPDATE directory SET checkpoint = NULL WHERE name = ?1",
+            [directory],
+        )?;
+        Ok(())
+    }
+
+    /// Forgets the directories that are not among these: the configuration does not name them any more,
+    /// so what they said grants nothing, and stands in nobody's way.
+    pub fn keep_directories(&self, names: &[&str]) -> Result<(), StoreError> {
+        let mut connection = self.lock();
+        let known: Vec<(i64, String)> = connection
+            .prepare_cached("SELECT id, name FROM directory")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let transaction = connection.transaction()?;
+        for (id, _) in known
+            .iter()
+            .filter(|(_, name)| !names.contains(&name.as_str()))
+        {
+            for sql in [
+                "DELETE FROM membership WHERE group_id IN (SELECT id FROM entry WHERE directory = ?1)",
+                "DELETE FROM grp WHERE id IN (SELECT id FROM entry WHERE directory = ?1)",
+                "DELETE FROM person WHERE id IN (SELECT id FROM entry WHERE directory = ?1)",
+                "DELETE FROM entry WHERE directory = ?1",
+                "DELETE FROM vanished_group WHERE directory = ?1",
+                "DELETE FROM problem WHERE directory = ?1",
+                "DELETE FROM directory WHERE id = ?1",
+            ] {
+                transaction.execute(sql, [id])?;
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+
     /// Makes the index of memberships by member, where a first read has gone without. It is for speed
     /// alone, so it need not be there.
     pub fn index_memberships(&self) -> Result<(), StoreError> {
@@ -170,9 +207,13 @@ struct Absorption<'t> {
     now: Timestamp,
     /// Names and the entries they lead to, as far as this read has met them.
     names: HashMap<Box<str>, EntryId>,
+    /// Whether each name in the mirror is among `names`.
+    all_names: bool,
     roles: HashMap<crate::directory::Role, i64>,
     seen: HashSet<EntryId>,
     problems: HashSet<Problem>,
+    /// Kinds of which an entry was met that may be any of those known.
+    unidentified: HashSet<EntryKind>,
     /// Before the first full read one mark says it all.
     first: bool,
     /// Into an empty mirror memberships go without their index: a million random insertions into it
@@ -206,9 +247,11 @@ impl<'t> Absorption<'t> {
             directory,
             now,
             names: HashMap::new(),
+            all_names: bulk,
             roles: HashMap::new(),
             seen: HashSet::new(),
             problems: HashSet::new(),
+            unidentified: HashSet::new(),
             first,
             bulk,
             marks: 0,
@@ -235,13 +278,19 @@ impl<'t> Absorption<'t> {
     /// Keeps what was known of an entry that cannot be used, and notes why it cannot.
     fn unusable(&mut self, unusable: &Unusable) -> Result<(), StoreError> {
         self.absorbed.unusable += 1;
-        let known = match &unusable.id {
-            Some(id) => self.entry_of(id)?.map(|entry| entry.id),
-            None => match crate::directory::Dn::parse(&unusable.dn) {
-                Ok(dn) => self.named(dn.as_str())?,
-                Err(_) => None,
-            },
+        let dn = crate::directory::Dn::parse(&unusable.dn).ok();
+        let known = match (&unusable.id, &dn) {
+            (Some(id), _) => self.entry_of(id)?.map(|entry| entry.id),
+            (None, Some(dn)) => self.named(dn.as_str())?,
+            (None, None) => None,
         };
+        if let (Some(id), Some(dn), Some(_)) = (&unusable.id, &dn, known) {
+            // Groups may call it by a new name already.
+            self.place(id, dn, unusable.kind, None)?;
+        }
+        if unusable.id.is_none() && known.is_none() {
+            self.unidentified.insert(unusable.kind);
+        }
         self.seen.extend(known);
         self.problem(unusable)
     }
@@ -311,14 +360,25 @@ impl<'t> Absorption<'t> {
     /// Drops whatever a complete read has not shown.
     fn sweep(&mut self) -> Result<(), StoreError> {
         for (kind, table) in [(EntryKind::Group, "grp"), (EntryKind::Person, "person")] {
-            let unseen: Vec<EntryId> = self
+            if self.unidentified.contains(&kind) {
+                continue;
+            }
+            let there: Vec<(EntryId, bool)> = self
                 .transaction
                 .prepare(&format!(
-                    "SELECT id FROM {table} JOIN entry USING (id) WHERE entry.directory = ?1"
+                    "SELECT id, entry.kind = ?2 FROM {table} JOIN entry USING (id)
+                     WHERE entry.directory = ?1"
                 ))?
-                .query_map([self.directory], |row| row.get(0))?
-                .filter(|id| id.as_ref().map_or(true, |id| !self.seen.contains(id)))
+                .query_map(params![self.directory, kind.as_str()], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?
                 .collect::<Result<_, _>>()?;
+            // An entry that has turned into one of the other kind is none of this any more.
+            let unseen = there
+                .into_iter()
+                .filter(|(id, is_still)| !(*is_still && self.seen.contains(id)))
+                .map(|(id, _)| id);
+            let unseen: Vec<EntryId> = unseen.collect();
             for id in unseen {
                 let left = match kind {
                     EntryKind::Person => self.person_left(id)?,

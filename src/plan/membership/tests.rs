@@ -116,7 +116,7 @@ const TABLE: &[(&str, Applies, Expected)] = &[
     ),
     (
         "wanted, deactivated by hand",
-        |c| c.want.is_some() && c.copies == 1 && deactivated_by_hand(c),
+        |c| c.want.is_some() && deactivated_by_hand(c),
         |_| Decision::Skip(Objection::DeactivatedByHand),
     ),
     (

@@ -83,12 +83,14 @@ impl Absorption<'_> {
 
     /// Whether a name that is not at hand is not in the mirror either.
     fn knows_all_names(&self) -> bool {
-        self.bulk && self.names.len() < MOST_NAMES
+        self.all_names
     }
 
     fn remember(&mut self, name: &str, id: EntryId) {
         if self.names.len() < MOST_NAMES {
             self.names.insert(name.into(), id);
+        } else {
+            self.all_names = false;
         }
     }
 
@@ -307,7 +309,7 @@ impl Absorption<'_> {
 
     /// Has the groups that mention an entry resolved anew when they are next read.
     pub(super) fn look_again_at_groups_of(&self, member: EntryId) -> Result<(), StoreError> {
-        if !self.first {
+        if !self.bulk {
             self.transaction
                 .prepare_cached(
                     "UPDATE grp SET digest = NULL WHERE id IN

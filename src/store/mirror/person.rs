@@ -76,8 +76,11 @@ impl Absorption<'_> {
         }
         self.write_person(placed.id, &now, placed.is_new)?;
         let login_changed = before.as_ref().map(|before| &before.login) != Some(&now.login);
-        if login_changed && let Some(login) = &now.login {
-            self.adopt_login(placed.id, login)?;
+        if login_changed {
+            self.look_again_at_groups_of(placed.id)?;
+            if let Some(login) = &now.login {
+                self.adopt_login(placed.id, login)?;
+            }
         }
         match &before {
             None => {
@@ -163,7 +166,6 @@ impl Absorption<'_> {
 
     /// Gives a person the memberships of groups that mentioned the login before anybody had it.
     fn adopt_login(&mut self, id: EntryId, login: &str) -> Result<(), StoreError> {
-        self.look_again_at_groups_of(id)?;
         let Some(mentioned) = self.named(&login_name(login))? else {
             return Ok(());
         };
@@ -206,6 +208,10 @@ impl Absorption<'_> {
             return Ok(false);
         };
         self.mark_person(id, &person.user())?;
+        if person.login.is_some() {
+            // Groups that name people by login may mean somebody else now.
+            self.look_again_at_groups_of(id)?;
+        }
         self.transaction
             .prepare_cached("DELETE FROM person WHERE id = ?1")?
             .execute([id])?;

@@ -573,3 +573,87 @@ fn too_many_marks_become_one() {
     mirror.entries(many.iter().map(|name| has(group(name, &members))).collect());
     assert_eq!(mirror.marks(), [Mark::Everything]);
 }
+
+fn unusable(id: Option<&str>, dn: &str) -> Observation {
+    Observation::Unusable(Unusable {
+        kind: EntryKind::Person,
+        id: id.map(StableId::new),
+        dn: dn.to_owned(),
+        problem: EntryProblem::Several {
+            attribute: "uid".to_owned(),
+            count: 2,
+        },
+    })
+}
+
+#[test]
+fn somebody_who_is_renamed_and_cannot_be_used_keeps_their_memberships() {
+    let mirror = Mirror::of(vec![is(person("ada")), has(group("bio", &["ada"]))]);
+    mirror.full(vec![
+        unusable(Some("id-ada"), "cn=ada king,dc=example"),
+        has(group("bio", &["ada king"])),
+    ]);
+    assert_eq!(mirror.members("bio"), ["ada"]);
+}
+
+#[test]
+fn an_entry_that_may_be_anybody_lets_nobody_be_swept() {
+    let mirror = Mirror::of(vec![is(person("ada")), has(group("bio", &["ada"]))]);
+    mirror.full(vec![
+        unusable(None, "not a name"),
+        has(group("bio", &["ada"])),
+    ]);
+    assert_eq!(mirror.members("bio"), ["ada"]);
+}
+
+#[test]
+fn a_group_that_turns_into_a_person_is_a_group_no_more() {
+    let mirror = Mirror::of(vec![is(person("ada")), has(group("bio", &["ada"]))]);
+    mirror.full(vec![
+        is(person("ada")),
+        is(Person {
+            id: StableId::new("id-bio"),
+            ..person("bio")
+        }),
+    ]);
+    let state = mirror.store.directory_state(DIRECTORY).unwrap().unwrap();
+    assert_eq!((state.people, state.groups), (2, 0));
+    assert_eq!(state.vanished, ["bio"]);
+}
+
+#[test]
+fn a_login_that_another_person_has_now_is_resolved_anew() {
+    let by_login = || Group {
+        members: vec![Member {
+            role: Role::member(),
+            name: MemberName::Login("jdoe".to_owned()),
+        }],
+        ..group("unix", &[])
+    };
+    let doe = |name: &str| {
+        is(Person {
+            login: Some("jdoe".to_owned()),
+            ..person(name)
+        })
+    };
+    let mirror = Mirror::of(vec![doe("old"), has(by_login())]);
+    mirror.full(vec![doe("new"), has(by_login())]);
+    assert!(
+        !mirror
+            .store
+            .groups_to_resolve(DIRECTORY)
+            .unwrap()
+            .is_empty()
+    );
+    mirror.entries(vec![has(by_login())]);
+    assert_eq!(mirror.members("unix"), ["new"]);
+}
+
+#[test]
+fn a_directory_that_is_not_configured_any_more_grants_nothing() {
+    let mirror = Mirror::of(vec![is(person("ada")), has(group("bio", &["ada"]))]);
+    mirror.store.keep_directories(&["another"]).unwrap();
+    assert_eq!(mirror.members("bio"), [""; 0]);
+    assert_eq!(mirror.store.named_groups().unwrap(), []);
+    mirror.store.keep_directories(&[DIRECTORY]).unwrap();
+}
