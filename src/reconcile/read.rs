@@ -1,10 +1,13 @@
 //! The directories, into the mirror.
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::report::{ReadKind, ReadReport};
 use super::{Engine, RunError};
 use crate::clock;
+use crate::config::Directory;
 use crate::source::{Changes, Checkpoint, Moved, Observations, Proof, Read, Source, SourceError};
 
 /// Batches of observations that may wait between a source and the mirror.
@@ -12,6 +15,14 @@ const BATCHES_WAITING: usize = 8;
 
 /// Reads each directory: what changed, or everything.
 pub(super) async fn directories(engine: &Engine, full: bool) -> Result<Vec<ReadReport>, RunError> {
+    let config = Arc::clone(&engine.config);
+    engine
+        .store
+        .run(move |store| {
+            let names: Vec<&str> = config.directory.iter().map(Directory::name).collect();
+            store.keep_directories(&names)
+        })
+        .await?;
     let mut reports = Vec::new();
     for source in engine.sources.iter() {
         let report = directory(engine, source, full).await?;

@@ -1,0 +1,207 @@
+//! What becomes of a plan: reviewed, settled, held, applied.
+//!
+//! *Its one idea: nothing leaves a mark, a held plan or a waiting action without a verdict on it.*
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ACCEPTED, Engine, PLANNED, RunError, look, report, scope};
+use crate::apply::{Applied, Applier};
+use crate::category::{CategoryId, UserId};
+use crate::clock;
+use crate::plan::Plan;
+use crate::plan::gate::{self, Circumstances, Review};
+use crate::store::Store;
+use crate::store::lease::Lease;
+
+/// Of what tripped, so much is kept with a held plan; the rest is more of the same.
+const MOST_REASONS: usize = 5;
+
+/// Divides the plan into what may be applied and what a person must see first.
+pub(super) async fn review(
+    engine: &Engine,
+    plan: Plan,
+    scope: &scope::Scope,
+) -> Result<Review, RunError> {
+    let fingerprint = engine.config.fingerprint();
+    let (accepted, approvals) = engine
+        .store
+        .run(|store| Ok((store.setting(ACCEPTED)?, store.approvals()?)))
+        .await?;
+    let hold_first = engine.config.safety.first_run == crate::config::safety::FirstRun::Hold;
+    Ok(gate::review(
+        plan,
+        &Circumstances {
+            safety: &engine.config.safety,
+            first_run: hold_first && accepted != Some(fingerprint),
+            memberships: scope.memberships,
+            approvals: &approvals,
+        },
+    ))
+}
+
+/// Writes down what needs no call: memberships that are as they should be, or gone; and drops what
+/// was held or waiting where nothing is left to do.
+pub(super) async fn settle(
+    engine: &Engine,
+    run: i64,
+    review: &Review,
+    questions: &scope::Questions,
+    scope: &scope::Scope,
+    unread: &look::Unread,
+    is_proven: bool,
+) -> Result<(), RunError> {
+    let parts = || {
+        review
+            .approved
+            .plan()
+            .categories
+            .iter()
+            .chain(&review.held.categories)
+    };
+    let entries: Vec<_> = parts()
+        .flat_map(|part| report::ledger_entries(part))
+        .collect();
+    let changing: BTreeSet<CategoryId> = parts()
+        .filter(|part| part.changes().next().is_some())
+        .map(|part| part.category.id)
+        .collect();
+    let held = engine.store.run(Store::held_categories).await?;
+    // What no group feeds any more can never be done, whatever was held for it.
+    let is_fed = |id: &CategoryId| scope.categories.contains_key(id);
+    let is_over = |id: &CategoryId| {
+        (is_fed(id) && !changing.contains(id)) || (!is_fed(id) && questions.everything)
+    };
+    let over: Vec<CategoryId> = if is_proven && unread.count() == 0 {
+        held.into_iter().filter(is_over).collect()
+    } else {
+        Vec::new()
+    };
+    let waiting = engine.store.run(Store::waiting).await?;
+    let by_category: BTreeMap<CategoryId, _> =
+        parts().map(|part| (part.category.id, part)).collect();
+    let settled: Vec<(CategoryId, UserId)> = waiting
+        .into_iter()
+        .map(|item| (item.category, item.user))
+        .filter(|(category, user)| {
+            scope.asks_about(*category, user) || scope.is_over(questions, *category, user)
+        })
+        .filter(|pair| !unread.people.contains(pair))
+        .filter(|(category, user)| {
+            let part = by_category.get(category);
+            !part.is_some_and(|part| part.changes().any(|action| action.user == *user))
+        })
+        .collect();
+    engine
+        .store
+        .run(move |store| {
+            store.note(run, &entries)?;
+            store.release_held(&over)?;
+            store.settle(&settled)
+        })
+        .await?;
+    Ok(())
+}
+
+/// Holds what the gate has not approved.
+pub(super) async fn hold(
+    engine: &Engine,
+    run: i64,
+    review: &Review,
+) -> Result<Option<report::Held>, RunError> {
+    if review.held.is_empty() {
+        return Ok(None);
+    }
+    let reasons: Vec<String> = review
+        .trips
+        .iter()
+        .take(MOST_REASONS)
+        .map(ToString::to_string)
+        .collect();
+    let (plan, reason) = (review.held.clone(), reasons.join("; "));
+    let counts = crate::plan::show::Counts::of(&plan);
+    tracing::info!(
+        run,
+        digest = plan.digest().short(),
+        reason,
+        "a plan is held"
+    );
+    let digest = engine
+        .store
+        .run(move |store| store.hold(run, &plan, &reason, clock::now()))
+        .await?;
+    Ok(Some(report::Held { digest, counts }))
+}
+
+/// Applies what is approved. Only then is an approval used up: a run that is cut off leaves it.
+pub(super) async fn apply(
+    engine: &Engine,
+    run: i64,
+    lease: Lease,
+    review: Review,
+    is_proven: bool,
+) -> Result<Applied, RunError> {
+    let applier = Applier {
+        kaltura: engine.kaltura.clone(),
+        store: engine.store.clone(),
+        run,
+        lease,
+        batch: engine.config.kaltura.batch,
+        concurrency: engine.config.kaltura.concurrency,
+        progress: engine.progress.clone(),
+    };
+    let parts = review.approved.plan().categories.iter();
+    // On an answer that is not complete only a part of a plan is done.
+    let done = parts.filter(|_| is_proven);
+    let categories: Vec<CategoryId> = done.map(|part| part.category.id).collect();
+    let outcome = applier.apply(review.approved).await?;
+    engine
+        .store
+        .run(move |store| store.release_held(&categories))
+        .await?;
+    Ok(outcome)
+}
+
+/// Clears the marks on which there is a verdict now.
+pub(super) async fn clear(
+    engine: &Engine,
+    questions: &scope::Questions,
+    scope: &scope::Scope,
+    unread: u64,
+) -> Result<(), RunError> {
+    let up_to = questions.up_to;
+    let new = scope.new.clone();
+    engine
+        .store
+        .run(move |store| {
+            store.clear_marks(up_to)?;
+            // What could not be read has not been planned.
+            if unread == 0 {
+                store.clear_category_marks(&new)?;
+            }
+            Ok(())
+        })
+        .await?;
+    if unread == 0 {
+        accept_configuration(engine, questions.everything).await?;
+    }
+    Ok(())
+}
+
+/// A configuration is accepted once its first plan has been made and nothing of it is held any more.
+async fn accept_configuration(engine: &Engine, planned_all: bool) -> Result<(), RunError> {
+    let fingerprint = engine.config.fingerprint();
+    engine
+        .store
+        .run(move |store| {
+            if planned_all {
+                store.set_setting(PLANNED, &fingerprint)?;
+            }
+            let planned = store.setting(PLANNED)?.as_deref() == Some(&fingerprint);
+            if planned && store.held()?.is_empty() {
+                store.set_setting(ACCEPTED, &fingerprint)?;
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(())
+}
