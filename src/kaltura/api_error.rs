@@ -77,7 +77,10 @@ impl ApiError {
             if name == KSID {
                 args.insert(name.clone(), session_reason(&value).to_owned());
             } else if PRIVATE_ARGS.contains(&name.as_str()) {
-                message = message.replace(&value, "…");
+                // An empty text stands between any two characters.
+                if !value.is_empty() {
+                    message = message.replace(&value, "…");
+                }
             } else {
                 args.insert(name.clone(), redact_sessions(&value));
             }
@@ -278,6 +281,12 @@ mod tests {
             "Invalid CategoryUser for category [\"3\"] and for user [\"…\"]"
         );
         assert!(!format!("{gone:?}").contains("ada"));
+    }
+
+    #[test]
+    fn an_empty_name_leaves_the_message_as_it_is() {
+        let missing = error("X", "no user [\"\"]", &json!({"USER": ""}));
+        assert_eq!(missing.message, "no user [\"\"]");
     }
 
     #[test]
