@@ -8,5 +8,6 @@
 
 mod client;
 mod faults;
+mod file;
 mod replay;
 mod rules;

@@ -211,7 +211,7 @@ fn update(call: &mut Call<'_>) -> Outcome {
     if cells.level == NONE && level != NONE {
         // Kaltura looks up the user whose id stands in the object, and dies without one.
         let meant = sent.text("userId").and_then(|id| call.state.users.find(id));
-        if meant.is_none() && !call.state.nameless_user {
+        if meant.is_none() && !*call.state.nameless_user {
             return Err(ApiError::new(error::INTERNAL_SERVERL_ERROR, &[]).into());
         }
     }

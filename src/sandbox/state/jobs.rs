@@ -6,10 +6,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{State, Touch, UserKey};
+use serde::{Deserialize, Serialize};
+
+use super::{State, Touch, Tracked, UserKey};
 
 /// A piece of background work.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(in crate::sandbox) enum Job {
     /// Brings paths and privacy contexts below a category up to date, and unlocks the tree.
     Reindex(i64),
@@ -40,7 +42,7 @@ impl Job {
 /// Work waiting for its time (in milliseconds), and how long work waits.
 #[derive(Debug)]
 pub(in crate::sandbox) struct Queue {
-    waiting: VecDeque<(i64, Job)>,
+    pub(in crate::sandbox) waiting: Tracked<VecDeque<(i64, Job)>>,
     delay: Option<Duration>,
 }
 
@@ -48,7 +50,7 @@ impl Queue {
     /// Work waits this long; without a delay until somebody asks for it.
     pub(super) fn new(delay: Option<Duration>) -> Self {
         Self {
-            waiting: VecDeque::new(),
+            waiting: Tracked::default(),
             delay,
         }
     }
