@@ -9,5 +9,6 @@
 mod client;
 mod faults;
 mod file;
+mod findings;
 mod replay;
 mod rules;
