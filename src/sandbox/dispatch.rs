@@ -168,10 +168,7 @@ fn fill_tokens(value: &mut Value, answers: &[Answer]) {
                     .split(':')
                     .filter(|part| !part.is_empty())
                     .collect();
-                answer
-                    .at(&path)
-                    .and_then(Answer::to_plain)
-                    .unwrap_or_default()
+                answer.text_at(&path).unwrap_or_default()
             });
             *text = filled.into_owned();
         }
