@@ -102,6 +102,8 @@ impl Default for Options {
 pub struct Limits {
     /// Active members of a category, its owner counted (`max_users_per_category`). Default: 5000.
     pub users_per_category: i64,
+    /// Groups a user may be in. Default: 1024.
+    pub groups_per_user: usize,
     /// Rows of a page when the pager names no size. Default: 30.
     pub default_page_size: usize,
     /// Rows of a page at most. Default: 500.
@@ -120,6 +122,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             users_per_category: 5000,
+            groups_per_user: 1024,
             default_page_size: 30,
             max_page_size: 500,
             categories_unpaged: 1500,
@@ -163,7 +166,8 @@ impl Sandbox {
         };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let server = Arc::new(Server::new(&options));
+        let url = format!("http://{address}");
+        let server = Arc::new(Server::new(&options, &url));
         let partner = server.lock_first().partner.clone();
         let (end, ended) = oneshot::channel::<()>();
         let routes = http::router(Arc::clone(&server))
@@ -178,7 +182,7 @@ impl Sandbox {
         });
         tracing::debug!(%address, partner_id = partner.id, "the sandbox listens");
         Ok(Self {
-            url: format!("http://{address}"),
+            url,
             server,
             partner,
             end: Some(end),
@@ -243,7 +247,7 @@ struct Server {
 }
 
 impl Server {
-    fn new(options: &Options) -> Self {
+    fn new(options: &Options, url: &str) -> Self {
         let mut random = fastrand::Rng::with_seed(options.seed);
         let mut secret = || ks::hex(&random.u128(..).to_be_bytes());
         let clock = Clock::default();
@@ -262,6 +266,7 @@ impl Server {
         let accounts = partners.into_iter().map(|partner| {
             Mutex::new(State::new(
                 partner,
+                url,
                 options.limits.clone(),
                 options.seed,
                 options.job_delay,

@@ -7,12 +7,17 @@ use super::dispatch::{Call, Outcome};
 use super::params::Param;
 
 mod app_token;
+mod bulk_upload;
 mod category;
 mod category_list;
 mod category_rules;
 mod category_user;
 mod category_user_list;
 mod category_view;
+mod group;
+mod group_sync;
+mod group_user;
+mod group_user_list;
 mod permission;
 mod session;
 mod system;
@@ -49,6 +54,8 @@ pub(super) static ALL: &[Service] = &[
     app_token::SERVICE,
     category::SERVICE,
     category_user::SERVICE,
+    group::SERVICE,
+    group_user::SERVICE,
     permission::SERVICE,
     session::SERVICE,
     system::SERVICE,

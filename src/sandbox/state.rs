@@ -9,12 +9,17 @@ use std::time::Duration;
 use super::Limits;
 
 mod category;
+mod group;
 mod index;
 mod jobs;
 mod membership;
 mod user;
 
 pub(super) use category::{Categories, Category, INHERIT, Tally};
+pub(super) use group::{
+    APPLICATIVE_GROUP, AUTOMATIC, BY_HAND, GROUP, GroupRow, Groups, MANAGER_ROLE, MEMBER_ROLE,
+    is_group,
+};
 pub(super) use index::Touch;
 pub(super) use jobs::Job;
 pub use jobs::JobKind;
@@ -28,6 +33,8 @@ pub(super) use user::{User, UserKey, Users};
 pub(super) struct State {
     /// Who the account is.
     pub(super) partner: Partner,
+    /// Where the server is: `http://127.0.0.1:PORT`.
+    pub(super) url: String,
     /// What the account is allowed.
     pub(super) limits: Limits,
     /// Its categories.
@@ -36,6 +43,10 @@ pub(super) struct State {
     pub(super) users: Users,
     /// Who is in which category.
     pub(super) memberships: Memberships,
+    /// The number of the last bulk upload.
+    pub(super) last_bulk_upload: i64,
+    /// Who is in which group.
+    pub(super) groups: Groups,
     /// Its application tokens.
     pub(super) tokens: Vec<AppToken>,
     /// Its own roles.
@@ -117,6 +128,7 @@ impl State {
     /// for sessions without one.
     pub(super) fn new(
         partner: Partner,
+        url: &str,
         limits: Limits,
         seed: u64,
         job_delay: Option<Duration>,
@@ -135,10 +147,13 @@ impl State {
         users.insert(owner);
         let mut state = Self {
             partner,
+            url: url.to_owned(),
             limits,
             categories: Categories::default(),
             users,
             memberships: Memberships::default(),
+            last_bulk_upload: 0,
+            groups: Groups::default(),
             tokens: Vec::new(),
             roles: Vec::new(),
             sessions: Sessions::default(),
@@ -151,6 +166,12 @@ impl State {
             state.users.index(key);
         }
         state
+    }
+
+    /// The number the next bulk upload gets.
+    pub(super) fn next_bulk_upload(&mut self) -> i64 {
+        self.last_bulk_upload += 1;
+        self.last_bulk_upload
     }
 
     /// The user of this id, made if there is none and Kaltura would make one.

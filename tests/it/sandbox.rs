@@ -8,5 +8,6 @@
 
 mod client;
 mod faults;
+mod groups;
 mod replay;
 mod rules;

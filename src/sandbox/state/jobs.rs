@@ -9,14 +9,24 @@ use std::time::Duration;
 use super::{State, Touch, UserKey};
 
 /// A piece of background work.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::sandbox) enum Job {
     /// Brings paths and privacy contexts below a category up to date, and unlocks the tree.
     Reindex(i64),
-    /// Deletes the memberships of a deleted user.
+    /// Deletes the memberships of a deleted user or group.
     ForgetUser(UserKey),
     /// Deletes a category's own memberships.
     EmptyCategory(i64),
+    /// What `groupUser.sync` leaves to a bulk upload of users: groups to leave, and ids of groups
+    /// to join, made where there are none.
+    SyncGroups {
+        /// Whose groups.
+        user: UserKey,
+        /// The groups to leave.
+        leave: Vec<UserKey>,
+        /// The ids of the groups to join.
+        join: Vec<String>,
+    },
 }
 
 /// Which of Kaltura's workers does a piece of work.
@@ -26,13 +36,16 @@ pub enum JobKind {
     Index,
     /// `KAsyncDelete`: memberships of what was deleted or has become INHERIT.
     Delete,
+    /// `KAsyncBulkUpload`, as far as `groupUser.sync` makes it work.
+    GroupSync,
 }
 
 impl Job {
-    fn kind(self) -> JobKind {
+    fn kind(&self) -> JobKind {
         match self {
             Self::Reindex(_) => JobKind::Index,
             Self::ForgetUser(_) | Self::EmptyCategory(_) => JobKind::Delete,
+            Self::SyncGroups { .. } => JobKind::GroupSync,
         }
     }
 }
@@ -109,6 +122,15 @@ impl State {
             Job::ForgetUser(user) => {
                 for row in self.users.rows(user).to_vec() {
                     self.delete_membership(row, now_ms);
+                }
+                self.dissolve_group(user);
+            }
+            Job::SyncGroups { user, leave, join } => {
+                for group in leave {
+                    self.leave_group(user, group, now_ms);
+                }
+                for id in join {
+                    self.join_synced(user, &id, now_ms);
                 }
             }
             Job::EmptyCategory(category) => {
