@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Replay;
 use super::live::renumber;
-use super::scope::{MAPPED_ARGS, TIMES};
+use super::scope::{MAPPED_ARGS, NUMBERED, TIMES};
 use crate::sandbox::client::Reply;
 
 static XML_TIME: LazyLock<Regex> =
@@ -17,6 +17,10 @@ static XML_NUMBER: LazyLock<Regex> = LazyLock::new(|| {
 });
 static XML_ARG: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(<name>CAT</name><value>|category \[&quot;)(\d+)").unwrap());
+
+static BULK_ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^http://[^/]+(/api_v3/service/bulkUpload/action/\w+/id/)\d+/ks/.+$").unwrap()
+});
 
 impl Replay {
     pub(super) fn compare_headers(exchange: &Value, reply: &Reply, differences: &mut Vec<String>) {
@@ -104,8 +108,39 @@ impl Replay {
                 }
                 continue;
             }
+            let class = old.get("objectType").and_then(Value::as_str);
+            if let Some(class) = class
+                && key == "id"
+                && NUMBERED.contains(&class)
+            {
+                self.tie(class, old_value, new_value);
+            }
+            if key.ends_with("FileUrl") {
+                let shape = |url: &Value| {
+                    BULK_ADDRESS
+                        .replace(url.as_str().unwrap_or("?"), "$1")
+                        .into_owned()
+                };
+                if shape(old_value) != shape(new_value) {
+                    differences.push(format!("{path}: {new_value} for {old_value}"));
+                }
+                continue;
+            }
             let expected = self.expected(old, key, old_value);
             self.compare(exchange, &expected, new_value, &path, differences);
+        }
+    }
+
+    /// Ties a number to the live one where it is seen for the first time.
+    fn tie(&mut self, class: &str, recorded: &Value, live: &Value) {
+        let number = |value: &Value| {
+            let text = value.as_str().and_then(|text| text.parse().ok());
+            value.as_i64().or(text)
+        };
+        if let Some((recorded, live)) = number(recorded).zip(number(live)) {
+            self.numbers
+                .entry((class.to_owned(), recorded))
+                .or_insert(live);
         }
     }
 
@@ -118,6 +153,7 @@ impl Replay {
         let map = match (class, key) {
             ("KalturaCategory", "id" | "parentId" | "inheritedParentId" | "fullIds")
             | ("KalturaCategoryUser", "categoryId" | "categoryFullIds") => &self.categories,
+            (class, "id") if NUMBERED.contains(&class) => return self.live_number(class, value),
             ("KalturaUserRole", "id") | ("KalturaUser", "roleIds") => &self.roles,
             ("KalturaAPIException", "args") => {
                 let Value::Object(args) = value else {
@@ -264,9 +300,14 @@ impl Replay {
     /// Whether a list looks at the whole account rather than at something of this recording.
     pub(super) fn account_wide(exchange: &Value) -> bool {
         let filter = &exchange["request"]["filter"];
-        !["categoryIdEqual", "parentIdEqual", "userIdEqual", "idEqual"]
-            .iter()
-            .any(|name| !filter[*name].is_null())
+        let narrow = [
+            "categoryIdEqual",
+            "parentIdEqual",
+            "userIdEqual",
+            "groupIdEqual",
+            "idEqual",
+        ];
+        !narrow.iter().any(|name| !filter[*name].is_null())
     }
 
     /// Whether a row of a list was made by this recording.
@@ -282,7 +323,7 @@ impl Replay {
         match row["objectType"].as_str().unwrap_or_default() {
             "KalturaCategory" => known(&row["id"]),
             "KalturaCategoryUser" => known(&row["categoryId"]),
-            "KalturaUser" => {
+            "KalturaUser" | "KalturaGroup" => {
                 let id = row["id"].as_str().unwrap_or_default().to_lowercase();
                 self.users.contains(&id) && !matches!(id.as_str(), "admin" | "0")
             }

@@ -15,8 +15,10 @@ impl Replay {
             match value {
                 Value::Object(inner) => self.learn_users(inner),
                 Value::String(text)
-                    if matches!(key.as_str(), "userId" | "owner" | "id" | "externalId")
-                        || key.ends_with(":userId") =>
+                    if matches!(
+                        key.as_str(),
+                        "userId" | "owner" | "id" | "externalId" | "groupId" | "newGroupId"
+                    ) || key.ends_with(":userId") =>
                 {
                     self.users.insert(text.to_lowercase());
                     self.users
