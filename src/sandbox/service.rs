@@ -24,6 +24,7 @@ mod system;
 mod user;
 mod user_list;
 mod user_role;
+mod user_role_list;
 
 /// A service.
 #[derive(Debug)]

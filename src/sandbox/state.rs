@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) partner: Partner,
     /// Where the server is: `http://127.0.0.1:PORT`.
     pub(super) url: String,
+    /// When the account was opened, in unix seconds.
+    pub(super) opened: i64,
     /// What the account is allowed.
     pub(super) limits: Limits,
     /// Its categories.
@@ -148,6 +150,7 @@ impl State {
         let mut state = Self {
             partner,
             url: url.to_owned(),
+            opened: now,
             limits,
             categories: Categories::default(),
             users,

@@ -46,7 +46,7 @@ impl Replay {
             ("category", &mut self.categories),
             ("userrole", &mut self.roles),
         ] {
-            if is(service, "add") {
+            if is(service, "add") || is(service, "clone") {
                 let new = live["id"].as_i64().or_else(|| xml_id(live));
                 if let Some((old, new)) = recorded["id"]
                     .as_i64()

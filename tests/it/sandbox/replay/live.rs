@@ -130,6 +130,7 @@ impl Replay {
             _ if category => &self.categories,
             "groupUserId" => return json!(self.live_number("KalturaGroupUser", value)),
             "userRoleId" | "roleIds" | "roleIdsEqual" => &self.roles,
+            "idEqual" | "idIn" if service.eq_ignore_ascii_case("userRole") => &self.roles,
             name if name.ends_with("GreaterThanOrEqual")
                 || name.ends_with("LessThanOrEqual")
                 || name == "expiry" =>
