@@ -17,6 +17,7 @@
 //! | `dispatch`, `access`, `entitlement` | the order of checks; who may call what, who sees what |
 //! | `service` | one file a service |
 //! | `state` | what there is, twice: stored and indexed; background work |
+//! | `xml`, `xsd` | custom metadata: documents and schemas, with libxml's complaints |
 //! | `answer`, `error` | what goes back, in JSON, XML and PHP |
 //! | [`ks`] | session strings |
 //! | [`Faults`], [`CallLog`], [`Account`] | the handles of tests, demo and benchmarks |
@@ -48,6 +49,8 @@ mod params;
 mod service;
 mod state;
 mod text;
+mod xml;
+mod xsd;
 
 pub use account::{Account, MemberView, NewCategory};
 pub use calls::{CallLog, MembershipWrite};

@@ -13,6 +13,7 @@ mod group;
 mod index;
 mod jobs;
 mod membership;
+mod metadata;
 mod user;
 
 pub(super) use category::{Categories, Category, INHERIT, Tally};
@@ -25,6 +26,9 @@ pub(super) use jobs::Job;
 pub use jobs::JobKind;
 pub(super) use membership::{
     ACTIVE, Cells, DELETED, MANAGER, Memberships, NONE, NOT_ACTIVE, PENDING, level_names,
+};
+pub(super) use metadata::{
+    CustomData, FIRST_VERSION, IN_USE, Metadata, OF_CATEGORY, OF_USER, Profile, STEP, TRANSFORMING,
 };
 pub(super) use user::{User, UserKey, Users};
 
@@ -49,6 +53,8 @@ pub(super) struct State {
     pub(super) last_bulk_upload: i64,
     /// Who is in which group.
     pub(super) groups: Groups,
+    /// Its custom metadata.
+    pub(super) metadata: CustomData,
     /// Its application tokens.
     pub(super) tokens: Vec<AppToken>,
     /// Its own roles.
@@ -157,6 +163,7 @@ impl State {
             memberships: Memberships::default(),
             last_bulk_upload: 0,
             groups: Groups::default(),
+            metadata: CustomData::default(),
             tokens: Vec::new(),
             roles: Vec::new(),
             sessions: Sessions::default(),

@@ -9,5 +9,6 @@
 mod client;
 mod faults;
 mod groups;
+mod metadata;
 mod replay;
 mod rules;

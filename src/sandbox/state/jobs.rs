@@ -17,6 +17,8 @@ pub(in crate::sandbox) enum Job {
     ForgetUser(UserKey),
     /// Deletes a category's own memberships.
     EmptyCategory(i64),
+    /// Takes documents along to the new version of their profile.
+    TransformMetadata(i64),
     /// What `groupUser.sync` leaves to a bulk upload of users: groups to leave, and ids of groups
     /// to join, made where there are none.
     SyncGroups {
@@ -36,6 +38,8 @@ pub enum JobKind {
     Index,
     /// `KAsyncDelete`: memberships of what was deleted or has become INHERIT.
     Delete,
+    /// `KAsyncTransformMetadata`: documents after an element of their profile has gone.
+    TransformMetadata,
     /// `KAsyncBulkUpload`, as far as `groupUser.sync` makes it work.
     GroupSync,
 }
@@ -45,6 +49,7 @@ impl Job {
         match self {
             Self::Reindex(_) => JobKind::Index,
             Self::ForgetUser(_) | Self::EmptyCategory(_) => JobKind::Delete,
+            Self::TransformMetadata(_) => JobKind::TransformMetadata,
             Self::SyncGroups { .. } => JobKind::GroupSync,
         }
     }
@@ -125,6 +130,7 @@ impl State {
                 }
                 self.dissolve_group(user);
             }
+            Job::TransformMetadata(profile) => self.transform_metadata(profile, now_ms),
             Job::SyncGroups { user, leave, join } => {
                 for group in leave {
                     self.leave_group(user, group, now_ms);
