@@ -212,7 +212,15 @@ fn run(
     now_ms: i64,
     (service, action, name, found): (&str, &str, &str, &'static Action),
 ) -> Outcome {
-    let forbidden = || ApiError::new(error::SERVICE_FORBIDDEN, &[&format!("{service}->{action}")]);
+    let forbidden = || {
+        // The name of a plugin's service comes back in lower case.
+        let service = if service.contains('_') {
+            service.to_lowercase()
+        } else {
+            service.to_owned()
+        };
+        ApiError::new(error::SERVICE_FORBIDDEN, &[&format!("{service}->{action}")])
+    };
     let partners: Vec<i64> = accounts.iter().map(|account| account.partner.id).collect();
     let asked = sent
         .get("partnerId")

@@ -49,7 +49,10 @@ fn get(call: &mut Call<'_>) -> Outcome {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "an action is a function that may fail")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "an action is a function that may fail"
+)]
 fn list(call: &mut Call<'_>) -> Outcome {
     let none = Record::default();
     let filter = call.args.record("filter").unwrap_or(&none);

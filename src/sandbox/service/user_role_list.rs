@@ -13,7 +13,10 @@ use crate::sandbox::state::Role;
 /// `status` of a deleted role, which is never listed.
 const DELETED: i64 = 3;
 
-#[expect(clippy::unnecessary_wraps, reason = "an action is a function that may fail")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "an action is a function that may fail"
+)]
 pub(super) fn list(call: &mut Call<'_>) -> Outcome {
     let none = Record::default();
     let filter = call.args.record("filter").unwrap_or(&none);

@@ -358,6 +358,7 @@ recordings! {
     recording_09_multirequest = "09-multirequest";
     recording_09b_form_and_xml = "09b-form-and-xml";
     recording_11_permissions_and_app_tokens = "11-permissions-and-appToken";
+    recording_12_metadata = "12-metadata";
     recording_14_concurrency = "14-concurrency";
     recording_17_without_entitlement = "17-partner-without-entitlement";
     recording_18_level_none = "18-permission-level-none";
@@ -367,4 +368,5 @@ recordings! {
     recording_23_user_rename = "23-user-rename";
     recording_24_groups = "24-groups";
     recording_26_channel_presets = "26-channel-presets";
+    recording_27_metadata_mapping = "27-metadata-mapping";
 }
