@@ -265,9 +265,10 @@ impl Account {
 
     /// Makes every session that was used or started so far expire.
     pub fn expire_sessions(&self) {
-        let mut state = self.server.lock_first();
-        let seen = state.sessions.seen.clone();
-        state.sessions.expired.extend(seen);
+        self.act(|state, _| {
+            let seen = state.seen_sessions.clone();
+            state.sessions.expired.extend(seen);
+        });
     }
 
     /// Makes lists lag behind writes by this much; without a lag they see a write when its request
@@ -284,8 +285,7 @@ impl Account {
     /// Does the background work of a kind (all of it without one) that waits, and answers how much
     /// there was.
     pub fn work(&self, kind: Option<JobKind>) -> usize {
-        let now_ms = self.server.clock.now_ms();
-        self.server.lock_first().work_now(kind, now_ms)
+        self.act(|state, now_ms| state.work_now(kind, now_ms))
     }
 
     /// What goes wrong on purpose.
@@ -309,6 +309,7 @@ impl Account {
         let mut state = self.server.lock_first();
         let done = act(&mut state, now_ms);
         state.index_due(now_ms);
+        self.server.save(&mut state);
         done
     }
 }

@@ -6,9 +6,13 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Limits;
+use super::file::Document;
 
 mod category;
+mod changes;
 mod group;
 mod index;
 mod jobs;
@@ -17,6 +21,7 @@ mod metadata;
 mod user;
 
 pub(super) use category::{Categories, Category, INHERIT, Tally};
+pub(super) use changes::{Changes, Tracked};
 pub(super) use group::{
     APPLICATIVE_GROUP, AUTOMATIC, BY_HAND, GROUP, GroupRow, Groups, MANAGER_ROLE, MEMBER_ROLE,
     is_group,
@@ -29,6 +34,7 @@ pub(super) use membership::{
 };
 pub(super) use metadata::{
     CustomData, FIRST_VERSION, IN_USE, Metadata, OF_CATEGORY, OF_USER, Profile, STEP, TRANSFORMING,
+    schema_of,
 };
 pub(super) use user::{User, UserKey, Users};
 
@@ -49,18 +55,20 @@ pub(super) struct State {
     pub(super) users: Users,
     /// Who is in which category.
     pub(super) memberships: Memberships,
-    /// The number of the last bulk upload.
-    pub(super) last_bulk_upload: i64,
+    /// The last numbers of things that are numbered and may be gone.
+    pub(super) numbers: Tracked<Numbers>,
     /// Who is in which group.
     pub(super) groups: Groups,
     /// Its custom metadata.
     pub(super) metadata: CustomData,
     /// Its application tokens.
-    pub(super) tokens: Vec<AppToken>,
+    pub(super) tokens: Tracked<Vec<AppToken>>,
     /// Its own roles.
-    pub(super) roles: Vec<Role>,
+    pub(super) roles: Tracked<Vec<Role>>,
     /// What became of sessions.
-    pub(super) sessions: Sessions,
+    pub(super) sessions: Tracked<Sessions>,
+    /// Sessions seen so far, so that all of them can be made to expire.
+    pub(super) seen_sessions: HashSet<String>,
     /// What the search engine has not been told yet.
     pub(super) index: index::Queue,
     /// Background work that has not been done yet.
@@ -69,11 +77,11 @@ pub(super) struct State {
     pub(super) random: fastrand::Rng,
     /// Whether a session without a user has written here. Kaltura then has a user of the empty id,
     /// which changes what leaving level NONE does.
-    pub(super) nameless_user: bool,
+    pub(super) nameless_user: Tracked<bool>,
 }
 
 /// Who an account is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Partner {
     /// Its number.
     pub(super) id: i64,
@@ -85,8 +93,18 @@ pub(super) struct Partner {
     pub(super) entitlement: bool,
 }
 
+/// The last numbers of things that are numbered and may be gone.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Numbers {
+    pub(super) bulk_upload: i64,
+    pub(super) group_row: i64,
+    pub(super) metadata: i64,
+    pub(super) metadata_profile: i64,
+    pub(super) metadata_field: i64,
+}
+
 /// An application token.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct AppToken {
     pub(super) id: String,
     pub(super) token: String,
@@ -103,7 +121,7 @@ pub(super) struct AppToken {
 }
 
 /// A role of the account's own.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Role {
     pub(super) id: i64,
     pub(super) name: String,
@@ -117,10 +135,8 @@ pub(super) struct Role {
 }
 
 /// What became of sessions.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Sessions {
-    /// Sessions seen so far, so that all of them can be made to expire.
-    pub(super) seen: HashSet<String>,
     /// Sessions that a test made expire before their time.
     pub(super) expired: HashSet<String>,
     /// Sessions that were ended.
@@ -161,16 +177,17 @@ impl State {
             categories: Categories::default(),
             users,
             memberships: Memberships::default(),
-            last_bulk_upload: 0,
+            numbers: Tracked::default(),
             groups: Groups::default(),
             metadata: CustomData::default(),
-            tokens: Vec::new(),
-            roles: Vec::new(),
-            sessions: Sessions::default(),
+            tokens: Tracked::default(),
+            roles: Tracked::default(),
+            sessions: Tracked::default(),
+            seen_sessions: HashSet::new(),
             index: index::Queue::default(),
             jobs: jobs::Queue::new(job_delay),
             random: fastrand::Rng::with_seed(seed),
-            nameless_user: false,
+            nameless_user: Tracked::default(),
         };
         for key in state.users.keys() {
             state.users.index(key);
@@ -180,8 +197,57 @@ impl State {
 
     /// The number the next bulk upload gets.
     pub(super) fn next_bulk_upload(&mut self) -> i64 {
-        self.last_bulk_upload += 1;
-        self.last_bulk_upload
+        self.numbers.bulk_upload += 1;
+        self.numbers.bulk_upload
+    }
+
+    /// Begins to note what is written, and takes everything there is for unsaved.
+    pub(super) fn follow(&mut self) {
+        self.categories
+            .changes
+            .follow(self.categories.ids().collect::<Vec<_>>());
+        self.users.changes.follow(self.users.keys());
+        self.memberships.changes.follow(0..self.memberships.len());
+        self.groups.follow();
+        self.metadata.follow();
+    }
+
+    /// What of the account is saved as a whole, by name.
+    pub(super) fn documents(&mut self) -> Vec<(&'static str, &mut dyn Document)> {
+        vec![
+            ("tokens", &mut self.tokens),
+            ("roles", &mut self.roles),
+            ("sessions", &mut self.sessions),
+            ("numbers", &mut self.numbers),
+            ("metadata profiles", &mut self.metadata.profiles),
+            ("waiting work", &mut self.jobs.waiting),
+            ("nameless user", &mut self.nameless_user),
+        ]
+    }
+
+    /// Says that everything is saved.
+    pub(super) fn saved(&mut self) {
+        self.categories.changes.saved();
+        self.users.changes.saved();
+        self.memberships.changes.saved();
+        self.groups.changes.saved();
+        self.metadata.changes.saved();
+        for (_, document) in self.documents() {
+            document.saved();
+        }
+    }
+
+    /// Puts back a membership as a file has it.
+    pub(super) fn restore_membership(
+        &mut self,
+        row: u32,
+        category: i64,
+        user: UserKey,
+        cells: Cells,
+    ) {
+        self.memberships.restore(row, category, user, cells);
+        self.categories.hang(category, row);
+        self.users.rows_mut(user).push(row);
     }
 
     /// The user of this id, made if there is none and Kaltura would make one.

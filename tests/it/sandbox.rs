@@ -8,6 +8,8 @@
 
 mod client;
 mod faults;
+mod file;
+mod findings;
 mod groups;
 mod metadata;
 mod replay;

@@ -10,7 +10,7 @@ use crate::sandbox::dispatch::{Call, Outcome, optional, required};
 use crate::sandbox::error::{self, ApiError};
 use crate::sandbox::params::Kind;
 use crate::sandbox::state::{
-    FIRST_VERSION, Metadata, OF_CATEGORY, OF_USER, Profile, STEP, TRANSFORMING,
+    FIRST_VERSION, Metadata, OF_CATEGORY, OF_USER, Profile, STEP, TRANSFORMING, schema_of,
 };
 use crate::sandbox::xml::{self, Fault};
 use crate::sandbox::xsd::Schema;
@@ -159,9 +159,9 @@ fn update(call: &mut Call<'_>) -> Outcome {
 
 /// While a profile is being transformed, a document that has not followed yet may stay as it was.
 fn check_as_before(profile: &Profile, document: &Metadata, xml: &str) -> Option<()> {
-    let before = profile.old_schema.as_ref()?;
+    let before = schema_of(profile.old_xsd.as_ref()?);
     let behind = document.profile_version < profile.version;
-    (profile.status == TRANSFORMING && behind && check(before, xml).is_ok()).then_some(())
+    (profile.status == TRANSFORMING && behind && check(&before, xml).is_ok()).then_some(())
 }
 
 fn invalidate(call: &mut Call<'_>) -> Outcome {

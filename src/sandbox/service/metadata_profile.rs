@@ -113,14 +113,14 @@ fn add(call: &mut Call<'_>) -> Outcome {
         status: IN_USE,
         xsd: xsd.into(),
         schema: Arc::new(schema),
-        old_schema: None,
+        old_xsd: None,
         views: call.args.filled("viewsData").map(str::to_owned),
         fields: Vec::new(),
         created: now,
         updated: now,
     };
     write(&mut profile, &sent);
-    let id = call.state.metadata.add_profile(profile);
+    let id = call.state.add_profile(profile);
     let profile = call.state.metadata.profile(id);
     Ok(profile.map_or(Answer::Null, |profile| {
         let mut answer = view(call, profile, true);
@@ -156,7 +156,7 @@ fn update(call: &mut Call<'_>) -> Outcome {
         if before.fields().iter().any(|field| !schema.has(&field.name)) {
             profile.version += STEP;
             profile.status = TRANSFORMING;
-            profile.old_schema = Some(before);
+            profile.old_xsd = Some(Arc::clone(&profile.xsd));
             let job = Job::TransformMetadata(profile.id);
             call.state.queue(job, call.now_ms);
         }
@@ -167,7 +167,7 @@ fn update(call: &mut Call<'_>) -> Outcome {
         // Kaltura stores what was sent only along with a schema or views; the answer shows it
         // either way.
         profile.updated = call.now();
-        call.state.metadata.put_profile(profile.clone());
+        call.state.put_profile(profile.clone());
     }
     Ok(view(call, &profile, false))
 }

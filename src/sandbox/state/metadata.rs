@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{State, Touch};
+use serde::{Deserialize, Serialize};
+
+use super::{Changes, Numbers, State, Touch, Tracked};
 use crate::sandbox::xml;
 use crate::sandbox::xsd::Schema;
 
@@ -24,7 +26,7 @@ pub(in crate::sandbox) const IN_USE: i64 = 1;
 pub(in crate::sandbox) const TRANSFORMING: i64 = 3;
 
 /// A profile.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::sandbox) struct Profile {
     pub(in crate::sandbox) id: i64,
     pub(in crate::sandbox) name: String,
@@ -36,9 +38,11 @@ pub(in crate::sandbox) struct Profile {
     pub(in crate::sandbox) version: i64,
     pub(in crate::sandbox) status: i64,
     pub(in crate::sandbox) xsd: Arc<str>,
+    /// The same, read.
+    #[serde(skip)]
     pub(in crate::sandbox) schema: Arc<Schema>,
     /// What documents of older versions follow until the worker comes.
-    pub(in crate::sandbox) old_schema: Option<Arc<Schema>>,
+    pub(in crate::sandbox) old_xsd: Option<Arc<str>>,
     pub(in crate::sandbox) views: Option<String>,
     /// The numbers of its searchable fields, by their names.
     pub(in crate::sandbox) fields: Vec<(i64, String)>,
@@ -47,7 +51,7 @@ pub(in crate::sandbox) struct Profile {
 }
 
 /// A document about something.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::sandbox) struct Metadata {
     pub(in crate::sandbox) id: i64,
     pub(in crate::sandbox) profile: i64,
@@ -68,14 +72,13 @@ type Values = Vec<(String, String)>;
 /// All profiles and documents of an account.
 #[derive(Debug, Default)]
 pub(in crate::sandbox) struct CustomData {
-    profiles: BTreeMap<i64, Profile>,
+    pub(super) profiles: Tracked<BTreeMap<i64, Profile>>,
     documents: BTreeMap<i64, Metadata>,
     by_object: HashMap<(i64, String), i64>,
     /// By profile and object.
     indexed: HashMap<(i64, String), Values>,
-    last_profile: i64,
-    last_document: i64,
-    last_field: i64,
+    /// What the file does not have yet.
+    pub(in crate::sandbox) changes: Changes<i64>,
 }
 
 impl CustomData {
@@ -89,37 +92,32 @@ impl CustomData {
         self.profiles.get(&id)
     }
 
-    /// Adds a profile, and answers its number.
-    pub(in crate::sandbox) fn add_profile(&mut self, mut profile: Profile) -> i64 {
-        self.last_profile += 1;
-        profile.id = self.last_profile;
-        self.number_fields(&mut profile);
-        let id = profile.id;
-        self.profiles.insert(id, profile);
-        id
+    /// Begins to note what is written, and takes every document there is for unsaved.
+    pub(super) fn follow(&mut self) {
+        self.changes.follow(self.documents.keys().copied());
     }
 
-    /// Writes a profile back.
-    pub(in crate::sandbox) fn put_profile(&mut self, mut profile: Profile) {
-        self.number_fields(&mut profile);
-        self.profiles.insert(profile.id, profile);
+    /// Takes back a document as a file has it.
+    pub(in crate::sandbox) fn restore(&mut self, document: Metadata) {
+        let (profile, object_id) = (document.profile, document.object_id.clone());
+        self.put(document);
+        self.index(profile, &object_id);
     }
 
-    /// Gives each searchable field a number; those it has already stay.
-    fn number_fields(&mut self, profile: &mut Profile) {
-        let schema = Arc::clone(&profile.schema);
-        profile.fields.retain(|(_, name)| schema.has(name));
-        for field in schema.fields().iter().filter(|field| field.searchable) {
-            if profile.fields.iter().all(|(_, name)| *name != field.name) {
-                self.last_field += 1;
-                profile.fields.push((self.last_field, field.name.clone()));
-            }
+    /// Reads the schemas of profiles that a file has kept as texts.
+    pub(in crate::sandbox) fn restore_schemas(&mut self) {
+        for profile in self.profiles.values_mut() {
+            profile.schema = Arc::new(schema_of(&profile.xsd));
         }
+        self.profiles.saved();
     }
 
     /// Deletes a profile with all documents that follow it.
     pub(in crate::sandbox) fn delete_profile(&mut self, id: i64) {
         self.profiles.remove(&id);
+        for document in self.documents.values().filter(|one| one.profile == id) {
+            self.changes.note(document.id);
+        }
         self.documents.retain(|_, document| document.profile != id);
         self.by_object.retain(|(profile, _), _| *profile != id);
         self.indexed.retain(|(profile, _), _| *profile != id);
@@ -165,15 +163,31 @@ impl CustomData {
     fn put(&mut self, document: Metadata) {
         let key = (document.profile, document.object_id.clone());
         self.by_object.insert(key, document.id);
+        self.changes.note(document.id);
         self.documents.insert(document.id, document);
     }
 }
 
 impl State {
+    /// Adds a profile, and answers its number.
+    pub(in crate::sandbox) fn add_profile(&mut self, mut profile: Profile) -> i64 {
+        self.numbers.metadata_profile += 1;
+        let id = self.numbers.metadata_profile;
+        profile.id = id;
+        self.put_profile(profile);
+        id
+    }
+
+    /// Writes a profile back.
+    pub(in crate::sandbox) fn put_profile(&mut self, mut profile: Profile) {
+        number_fields(&mut profile, &mut self.numbers);
+        self.metadata.profiles.insert(profile.id, profile);
+    }
+
     /// Adds a document, and answers its number.
     pub(in crate::sandbox) fn add_metadata(&mut self, mut document: Metadata, now_ms: i64) -> i64 {
-        self.metadata.last_document += 1;
-        let id = self.metadata.last_document;
+        self.numbers.metadata += 1;
+        let id = self.numbers.metadata;
         document.id = id;
         self.put_metadata(document, now_ms);
         id
@@ -190,6 +204,7 @@ impl State {
         if let Some(document) = self.metadata.documents.remove(&id) {
             let key = (document.profile, document.object_id.clone());
             self.metadata.by_object.remove(&key);
+            self.metadata.changes.note(id);
             self.touch_metadata(&document, now_ms);
         }
     }
@@ -230,14 +245,35 @@ impl State {
             self.put_metadata(document, now_ms);
         }
         profile.status = IN_USE;
-        profile.old_schema = None;
-        self.metadata.put_profile(profile);
+        profile.old_xsd = None;
+        self.put_profile(profile);
     }
 
     fn touch_metadata(&mut self, document: &Metadata, now_ms: i64) {
         let object_id: Arc<str> = document.object_id.as_str().into();
         self.touch(Touch::Metadata(document.profile, object_id), now_ms);
     }
+}
+
+/// Gives each searchable field of a profile a number; those it has already stay.
+fn number_fields(profile: &mut Profile, numbers: &mut Numbers) {
+    let schema = Arc::clone(&profile.schema);
+    profile.fields.retain(|(_, name)| schema.has(name));
+    for field in schema.fields().iter().filter(|field| field.searchable) {
+        if profile.fields.iter().all(|(_, name)| *name != field.name) {
+            numbers.metadata_field += 1;
+            profile
+                .fields
+                .push((numbers.metadata_field, field.name.clone()));
+        }
+    }
+}
+
+/// The schema a text holds; one without elements where it holds none.
+pub(in crate::sandbox) fn schema_of(xsd: &str) -> Schema {
+    let root = xml::read(xsd).0;
+    root.and_then(|root| Schema::of(&root).ok())
+        .unwrap_or_default()
 }
 
 /// A document without the elements a schema does not have.
