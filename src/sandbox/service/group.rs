@@ -2,6 +2,7 @@
 //!
 //! *Its one idea: a group is a user whom this service knows and calls by another name.*
 
+use super::group_sync::INLINE;
 use super::user::{check_rename, write};
 use super::user_list::found;
 use super::{Service, action};
@@ -11,7 +12,7 @@ use crate::sandbox::dispatch::{Call, Outcome, optional, required};
 use crate::sandbox::error::{self, ApiError};
 use crate::sandbox::filter::Page;
 use crate::sandbox::params::{Kind, Record};
-use crate::sandbox::state::{AUTOMATIC, GROUP, Touch, User, UserKey, is_group};
+use crate::sandbox::state::{GROUP, Job, Touch, User, UserKey, is_group};
 use crate::sandbox::text::{USER_ID_BYTES, cut, is_user_id, stored};
 
 const OPEN_TO: &[&str] = &["CONTENT_MANAGE_ASSIGN_USER_GROUP"];
@@ -206,15 +207,15 @@ fn clone(call: &mut Call<'_>) -> Outcome {
     group.texts.retain(|(name, _)| CLONED.contains(name));
     let key = call.state.users.insert(group);
     call.state.touch(Touch::User(key), call.now_ms);
-    let rows: Vec<_> = call
-        .state
-        .groups
-        .of_group(original)
-        .filter_map(|row| Some((row.user?, row.role)))
-        .collect();
-    for (user, role) in rows {
-        call.state
-            .join_group(user, key, AUTOMATIC, role, call.now_ms);
+    if call.state.groups.count(original) > INLINE {
+        call.state.groups.filling.insert(key);
+        let job = Job::FillClone {
+            model: original,
+            clone: key,
+        };
+        call.state.queue(job, call.now_ms);
+    } else {
+        call.state.fill_clone(original, key, call.now_ms);
     }
     Ok(view(call, key, Some(&id)))
 }
@@ -251,6 +252,7 @@ fn view(call: &Call<'_>, key: UserKey, sent: Option<&str>) -> Answer {
             .map(|(_, text)| &**text)
     };
     let maybe = |name: &str| kept(name).map_or(Answer::Null, text);
+    let filling = call.state.groups.filling.contains(&key);
     let members = i64::try_from(call.state.groups.count(key)).unwrap_or(i64::MAX);
     Answer::Object(Object {
         class: "KalturaGroup",
@@ -282,7 +284,7 @@ fn view(call: &Call<'_>, key: UserKey, sent: Option<&str>) -> Answer {
             ("userMode", Answer::Int(group.mode)),
             ("capabilities", Answer::List(Vec::new())),
             ("membersCount", Answer::Int(members)),
-            ("processStatus", Answer::Int(0)),
+            ("processStatus", Answer::Int(i64::from(filling))),
             ("groupType", Answer::Int(group.kind)),
         ],
     })

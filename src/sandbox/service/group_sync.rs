@@ -12,7 +12,7 @@ use crate::sandbox::state::{AUTOMATIC, GROUP, Job, MEMBER_ROLE, State, UserKey, 
 use crate::sandbox::text::is_user_id;
 
 /// From more groups on everything is left to the job (`user_groups_sync_threshold`).
-const INLINE: usize = 50;
+pub(super) const INLINE: usize = 50;
 
 /// `userMode` of a group that no synchronisation touches.
 const PROTECTED: i64 = 1;
@@ -100,4 +100,54 @@ fn difference(
         .map(|id| (*id).to_owned())
         .collect();
     (leave, join)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::Limits;
+    use crate::sandbox::state::{BY_HAND, Partner, User};
+
+    fn account(groups: &[&str]) -> (State, UserKey, Vec<UserKey>) {
+        let partner = Partner {
+            id: 1,
+            admin_secret: String::new(),
+            user_secret: String::new(),
+            entitlement: true,
+        };
+        let mut state = State::new(partner, "", Limits::default(), 0, None, 0);
+        let user = state.users.insert(User::bare("ada", 0));
+        let groups = groups.iter().map(|id| state.add_group(id, 0)).collect();
+        (state, user, groups)
+    }
+
+    #[test]
+    fn only_automatic_rows_of_open_groups_are_left() {
+        let (mut state, user, groups) = account(&["by-hand", "auto", "protected"]);
+        state.join_group(user, groups[0], BY_HAND, MEMBER_ROLE, 0);
+        state.join_group(user, groups[1], AUTOMATIC, MEMBER_ROLE, 0);
+        state.join_group(user, groups[2], AUTOMATIC, MEMBER_ROLE, 0);
+        state
+            .users
+            .change(groups[2], |group| group.mode = PROTECTED);
+        let (leave, join) = difference(&state, user, &["new"], true, true);
+        assert_eq!(leave, [groups[1]]);
+        assert_eq!(join, ["new"]);
+        let (leave, join) = difference(&state, user, &["new"], false, false);
+        assert!(leave.is_empty() && join.is_empty());
+    }
+
+    #[test]
+    fn a_group_in_another_case_is_taken_for_a_new_one() {
+        let (state, user, _) = account(&["staff"]);
+        assert_eq!(
+            difference(&state, user, &["Staff"], true, true).1,
+            ["Staff"]
+        );
+        assert!(
+            difference(&state, user, &["Staff"], true, false)
+                .1
+                .is_empty()
+        );
+    }
 }

@@ -3,12 +3,12 @@
 //! *Its one idea: a row keeps the ids it was made with.* The people are numbers, so that filters
 //! follow a rename; the texts shown are of the day of joining, so that answers do not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Changes, Job, State, Touch, UserKey};
+use super::{Changes, Job, OF_USER, State, Touch, UserKey};
 use crate::sandbox::state::User;
 use crate::sandbox::text::is_user_id;
 
@@ -54,6 +54,8 @@ pub(in crate::sandbox) struct Groups {
     rows: HashMap<i64, GroupRow>,
     of_user: HashMap<UserKey, Vec<i64>>,
     of_group: HashMap<UserKey, Vec<i64>>,
+    /// Clones whose members are still to come.
+    pub(in crate::sandbox) filling: HashSet<UserKey>,
     /// What the file does not have yet.
     pub(in crate::sandbox) changes: Changes<i64>,
 }
@@ -204,6 +206,8 @@ impl State {
         if !is_group(self.users.get(key)) {
             self.leave_all_groups(key, now_ms);
         }
+        let id = Arc::clone(&self.users.get(key).id);
+        self.delete_metadata_about(OF_USER, &id, now_ms);
         self.queue(Job::ForgetUser(key), now_ms);
     }
 
@@ -220,6 +224,19 @@ impl State {
         {
             self.join_group(user, group, AUTOMATIC, MEMBER_ROLE, now_ms);
         }
+    }
+
+    /// Puts everybody who is in a group into its clone, too, in the same roles.
+    pub(in crate::sandbox) fn fill_clone(&mut self, model: UserKey, clone: UserKey, now_ms: i64) {
+        let rows = self.groups.of_group(model);
+        let members: Vec<(UserKey, i64)> =
+            rows.filter_map(|row| Some((row.user?, row.role))).collect();
+        for (user, role) in members {
+            if self.groups.find(user, clone).is_none() {
+                self.join_group(user, clone, AUTOMATIC, role, now_ms);
+            }
+        }
+        self.groups.filling.remove(&clone);
     }
 
     /// Takes everybody out of a group that is gone.

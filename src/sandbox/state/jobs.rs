@@ -23,6 +23,13 @@ pub(in crate::sandbox) enum Job {
     CopyMembers(i64),
     /// Takes documents along to the new version of their profile.
     TransformMetadata(i64),
+    /// What `group_group.clone` leaves to a bulk upload: the members of a large group.
+    FillClone {
+        /// The group that was cloned.
+        model: UserKey,
+        /// Its clone.
+        clone: UserKey,
+    },
     /// What `groupUser.sync` leaves to a bulk upload of users: groups to leave, and ids of groups
     /// to join, made where there are none.
     SyncGroups {
@@ -46,7 +53,7 @@ pub enum JobKind {
     Copy,
     /// `KAsyncTransformMetadata`: documents after an element of their profile has gone.
     TransformMetadata,
-    /// `KAsyncBulkUpload`, as far as `groupUser.sync` makes it work.
+    /// `KAsyncBulkUpload`, as far as `groupUser.sync` and `group_group.clone` make it work.
     GroupSync,
 }
 
@@ -57,7 +64,7 @@ impl Job {
             Self::ForgetUser(_) | Self::EmptyCategory(_) => JobKind::Delete,
             Self::CopyMembers(_) => JobKind::Copy,
             Self::TransformMetadata(_) => JobKind::TransformMetadata,
-            Self::SyncGroups { .. } => JobKind::GroupSync,
+            Self::FillClone { .. } | Self::SyncGroups { .. } => JobKind::GroupSync,
         }
     }
 }
@@ -138,6 +145,7 @@ impl State {
                 self.dissolve_group(user);
             }
             Job::TransformMetadata(profile) => self.transform_metadata(profile, now_ms),
+            Job::FillClone { model, clone } => self.fill_clone(model, clone, now_ms),
             Job::SyncGroups { user, leave, join } => {
                 for group in leave {
                     self.leave_group(user, group, now_ms);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Changes, Numbers, State, Touch, Tracked};
+use super::{Changes, Job, Numbers, State, Touch, Tracked};
 use crate::sandbox::xml;
 use crate::sandbox::xsd::Schema;
 
@@ -211,19 +211,23 @@ impl State {
 
     /// Deletes a category, with what is said about it. What is below it stays.
     pub(in crate::sandbox) fn delete_category(&mut self, id: i64, now_ms: i64) {
-        let object_id = id.to_string();
-        let about: Vec<i64> = self
-            .metadata
-            .documents()
-            .filter(|one| one.object_type == OF_CATEGORY && one.object_id == object_id)
-            .map(|one| one.id)
+        self.delete_metadata_about(OF_CATEGORY, &id.to_string(), now_ms);
+        self.categories.delete(id);
+        self.touch(Touch::Category(id), now_ms);
+        self.queue(Job::EmptyCategory(id), now_ms);
+    }
+
+    /// Deletes what is said about something, at once.
+    pub(super) fn delete_metadata_about(&mut self, kind: &str, object_id: &str, now_ms: i64) {
+        let profiles = self.metadata.profiles.values();
+        let about: Vec<i64> = profiles
+            .filter(|profile| profile.object_type == kind)
+            .filter_map(|profile| self.metadata.about(profile.id, object_id))
+            .map(|document| document.id)
             .collect();
         for document in about {
             self.delete_metadata(document, now_ms);
         }
-        self.categories.delete(id);
-        self.touch(Touch::Category(id), now_ms);
-        self.queue(super::Job::EmptyCategory(id), now_ms);
     }
 
     /// Takes documents along to their profile's new version: elements it no longer has are cut out.

@@ -118,3 +118,44 @@ async fn a_clone_of_a_group_has_its_members_and_not_its_name() {
     let again = call(&sandbox, "group_group.clone", clone).await;
     assert_eq!(again["code"], "DUPLICATE_GROUP_BY_ID");
 }
+
+#[tokio::test]
+async fn a_clone_of_a_large_group_is_filled_by_the_worker() {
+    let (sandbox, ks) = start().await;
+    let account = sandbox.account();
+    add_group(&sandbox, &ks, "large").await;
+    for number in 0..51 {
+        let user = format!("u{number}");
+        account.add_user(&user, None);
+        join(&sandbox, &ks, &user, "large").await;
+    }
+    let clone = json!({"ks": ks, "originalGroupId": "large", "newGroupId": "copy"});
+    let copy = call(&sandbox, "group_group.clone", clone).await;
+    assert_eq!(
+        (&copy["membersCount"], &copy["processStatus"]),
+        (&json!(0), &json!(1))
+    );
+    account.work(Some(JobKind::GroupSync));
+    let get = json!({"ks": ks, "groupId": "copy"});
+    let copy = call(&sandbox, "group_group.get", get).await;
+    assert_eq!(
+        (&copy["membersCount"], &copy["processStatus"]),
+        (&json!(51), &json!(0))
+    );
+}
+
+#[tokio::test]
+async fn who_is_deleted_leaves_the_groups_at_once_and_comes_back_into_none() {
+    let (sandbox, ks) = start().await;
+    let account = sandbox.account();
+    account.add_user("ada", None);
+    add_group(&sandbox, &ks, "staff").await;
+    join(&sandbox, &ks, "ada", "staff").await;
+    account.delete_user("ada");
+    let filter = json!({"groupIdEqual": "staff"});
+    let list = json!({"ks": ks, "filter": filter});
+    let list = call(&sandbox, "groupUser.list", list).await;
+    assert_eq!(list["totalCount"], 0);
+    account.add_user("ada", None);
+    assert!(groups_of(&sandbox, &ks, "ada").await.is_empty());
+}
