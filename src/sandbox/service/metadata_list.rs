@@ -3,13 +3,18 @@
 //! *Its one idea: without objects there is nothing to list.* Neither a profile nor a type alone
 //! finds anything, and the type is that of entries unless it is said.
 
+use std::collections::BTreeSet;
+
 use super::metadata::view;
 use crate::sandbox::answer::Answer;
 use crate::sandbox::dispatch::{Call, Outcome};
 use crate::sandbox::error::{self, ApiError};
 use crate::sandbox::filter::{OneOf, Page, Range, order, sort_by};
-use crate::sandbox::params::Record;
-use crate::sandbox::state::Metadata;
+use crate::sandbox::params::{Record, leading_int};
+use crate::sandbox::state::{Metadata, OF_CATEGORY, OF_USER};
+
+/// `metadataObjectType` of entries, which a filter means that does not say.
+const OF_ENTRY: &str = "1";
 
 const COLUMNS: &[&str] = &[
     "version",
@@ -22,7 +27,11 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
     let none = Record::default();
     let filter = call.args.record("filter").unwrap_or(&none);
     let kind = filter.filled("metadataObjectTypeEqual");
-    if kind.is_none() && !filter.has("objectIdEqual") && !filter.has("objectIdIn") {
+    let kind = kind.unwrap_or(OF_ENTRY);
+    let has_objects = ["objectIdEqual", "objectIdIn"]
+        .iter()
+        .any(|name| filter.filled(name).is_some());
+    if !has_objects && (kind == OF_ENTRY || call.is_enforced()) {
         return Err(ApiError::new(error::MUST_FILTER_ON_OBJECT_ID, &[]).into());
     }
     let mut found = found(call, filter, kind);
@@ -43,14 +52,8 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
     ))
 }
 
-fn found<'a>(call: &'a Call<'_>, filter: &Record, kind: Option<&str>) -> Vec<&'a Metadata> {
-    let equal = filter.filled("objectIdEqual");
-    let list: Option<Vec<&str>> = filter
-        .filled("objectIdIn")
-        .map(|list| list.split(',').map(str::trim).collect());
-    if equal.is_none() && list.is_none() {
-        return Vec::new();
-    }
+fn found<'a>(call: &'a Call<'_>, filter: &Record, kind: &str) -> Vec<&'a Metadata> {
+    let objects = objects(call, filter, kind);
     let limits = &call.state.limits;
     let profile = OneOf::of(filter, "metadataProfileId", limits);
     let status = OneOf::of(filter, "status", limits);
@@ -66,11 +69,8 @@ fn found<'a>(call: &'a Call<'_>, filter: &Record, kind: Option<&str>) -> Vec<&'a
         .metadata
         .documents()
         .filter(|one| {
-            kind == Some(&one.object_type)
-                && equal.is_none_or(|id| id == one.object_id)
-                && list
-                    .as_ref()
-                    .is_none_or(|ids| ids.contains(&&*one.object_id))
+            kind == one.object_type
+                && objects.contains(&one.object_id)
                 && profile.has(one.profile)
                 && status.has(one.status)
                 && version.has(one.version)
@@ -81,4 +81,28 @@ fn found<'a>(call: &'a Call<'_>, filter: &Record, kind: Option<&str>) -> Vec<&'a
                 && updated.has(one.updated)
         })
         .collect()
+}
+
+/// The objects a filter names, as documents name them: one beats a list, and what the session does
+/// not see is not there.
+fn objects(call: &Call<'_>, filter: &Record, kind: &str) -> BTreeSet<String> {
+    let ids = match filter.filled("objectIdEqual") {
+        Some(id) => vec![id],
+        None => filter
+            .filled("objectIdIn")
+            .map_or_else(Vec::new, |list| list.split(',').collect()),
+    };
+    let ids = ids.into_iter();
+    match kind {
+        OF_CATEGORY => ids
+            .map(leading_int)
+            .filter(|id| call.category(*id).is_some())
+            .map(|id| id.to_string())
+            .collect(),
+        OF_USER => ids
+            .filter_map(|id| call.state.users.find(id))
+            .map(|user| call.state.users.get(user).id.to_string())
+            .collect(),
+        _ => BTreeSet::new(),
+    }
 }
