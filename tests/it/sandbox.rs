@@ -10,5 +10,7 @@ mod client;
 mod faults;
 mod file;
 mod findings;
+mod groups;
+mod metadata;
 mod replay;
 mod rules;
