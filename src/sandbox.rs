@@ -16,6 +16,7 @@
 //! | `params`, `classes` | how PHP reads what was sent; Kaltura's classes as tables |
 //! | `dispatch`, `access`, `entitlement` | the order of checks; who may call what, who sees what |
 //! | `service` | one file a service |
+//! | `bulk` | what workers do with CSV files |
 //! | `state` | what there is, twice: stored and indexed; background work |
 //! | `answer`, `error` | what goes back, in JSON, XML and PHP |
 //! | [`ks`] | session strings |
@@ -33,6 +34,7 @@ use tokio::task::JoinHandle;
 mod access;
 mod account;
 mod answer;
+mod bulk;
 mod calls;
 mod classes;
 mod clock;
@@ -52,10 +54,10 @@ mod text;
 pub use account::{Account, MemberView, NewCategory};
 pub use calls::{CallLog, MembershipWrite};
 pub use clock::Clock;
-pub use faults::{Faults, TransportFault};
+pub use faults::{BulkFault, Faults, TransportFault};
 pub use state::JobKind;
 
-use state::{Partner, State};
+use state::{BulkJobs, Partner, State};
 
 /// How a sandbox is to be.
 #[derive(Debug, Clone)]
@@ -77,6 +79,9 @@ pub struct Options {
     /// How long background work waits; without a delay until [`Account::work`] is called.
     /// Default: a quarter of a second.
     pub job_delay: Option<Duration>,
+    /// How long a bulk upload with more rows than one run takes waits for its next run, if not as long
+    /// as other background work. Kaltura ships with 30 seconds (`job_retry_intervals`).
+    pub bulk_retry_delay: Option<Duration>,
     /// Other accounts on the same server, with their admin secrets. They exist, and hold nothing.
     pub neighbours: Vec<(i64, String)>,
 }
@@ -92,6 +97,7 @@ impl Default for Options {
             limits: Limits::default(),
             seed: 0,
             job_delay: Some(Duration::from_millis(250)),
+            bulk_retry_delay: None,
             neighbours: Vec::new(),
         }
     }
@@ -114,6 +120,10 @@ pub struct Limits {
     pub list_values: usize,
     /// The longest life of a session that the server starts, in seconds. Default: a day.
     pub session_seconds: i64,
+    /// Rows of a bulk upload that are handled at all (`maxRecords`). Default: 1000.
+    pub bulk_rows: usize,
+    /// Rows of a bulk upload that one run handles. Default: 101, one more than `maxRecordsEachRun` says.
+    pub bulk_rows_per_run: usize,
 }
 
 impl Default for Limits {
@@ -126,6 +136,8 @@ impl Default for Limits {
             max_matches: 10_000,
             list_values: 150,
             session_seconds: 86_400,
+            bulk_rows: 1000,
+            bulk_rows_per_run: 101,
         }
     }
 }
@@ -259,19 +271,24 @@ impl Server {
             user_secret: secret(),
             entitlement: options.entitlement,
         }));
+        let faults = Faults::new(options.seed);
+        let calls = CallLog::default();
         let accounts = partners.into_iter().map(|partner| {
-            Mutex::new(State::new(
+            let mut state = State::new(
                 partner,
                 options.limits.clone(),
                 options.seed,
                 options.job_delay,
                 clock.now(),
-            ))
+            );
+            state.jobs.set_retry_delay(options.bulk_retry_delay);
+            state.bulk = BulkJobs::new(calls.clone(), faults.clone());
+            Mutex::new(state)
         });
         Self {
             accounts: accounts.collect(),
-            faults: Faults::new(options.seed),
-            calls: CallLog::default(),
+            faults,
+            calls,
             clock,
         }
     }

@@ -51,6 +51,23 @@ impl Page {
         })
     }
 
+    /// Reads the pager of a list that the database answers: it can be leafed through to its end.
+    pub(super) fn of_database(pager: Option<&Record>, limits: &Limits) -> Self {
+        let number = |name: &str| pager.and_then(|pager| pager.int(name));
+        let size = number("pageSize").map(usize::try_from);
+        let size = match size {
+            Some(Ok(0) | Err(_)) => usize::MAX,
+            Some(Ok(size)) => size.min(limits.max_page_size),
+            None => limits.default_page_size,
+        };
+        let index = usize::try_from(number("pageIndex").unwrap_or(1) - 1).unwrap_or(0);
+        let start = index.saturating_mul(size);
+        Self {
+            start,
+            end: start.saturating_add(size),
+        }
+    }
+
     /// The wanted part.
     pub(super) fn cut<T>(self, rows: &[T]) -> &[T] {
         let end = self.end.min(rows.len());

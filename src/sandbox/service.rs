@@ -7,6 +7,7 @@ use super::dispatch::{Call, Outcome};
 use super::params::Param;
 
 mod app_token;
+mod bulk;
 mod category;
 mod category_list;
 mod category_rules;
@@ -40,6 +41,8 @@ pub(super) struct Action {
     pub(super) open_to: Option<&'static [&'static str]>,
     /// The name under which the log of membership writes has it.
     pub(super) writes_membership: Option<&'static str>,
+    /// The action it is another name of, where permissions are concerned (`service->action`).
+    pub(super) alias_of: Option<&'static str>,
     /// What it does.
     pub(super) run: fn(&mut Call<'_>) -> Outcome,
 }
@@ -47,6 +50,8 @@ pub(super) struct Action {
 /// All services.
 pub(super) static ALL: &[Service] = &[
     app_token::SERVICE,
+    bulk::SERVICE,
+    bulk::LEGACY_SERVICE,
     category::SERVICE,
     category_user::SERVICE,
     permission::SERVICE,
@@ -68,6 +73,7 @@ const fn action(
         params,
         open_to: Some(open_to),
         writes_membership: None,
+        alias_of: None,
         run,
     }
 }
@@ -83,6 +89,7 @@ const fn open(
         params,
         open_to: None,
         writes_membership: None,
+        alias_of: None,
         run,
     }
 }
@@ -99,6 +106,7 @@ const fn write(
         params,
         open_to: Some(open_to),
         writes_membership: Some(name),
+        alias_of: None,
         run,
     }
 }

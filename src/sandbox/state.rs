@@ -6,14 +6,16 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::Limits;
+use super::{CallLog, Faults, Limits};
 
+mod bulk;
 mod category;
 mod index;
 mod jobs;
 mod membership;
 mod user;
 
+pub(super) use bulk::{BulkJob, BulkJobs, BulkKind, BulkResult, status as bulk_status};
 pub(super) use category::{Categories, Category, INHERIT, Tally};
 pub(super) use index::Touch;
 pub(super) use jobs::Job;
@@ -46,6 +48,8 @@ pub(super) struct State {
     pub(super) index: index::Queue,
     /// Background work that has not been done yet.
     pub(super) jobs: jobs::Queue,
+    /// Files that were handed in.
+    pub(super) bulk: BulkJobs,
     /// Where random numbers come from.
     pub(super) random: fastrand::Rng,
     /// Whether a session without a user has written here. Kaltura then has a user of the empty id,
@@ -144,6 +148,7 @@ impl State {
             sessions: Sessions::default(),
             index: index::Queue::default(),
             jobs: jobs::Queue::new(job_delay),
+            bulk: BulkJobs::new(CallLog::default(), Faults::new(seed)),
             random: fastrand::Rng::with_seed(seed),
             nameless_user: false,
         };

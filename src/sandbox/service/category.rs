@@ -97,6 +97,7 @@ pub(super) const SERVICE: Service = Service {
             EDITORS,
             delete,
         ),
+        super::bulk::ADD_CATEGORIES,
     ],
 };
 

@@ -12,6 +12,13 @@ use crate::sandbox::text::{USER_ID_BYTES, cut, user_key};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::sandbox) struct UserKey(u32);
 
+impl UserKey {
+    /// The number as Kaltura shows it, from 1.
+    pub(in crate::sandbox) fn number(self) -> u32 {
+        self.0 + 1
+    }
+}
+
 /// A user or a group.
 #[derive(Debug, Clone)]
 pub(in crate::sandbox) struct User {
@@ -25,6 +32,9 @@ pub(in crate::sandbox) struct User {
     /// Texts that are merely kept, by their names.
     pub(in crate::sandbox) texts: Vec<(&'static str, String)>,
     pub(in crate::sandbox) tags: Option<String>,
+    /// Day of birth, in unix seconds.
+    pub(in crate::sandbox) born: Option<i64>,
+    pub(in crate::sandbox) gender: Option<i64>,
     pub(in crate::sandbox) is_admin: bool,
     pub(in crate::sandbox) is_account_owner: bool,
     pub(in crate::sandbox) login_enabled: bool,
@@ -54,6 +64,8 @@ impl User {
             email: None,
             texts: Vec::new(),
             tags: None,
+            born: None,
+            gender: None,
             is_admin: false,
             is_account_owner: false,
             login_enabled: false,
