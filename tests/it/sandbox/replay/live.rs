@@ -126,8 +126,10 @@ impl Replay {
             || name.starts_with("ancestorId")
             || name.starts_with("fullIds")
             || (of_category && matches!(name, "id" | "idEqual" | "idIn" | "idNotIn"));
+        let of_bulk = ["bulkupload_bulk", "bulkupload"].contains(&&*service.to_lowercase());
         let map = match name {
             _ if category => &self.categories,
+            "id" if of_bulk => &self.bulk_jobs,
             "userRoleId" | "roleIds" | "roleIdsEqual" => &self.roles,
             name if name.ends_with("GreaterThanOrEqual")
                 || name.ends_with("LessThanOrEqual")
