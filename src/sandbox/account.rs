@@ -267,9 +267,10 @@ impl Account {
 
     /// Makes every session that was used or started so far expire.
     pub fn expire_sessions(&self) {
-        let mut state = self.server.lock_first();
-        let seen = state.sessions.seen.clone();
-        state.sessions.expired.extend(seen);
+        self.act(|state, _| {
+            let seen = state.seen_sessions.clone();
+            state.sessions.expired.extend(seen);
+        });
     }
 
     /// Makes lists lag behind writes by this much; without a lag they see a write when its request
@@ -286,8 +287,7 @@ impl Account {
     /// Does the background work of a kind that waits, and answers how much there was. What that work
     /// leaves for later stays there, as the next run of a bulk upload does; without a kind it is done, too.
     pub fn work(&self, kind: Option<JobKind>) -> usize {
-        let now_ms = self.server.clock.now_ms();
-        self.server.lock_first().work_now(kind, now_ms)
+        self.act(|state, now_ms| state.work_now(kind, now_ms))
     }
 
     /// What goes wrong on purpose.
@@ -311,6 +311,7 @@ impl Account {
         let mut state = self.server.lock_first();
         let done = act(&mut state, now_ms);
         state.index_due(now_ms);
+        self.server.save(&mut state);
         done
     }
 }

@@ -183,7 +183,7 @@ fn ask(state: &mut State, call: &str, sent: Value, now_ms: i64) -> Outcome {
 
 /// The number of the first object of a list.
 fn first_id(answer: &Answer) -> Option<String> {
-    answer.at(&["objects", "0", "id"])?.to_plain()
+    answer.text_at(&["objects", "0", "id"])
 }
 
 /// Takes a job, which shows from now on what it is, and says whether there is anything to run.
@@ -391,7 +391,7 @@ mod tests {
         let job = BulkJob {
             id: 1,
             kind: BulkKind::CategoryUser,
-            format: CSV,
+            format: CSV.to_owned(),
             status: status::QUEUED,
             uploaded: 0,
             user_id: String::new(),

@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::error::ApiError;
 
 /// What goes wrong on purpose: a cheap handle, shared with the running server.
@@ -53,7 +55,7 @@ pub enum TransportFault {
 }
 
 /// Something that happens to a bulk upload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BulkFault {
     /// The first run fails (status 6); nothing is done.
     Fail,

@@ -97,7 +97,7 @@ pub(super) fn handle(
                 pending.row.log(state, job, verdict)?;
             }
             Act::Done(id, Ok(answer)) => {
-                let made = answer.at(&["id"]).and_then(Answer::to_plain);
+                let made = answer.text_at(&["id"]);
                 verdicts.push((
                     pending.row,
                     Verdict {
@@ -235,13 +235,10 @@ fn category(state: &mut State, row: &Row, now_ms: i64) -> Result<Value, String> 
 fn parent(state: &mut State, path: &str, now_ms: i64) -> Result<String, String> {
     let filter = json!({"filter": {"fullNameEqual": path}});
     let found = ask(state, "category.list", filter, now_ms).map_err(|failure| message(&failure))?;
-    let count = match found.at(&["objects"]) {
-        Some(Answer::List(rows)) => rows.len(),
-        _ => 0,
-    };
-    match (count, first_id(&found)) {
-        (1, Some(id)) => Ok(id),
-        (0, _) | (_, None) => Err(format!("Parent category not found for full name [{path}]")),
+    let count = found.text_at(&["totalCount"]).unwrap_or_default();
+    match (&*count, first_id(&found)) {
+        ("1", Some(id)) => Ok(id),
+        ("0", _) | (_, None) => Err(format!("Parent category not found for full name [{path}]")),
         (count, _) => Err(format!(
             "Multiple [{count}] parent categories found for full name [{path}]"
         )),

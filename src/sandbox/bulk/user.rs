@@ -108,12 +108,12 @@ pub(super) fn handle(
     Ok(())
 }
 
-/// A verdict names the user by number, if there is one when it is written.
+/// A verdict names the user by number (Kaltura counts from 1), if there is one when it is written.
 fn verdict(state: &State, row: &Row, status: i64, object_status: i64, error: String) -> Verdict {
     let key = state.users.find(user_id(row));
     Verdict {
         status,
-        object_id: key.map_or_else(String::new, |key| key.number().to_string()),
+        object_id: key.map_or_else(String::new, |key| (key.number() + 1).to_string()),
         object_status,
         error,
     }
@@ -221,7 +221,7 @@ fn join_groups(state: &mut State, rows: &[&Row], now_ms: i64) {
     for (_, group) in &joined {
         let known = ask(state, "user.get", json!({"userId": group}), now_ms);
         let is_group = known.is_ok_and(|user| {
-            let kind = user.at(&["type"]).and_then(super::Answer::to_plain);
+            let kind = user.text_at(&["type"]);
             kind == Some(GROUP.to_string())
         });
         if !is_group {

@@ -113,7 +113,7 @@ fn add(call: &mut Call<'_>, kind: BulkKind) -> Outcome {
     let job = BulkJob {
         id: 0,
         kind,
-        format,
+        format: format.to_owned(),
         status: status::DONT_PROCESS,
         uploaded: call.now(),
         user_id: call.session.user_id().to_owned(),
@@ -269,7 +269,7 @@ fn view(call: &Call<'_>, job: &BulkJob) -> Answer {
             ("logFileUrl", url("serveLog")),
             ("csvFileUrl", url("serve")),
             ("bulkFileUrl", url("serve")),
-            ("bulkUploadType", Answer::text(job.format)),
+            ("bulkUploadType", Answer::text(&*job.format)),
             ("results", Answer::Null),
             ("error", Answer::maybe(job.message.as_deref())),
             ("errorType", Answer::Null),

@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
+use super::Tracked;
 use crate::sandbox::calls::CallLog;
 use crate::sandbox::faults::{BulkFault, Faults};
 
@@ -34,7 +37,7 @@ pub(in crate::sandbox) mod status {
 const DESCRIPTION: usize = 1024;
 
 /// What the rows of a file are about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::sandbox) enum BulkKind {
     /// Categories.
     Category,
@@ -74,7 +77,7 @@ impl BulkKind {
 }
 
 /// What became of one row.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::sandbox) struct BulkResult {
     /// Its number among the data rows of the file, from 1.
     pub(in crate::sandbox) line: usize,
@@ -91,12 +94,12 @@ pub(in crate::sandbox) struct BulkResult {
 }
 
 /// A file that was handed in.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(in crate::sandbox) struct BulkJob {
     pub(in crate::sandbox) id: i64,
     pub(in crate::sandbox) kind: BulkKind,
     /// `KalturaBulkUploadType`.
-    pub(in crate::sandbox) format: &'static str,
+    pub(in crate::sandbox) format: String,
     pub(in crate::sandbox) status: i64,
     pub(in crate::sandbox) uploaded: i64,
     pub(in crate::sandbox) user_id: String,
@@ -153,7 +156,7 @@ impl BulkJob {
 /// All bulk uploads of an account, and the handles their workers report to.
 #[derive(Debug)]
 pub(in crate::sandbox) struct BulkJobs {
-    jobs: BTreeMap<i64, BulkJob>,
+    pub(in crate::sandbox) jobs: Tracked<BTreeMap<i64, BulkJob>>,
     pub(in crate::sandbox) calls: CallLog,
     pub(in crate::sandbox) faults: Faults,
 }
@@ -161,7 +164,7 @@ pub(in crate::sandbox) struct BulkJobs {
 impl BulkJobs {
     pub(in crate::sandbox) fn new(calls: CallLog, faults: Faults) -> Self {
         Self {
-            jobs: BTreeMap::new(),
+            jobs: Tracked::default(),
             calls,
             faults,
         }

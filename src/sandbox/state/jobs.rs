@@ -6,11 +6,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{State, Touch, UserKey};
+use serde::{Deserialize, Serialize};
+
+use super::{ACTIVE, Cells, DELETED, State, Touch, Tracked, UserKey, level_names};
 use crate::sandbox::bulk;
 
 /// A piece of background work.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(in crate::sandbox) enum Job {
     /// Brings paths and privacy contexts below a category up to date, and unlocks the tree.
     Reindex(i64),
@@ -24,6 +26,8 @@ pub(in crate::sandbox) enum Job {
     BulkRun(i64),
     /// Closes a bulk upload some rows of which are in error.
     BulkClose(i64),
+    /// Adds the members of a category's parent to it.
+    CopyMembers(i64),
 }
 
 /// Which of Kaltura's workers does a piece of work.
@@ -37,6 +41,8 @@ pub enum JobKind {
     Bulk,
     /// `KAsyncBulkUploadCloser`: bulk uploads that are almost done.
     BulkClose,
+    /// `KAsyncCopy`: members of a parent category.
+    Copy,
 }
 
 impl Job {
@@ -46,6 +52,7 @@ impl Job {
             Self::ForgetUser(_) | Self::EmptyCategory(_) => JobKind::Delete,
             Self::BulkStart(_) | Self::BulkRun(_) => JobKind::Bulk,
             Self::BulkClose(_) => JobKind::BulkClose,
+            Self::CopyMembers(_) => JobKind::Copy,
         }
     }
 }
@@ -53,7 +60,7 @@ impl Job {
 /// Work waiting for its time (in milliseconds), and how long work waits.
 #[derive(Debug)]
 pub(in crate::sandbox) struct Queue {
-    waiting: VecDeque<(i64, Job)>,
+    pub(in crate::sandbox) waiting: Tracked<VecDeque<(i64, Job)>>,
     delay: Option<Duration>,
     /// How long a bulk upload waits for its next run.
     retry_delay: Option<Duration>,
@@ -63,7 +70,7 @@ impl Queue {
     /// Work waits this long; without a delay until somebody asks for it.
     pub(super) fn new(delay: Option<Duration>) -> Self {
         Self {
-            waiting: VecDeque::new(),
+            waiting: Tracked::default(),
             delay,
             retry_delay: None,
         }
@@ -110,14 +117,14 @@ impl State {
     pub(in crate::sandbox) fn work_now(&mut self, kind: Option<JobKind>, now_ms: i64) -> usize {
         let mut done = 0;
         loop {
-            let waiting = std::mem::take(&mut self.jobs.waiting);
             let is_meant = |job: Job| kind.is_none_or(|kind| job.kind() == kind);
-            let (mine, others): (VecDeque<_>, VecDeque<_>) =
-                waiting.into_iter().partition(|(_, job)| is_meant(*job));
-            self.jobs.waiting = others;
-            if mine.is_empty() {
+            if !self.jobs.waiting.iter().any(|(_, job)| is_meant(*job)) {
                 break;
             }
+            let waiting = std::mem::take(&mut *self.jobs.waiting);
+            let (mine, others): (VecDeque<_>, VecDeque<_>) =
+                waiting.into_iter().partition(|(_, job)| is_meant(*job));
+            *self.jobs.waiting = others;
             for (_, job) in mine {
                 // Nobody is there to see a bulk upload between its start and its run.
                 if let Job::BulkStart(id) = job {
@@ -171,6 +178,33 @@ impl State {
             }
             Job::BulkRun(id) => bulk::run(self, id, now_ms),
             Job::BulkClose(id) => bulk::close(self, id),
+            Job::CopyMembers(category) => self.copy_members(category, now_ms),
+        }
+    }
+
+    /// Adds who is in the parent and not here. The copies are manual, whatever the originals are.
+    fn copy_members(&mut self, category: i64, now_ms: i64) {
+        let parent = self.categories.get(category).map(|found| found.parent);
+        let from = parent
+            .and_then(|parent| self.categories.get(parent))
+            .map(|parent| parent.members_from());
+        let rows = from
+            .and_then(|from| self.categories.entry(from))
+            .map_or_else(Vec::new, |entry| entry.rows.clone());
+        for row in rows {
+            let (cells, user) = (self.memberships.cells(row), self.memberships.user(row));
+            if cells.status == DELETED || self.memberships.find(category, user).is_some() {
+                continue;
+            }
+            let copy = Cells {
+                method: 0,
+                status: ACTIVE,
+                names: self.memberships.names(level_names(cells.level)),
+                created: now_ms / 1000,
+                updated: now_ms / 1000,
+                ..cells
+            };
+            self.add_membership(category, user, copy, now_ms);
         }
     }
 }
