@@ -85,15 +85,22 @@ pub(super) const SERVICE: Service = Service {
     ],
 };
 
-/// The service as it was before there were plugins. An administrator was recorded here, nobody else; the
-/// permissions are those named after it.
+const SEE: &[&str] = &["CONTENT_INGEST_BASE", "CONTENT_INGEST_BULK_UPLOAD"];
+const DOWNLOAD: &[&str] = &[
+    "CONTENT_INGEST_BASE",
+    "BULK_LOG_DOWNLOAD",
+    "BULK_LOG_DOWNLOAD_EMAIL",
+];
+
+/// The service as it was before there were plugins, with permissions of its own
+/// (`service.bulkupload.ini`); only an administrator was recorded.
 pub(super) const LEGACY_SERVICE: Service = Service {
     name: "bulkUpload",
     actions: &[
-        action("get", ID, &["BULK_LOG_BASE"], get),
-        action("list", LIST, &["BULK_LOG_BASE"], list),
-        action("serve", ID, &["BULK_LOG_DOWNLOAD"], serve),
-        action("serveLog", ID, &["BULK_LOG_DOWNLOAD"], serve_log),
+        action("get", ID, SEE, get),
+        action("list", LIST, SEE, list),
+        action("serve", ID, DOWNLOAD, serve),
+        action("serveLog", ID, DOWNLOAD, serve_log),
         action("abort", ID, &["BULK_LOG_DELETE"], abort),
     ],
 };

@@ -120,7 +120,7 @@ async fn a_large_file_is_handled_in_slices_and_only_to_its_thousandth_row() {
 async fn with_a_delay_each_phase_can_be_seen() {
     let mut options = Options {
         job_delay: Some(Duration::from_secs(100)),
-        bulk_retry_delay: Some(Duration::from_secs(3000)),
+        bulk_retry_delay: Some(Duration::from_mins(50)),
         ..Options::default()
     };
     options.limits.bulk_rows_per_run = 2;
