@@ -120,6 +120,8 @@ impl Default for Options {
 pub struct Limits {
     /// Active members of a category, its owner counted (`max_users_per_category`). Default: 5000.
     pub users_per_category: i64,
+    /// Groups a user may be in. Default: 1024.
+    pub groups_per_user: usize,
     /// Rows of a page when the pager names no size. Default: 30.
     pub default_page_size: usize,
     /// Rows of a page at most. Default: 500.
@@ -142,6 +144,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             users_per_category: 5000,
+            groups_per_user: 1024,
             default_page_size: 30,
             max_page_size: 500,
             categories_unpaged: 1500,

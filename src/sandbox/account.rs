@@ -204,7 +204,7 @@ impl Account {
                     .users
                     .change(key, |user| user.set_status(2, now_ms / 1000));
                 state.touch(Touch::User(key), now_ms);
-                state.queue(Job::ForgetUser(key), now_ms);
+                state.gone(key, now_ms);
             }
         });
     }

@@ -339,7 +339,11 @@ fn find(sent: &Map<String, Value>) -> Result<(String, String, Found), Failure> {
         .actions
         .iter()
         .find(|known| known.name.eq_ignore_ascii_case(&action))
-        .ok_or_else(|| ApiError::new(error::ACTION_DOES_NOT_EXISTS, &[&action, &service]))?;
+        .ok_or_else(|| {
+            // A service that is there answers in lower case.
+            let (action, service) = (action.to_lowercase(), service.to_lowercase());
+            ApiError::new(error::ACTION_DOES_NOT_EXISTS, &[&action, &service])
+        })?;
     Ok((service, action, (known.name, found)))
 }
 

@@ -175,6 +175,18 @@ errors! {
     MUST_FILTER_USERS_OR_CATEGORY = ";Must filter users or categories";
     APPLICATIVE_GROUP_ASSOCIATION_TO_CATEGORY_NOT_ALLOWED = ";Applicative group association to category with permission level other than None is not allowed";
 
+    // Groups.
+    USER_NOT_FOUND = ";User was not found";
+    GROUP_NOT_FOUND = ";Group was not found";
+    INVALID_GROUP_ID = "ID;Invalid group id - @ID@";
+    GROUP_USER_ALREADY_EXISTS = ";GroupUser already exists";
+    GROUP_USER_NOT_FOUND = ";Group user was not found";
+    GROUP_USER_DOES_NOT_EXISTS = "USER,GROUP;Invalid GroupUser for group [\"@GROUP@\"] and for user [\"@USER@\"]";
+    // Not recorded: the texts are the source's.
+    USER_EXCEEDED_MAX_GROUPS = ";User exceeded max number of groups";
+    DUPLICATE_GROUP_BY_ID = "ID;Group with id [@ID@] already exists in system";
+    USER_ID_NOT_PROVIDED_OR_EMPTY = ";User ID not found neither on the object or KS";
+
     // Users.
     INVALID_USER_ID = ";Invalid user id";
     DUPLICATE_USER_BY_ID = "UID;User with id [@UID@] already exists in system";

@@ -51,17 +51,22 @@ impl Page {
         })
     }
 
-    /// Reads the pager of a list that the database answers: it can be leafed through to its end.
-    pub(super) fn of_database(pager: Option<&Record>, limits: &Limits) -> Self {
-        let number = |name: &str| pager.and_then(|pager| pager.int(name));
-        let size = number("pageSize").map(usize::try_from);
-        let size = match size {
-            Some(Ok(0) | Err(_)) => usize::MAX,
-            Some(Ok(size)) => size.min(limits.max_page_size),
-            None => limits.default_page_size,
+    /// Reads the pager of a list that comes from the database, which has no last page to reach.
+    pub(super) fn unbounded(pager: Option<&Record>, limits: &Limits) -> Self {
+        let default = i64::try_from(limits.default_page_size).unwrap_or(30);
+        let size = pager
+            .and_then(|pager| pager.int("pageSize"))
+            .unwrap_or(default);
+        let Some(size) = usize::try_from(size).ok().filter(|size| *size > 0) else {
+            return Self {
+                start: 0,
+                end: usize::MAX,
+            };
         };
-        let index = usize::try_from(number("pageIndex").unwrap_or(1) - 1).unwrap_or(0);
-        let start = index.saturating_mul(size);
+        let size = size.min(limits.max_page_size);
+        let index = pager.and_then(|pager| pager.int("pageIndex")).unwrap_or(1);
+        let before = usize::try_from(index.max(1) - 1).unwrap_or(usize::MAX);
+        let start = before.saturating_mul(size);
         Self {
             start,
             end: start.saturating_add(size),

@@ -14,12 +14,17 @@ mod category_rules;
 mod category_user;
 mod category_user_list;
 mod category_view;
+mod group;
+mod group_sync;
+mod group_user;
+mod group_user_list;
 mod permission;
 mod session;
 mod system;
 mod user;
 mod user_list;
 mod user_role;
+mod user_role_list;
 
 /// A service.
 #[derive(Debug)]
@@ -54,6 +59,8 @@ pub(super) static ALL: &[Service] = &[
     bulk::LEGACY_SERVICE,
     category::SERVICE,
     category_user::SERVICE,
+    group::SERVICE,
+    group_user::SERVICE,
     permission::SERVICE,
     session::SERVICE,
     system::SERVICE,

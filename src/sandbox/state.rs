@@ -14,6 +14,7 @@ use super::{CallLog, Faults, Limits};
 mod bulk;
 mod category;
 mod changes;
+mod group;
 mod index;
 mod jobs;
 mod membership;
@@ -22,6 +23,10 @@ mod user;
 pub(super) use bulk::{BulkJob, BulkJobs, BulkKind, BulkResult, status as bulk_status};
 pub(super) use category::{Categories, Category, INHERIT, Tally};
 pub(super) use changes::{Changes, Tracked};
+pub(super) use group::{
+    APPLICATIVE_GROUP, AUTOMATIC, BY_HAND, GROUP, GroupRow, Groups, MANAGER_ROLE, MEMBER_ROLE,
+    is_group,
+};
 pub(super) use index::Touch;
 pub(super) use jobs::Job;
 pub use jobs::JobKind;
@@ -35,6 +40,8 @@ pub(super) use user::{User, UserKey, Users};
 pub(super) struct State {
     /// Who the account is.
     pub(super) partner: Partner,
+    /// When the account was opened, in unix seconds.
+    pub(super) opened: i64,
     /// What the account is allowed.
     pub(super) limits: Limits,
     /// Its categories.
@@ -43,6 +50,8 @@ pub(super) struct State {
     pub(super) users: Users,
     /// Who is in which category.
     pub(super) memberships: Memberships,
+    /// Who is in which group.
+    pub(super) groups: Tracked<Groups>,
     /// Its application tokens.
     pub(super) tokens: Tracked<Vec<AppToken>>,
     /// Its own roles.
@@ -144,6 +153,7 @@ impl State {
         users.insert(owner);
         let mut state = Self {
             partner,
+            opened: now,
             limits,
             categories: Categories::default(),
             users,
@@ -152,6 +162,7 @@ impl State {
             roles: Tracked::default(),
             sessions: Tracked::default(),
             seen_sessions: HashSet::new(),
+            groups: Tracked::default(),
             index: index::Queue::default(),
             jobs: jobs::Queue::new(job_delay),
             bulk: BulkJobs::new(CallLog::default(), Faults::new(seed)),
@@ -181,6 +192,7 @@ impl State {
             ("sessions", &mut self.sessions),
             ("waiting work", &mut self.jobs.waiting),
             ("bulk uploads", &mut self.bulk.jobs),
+            ("groups", &mut self.groups),
             ("nameless user", &mut self.nameless_user),
         ]
     }

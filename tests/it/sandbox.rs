@@ -11,5 +11,6 @@ mod client;
 mod faults;
 mod file;
 mod findings;
+mod groups;
 mod replay;
 mod rules;

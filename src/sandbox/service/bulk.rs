@@ -117,6 +117,23 @@ fn add(call: &mut Call<'_>, kind: BulkKind) -> Outcome {
     if content.is_empty() {
         return Err(ApiError::new(error::INVALID_FILE_TYPE, &[&name]).into());
     }
+    let (name, content) = (name.to_owned(), content.to_vec());
+    keep(call, kind, format, name, content)
+}
+
+/// Hands in a file of users that the server itself has written.
+pub(super) fn hand_in_users(call: &mut Call<'_>, content: String) -> Outcome {
+    let name = "groups.csv".to_owned();
+    keep(call, BulkKind::User, CSV, name, content.into_bytes())
+}
+
+fn keep(
+    call: &mut Call<'_>,
+    kind: BulkKind,
+    format: &str,
+    file_name: String,
+    content: Vec<u8>,
+) -> Outcome {
     let job = BulkJob {
         id: 0,
         kind,
@@ -124,8 +141,8 @@ fn add(call: &mut Call<'_>, kind: BulkKind) -> Outcome {
         status: status::DONT_PROCESS,
         uploaded: call.now(),
         user_id: call.session.user_id().to_owned(),
-        file_name: name.to_owned(),
-        content: content.to_vec(),
+        file_name,
+        content,
         started: false,
         aborted: false,
         message: None,
@@ -174,7 +191,7 @@ fn not_found(id: i64) -> ApiError {
 #[expect(clippy::unnecessary_wraps, reason = "an action answers like any other")]
 fn list(call: &mut Call<'_>) -> Outcome {
     let limits = &call.state.limits;
-    let page = Page::of_database(call.args.record("pager"), limits);
+    let page = Page::unbounded(call.args.record("pager"), limits);
     let none = Record::default();
     let filter = call.args.record("bulkUploadFilter").unwrap_or(&none);
     let status = OneOf::of(filter, "status", limits);

@@ -16,7 +16,7 @@ use crate::sandbox::bulk;
 pub(in crate::sandbox) enum Job {
     /// Brings paths and privacy contexts below a category up to date, and unlocks the tree.
     Reindex(i64),
-    /// Deletes the memberships of a deleted user.
+    /// Deletes the memberships of a deleted user or group.
     ForgetUser(UserKey),
     /// Deletes a category's own memberships.
     EmptyCategory(i64),
@@ -46,7 +46,7 @@ pub enum JobKind {
 }
 
 impl Job {
-    fn kind(self) -> JobKind {
+    fn kind(&self) -> JobKind {
         match self {
             Self::Reindex(_) => JobKind::Index,
             Self::ForgetUser(_) | Self::EmptyCategory(_) => JobKind::Delete,
@@ -161,6 +161,7 @@ impl State {
                 for row in self.users.rows(user).to_vec() {
                     self.delete_membership(row, now_ms);
                 }
+                self.dissolve_group(user);
             }
             Job::EmptyCategory(category) => {
                 let rows = self

@@ -33,6 +33,8 @@ struct Replay {
     /// What the logs of bulk uploads call their objects.
     objects: BTreeMap<i64, i64>,
     texts: HashMap<String, String>,
+    /// Numbers of other things, by class: the first answer that shows one ties it to the live one.
+    numbers: HashMap<(String, i64), i64>,
     users: HashSet<String>,
     began: Option<i64>,
     live_began: i64,
@@ -80,6 +82,7 @@ async fn replay(name: &'static str) {
         bulk_jobs: BTreeMap::new(),
         objects: BTreeMap::new(),
         texts: HashMap::new(),
+        numbers: HashMap::new(),
         users: HashSet::new(),
         began: None,
         played: 0,
@@ -382,5 +385,6 @@ recordings! {
     recording_21_reference_ids = "21-referenceId-special-characters";
     recording_22_least_privilege = "22-least-privilege";
     recording_23_user_rename = "23-user-rename";
+    recording_24_groups = "24-groups";
     recording_26_channel_presets = "26-channel-presets";
 }

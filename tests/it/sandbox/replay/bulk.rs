@@ -135,7 +135,7 @@ impl Replay {
     /// Learns the numbers of jobs from their submission, those of users and categories from logs, and those
     /// of categories that a file has made from the lists that show them.
     pub(super) fn learn_bulk(&mut self, exchange: &Value, recorded: &Value, live: &Value) {
-        if exchange["action"] == "addFromBulkUpload"
+        if recorded["objectType"] == "KalturaBulkUpload"
             && let (Some(old), Some(new)) = (recorded["id"].as_i64(), live["id"].as_i64())
         {
             self.bulk_jobs.insert(old, new);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Replay;
 use super::live::renumber;
-use super::scope::{MAPPED_ARGS, TIMES};
+use super::scope::{MAPPED_ARGS, NUMBERED, TIMES};
 use crate::sandbox::client::Reply;
 
 static XML_TIME: LazyLock<Regex> =
@@ -18,6 +18,8 @@ static XML_NUMBER: LazyLock<Regex> = LazyLock::new(|| {
 static XML_ARG: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(<name>CAT</name><value>|category \[&quot;)(\d+)").unwrap());
 
+static CLONED: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r" copy \([A-Z][a-z]{2} [^)]+\)$").unwrap());
 impl Replay {
     pub(super) fn compare_headers(exchange: &Value, reply: &Reply, differences: &mut Vec<String>) {
         for (field, header) in [("type", "Content-Type"), ("x_kaltura", "X-Kaltura")] {
@@ -64,7 +66,8 @@ impl Replay {
                 } else if exchange["action"] == "serve" || exchange["action"] == "serveLog" {
                     self.expected_file(old) == *new
                 } else {
-                    self.expected_url(&self.expected_text(old)) == *new
+                    let undated = |text: &str| CLONED.replace(text, " copy").into_owned();
+                    undated(&self.expected_url(&self.expected_text(old))) == undated(new)
                 };
                 if !same {
                     differences.push(format!("{path}: {} for {}", short(new), short(old)));
@@ -106,8 +109,28 @@ impl Replay {
                 }
                 continue;
             }
+            let class = old.get("objectType").and_then(Value::as_str);
+            if let Some(class) = class
+                && key == "id"
+                && NUMBERED.contains(&class)
+            {
+                self.tie(class, old_value, new_value);
+            }
             let expected = self.expected(old, key, old_value);
             self.compare(exchange, &expected, new_value, &path, differences);
+        }
+    }
+
+    /// Ties a number to the live one where it is seen for the first time.
+    fn tie(&mut self, class: &str, recorded: &Value, live: &Value) {
+        let number = |value: &Value| {
+            let text = value.as_str().and_then(|text| text.parse().ok());
+            value.as_i64().or(text)
+        };
+        if let Some((recorded, live)) = number(recorded).zip(number(live)) {
+            self.numbers
+                .entry((class.to_owned(), recorded))
+                .or_insert(live);
         }
     }
 
@@ -121,6 +144,7 @@ impl Replay {
             ("KalturaCategory", "id" | "parentId" | "inheritedParentId" | "fullIds")
             | ("KalturaCategoryUser", "categoryId" | "categoryFullIds") => &self.categories,
             ("KalturaBulkUpload", "id") => &self.bulk_jobs,
+            (class, "id") if NUMBERED.contains(&class) => return self.live_number(class, value),
             ("KalturaUserRole", "id") | ("KalturaUser", "roleIds") => &self.roles,
             ("KalturaAPIException", "args") => {
                 let Value::Object(args) = value else {
@@ -271,9 +295,14 @@ impl Replay {
     /// Whether a list looks at the whole account rather than at something of this recording.
     pub(super) fn account_wide(exchange: &Value) -> bool {
         let filter = &exchange["request"]["filter"];
-        !["categoryIdEqual", "parentIdEqual", "userIdEqual", "idEqual"]
-            .iter()
-            .any(|name| !filter[*name].is_null())
+        let narrow = [
+            "categoryIdEqual",
+            "parentIdEqual",
+            "userIdEqual",
+            "groupIdEqual",
+            "idEqual",
+        ];
+        !narrow.iter().any(|name| !filter[*name].is_null())
     }
 
     /// Whether a row of a list was made by this recording.
@@ -297,7 +326,15 @@ impl Replay {
                 }
             }
             "KalturaCategoryUser" => known(&row["categoryId"]),
-            "KalturaUser" => {
+            "KalturaUserRole" if row["partnerId"] != 0 => {
+                let id = row["id"].as_i64().unwrap_or(0);
+                if recorded {
+                    self.roles.contains_key(&id)
+                } else {
+                    self.roles.values().any(|live| *live == id)
+                }
+            }
+            "KalturaUser" | "KalturaGroup" => {
                 let id = row["id"].as_str().unwrap_or_default().to_lowercase();
                 self.users.contains(&id) && !matches!(id.as_str(), "admin" | "0")
             }

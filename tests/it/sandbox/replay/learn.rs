@@ -15,8 +15,10 @@ impl Replay {
             match value {
                 Value::Object(inner) => self.learn_users(inner),
                 Value::String(text)
-                    if matches!(key.as_str(), "userId" | "owner" | "id" | "externalId")
-                        || key.ends_with(":userId") =>
+                    if matches!(
+                        key.as_str(),
+                        "userId" | "owner" | "id" | "externalId" | "groupId" | "newGroupId"
+                    ) || key.ends_with(":userId") =>
                 {
                     self.users.insert(text.to_lowercase());
                     self.users
@@ -44,7 +46,7 @@ impl Replay {
             ("category", &mut self.categories),
             ("userrole", &mut self.roles),
         ] {
-            if is(service, "add") {
+            if is(service, "add") || is(service, "clone") {
                 let new = live["id"].as_i64().or_else(|| xml_id(live));
                 if let Some((old, new)) = recorded["id"]
                     .as_i64()

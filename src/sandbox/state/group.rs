@@ -1,0 +1,217 @@
+//! Who is in which group.
+//!
+//! *Its one idea: a row keeps the ids it was made with.* The people are numbers, so that filters
+//! follow a rename; the texts shown are of the day of joining, so that answers do not.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Job, State, Touch, UserKey};
+use crate::sandbox::state::User;
+
+/// `type` of a group.
+pub(in crate::sandbox) const GROUP: i64 = 1;
+/// `type` of a group that may be in a category only without rights.
+pub(in crate::sandbox) const APPLICATIVE_GROUP: i64 = 2;
+/// `creationMode` of a row made by hand.
+pub(in crate::sandbox) const BY_HAND: i64 = 1;
+/// `creationMode` of a row made by a synchronisation, the only one that a synchronisation removes.
+pub(in crate::sandbox) const AUTOMATIC: i64 = 2;
+/// `userRole` of an ordinary member.
+pub(in crate::sandbox) const MEMBER_ROLE: i64 = 1;
+/// `userRole` of a manager of the group.
+pub(in crate::sandbox) const MANAGER_ROLE: i64 = 2;
+
+/// Somebody in a group.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::sandbox) struct GroupRow {
+    /// Its number.
+    pub(in crate::sandbox) id: i64,
+    /// Who; nobody for the empty id, which Kaltura lets in.
+    pub(in crate::sandbox) user: Option<UserKey>,
+    /// The user's id as it was sent when the row was made.
+    pub(in crate::sandbox) user_id: Arc<str>,
+    /// In which group.
+    pub(in crate::sandbox) group: UserKey,
+    /// The group's id as it was sent when the row was made.
+    pub(in crate::sandbox) group_id: Arc<str>,
+    /// 1 by hand, 2 automatic.
+    pub(in crate::sandbox) creation_mode: i64,
+    /// 1 member, 2 manager.
+    pub(in crate::sandbox) role: i64,
+    /// When it was made, in unix seconds.
+    pub(in crate::sandbox) created: i64,
+    /// When it was last changed, in unix seconds.
+    pub(in crate::sandbox) updated: i64,
+}
+
+/// All rows of an account, with an index each way.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(in crate::sandbox) struct Groups {
+    rows: HashMap<i64, GroupRow>,
+    of_user: HashMap<UserKey, Vec<i64>>,
+    of_group: HashMap<UserKey, Vec<i64>>,
+    last_id: i64,
+}
+
+impl Groups {
+    fn insert(&mut self, row: GroupRow) -> i64 {
+        self.last_id += 1;
+        let id = self.last_id;
+        if let Some(user) = row.user {
+            self.of_user.entry(user).or_default().push(id);
+        }
+        self.of_group.entry(row.group).or_default().push(id);
+        self.rows.insert(id, GroupRow { id, ..row });
+        id
+    }
+
+    fn remove(&mut self, id: i64) -> Option<GroupRow> {
+        let row = self.rows.remove(&id)?;
+        let drop = |rows: Option<&mut Vec<i64>>| {
+            if let Some(rows) = rows {
+                rows.retain(|known| *known != id);
+            }
+        };
+        drop(row.user.and_then(|user| self.of_user.get_mut(&user)));
+        drop(self.of_group.get_mut(&row.group));
+        Some(row)
+    }
+
+    /// A row by its number.
+    pub(in crate::sandbox) fn get(&self, id: i64) -> Option<&GroupRow> {
+        self.rows.get(&id)
+    }
+
+    /// The row of a user in a group.
+    pub(in crate::sandbox) fn find(&self, user: UserKey, group: UserKey) -> Option<&GroupRow> {
+        self.of_user(user).find(|row| row.group == group)
+    }
+
+    /// The rows of a user, in the order of their coming.
+    pub(in crate::sandbox) fn of_user(&self, user: UserKey) -> impl Iterator<Item = &GroupRow> {
+        let ids = self.of_user.get(&user).into_iter().flatten();
+        ids.filter_map(|id| self.rows.get(id))
+    }
+
+    /// The rows of a group, in the order of their coming.
+    pub(in crate::sandbox) fn of_group(&self, group: UserKey) -> impl Iterator<Item = &GroupRow> {
+        let ids = self.of_group.get(&group).into_iter().flatten();
+        ids.filter_map(|id| self.rows.get(id))
+    }
+
+    /// How many are in a group.
+    pub(in crate::sandbox) fn count(&self, group: UserKey) -> usize {
+        self.of_group.get(&group).map_or(0, Vec::len)
+    }
+}
+
+impl State {
+    /// Puts a user into a group, and answers the row's number. Whether Kaltura would is not asked.
+    pub(in crate::sandbox) fn join_group(
+        &mut self,
+        user: UserKey,
+        group: UserKey,
+        creation_mode: i64,
+        role: i64,
+        now_ms: i64,
+    ) -> i64 {
+        let user_id = Arc::clone(&self.users.get(user).id);
+        let group_id = Arc::clone(&self.users.get(group).id);
+        self.write_group_row(
+            (Some(user), user_id),
+            (group, group_id),
+            creation_mode,
+            role,
+            now_ms,
+        )
+    }
+
+    /// Writes a row with the ids as they were sent.
+    pub(in crate::sandbox) fn write_group_row(
+        &mut self,
+        (user, user_id): (Option<UserKey>, Arc<str>),
+        (group, group_id): (UserKey, Arc<str>),
+        creation_mode: i64,
+        role: i64,
+        now_ms: i64,
+    ) -> i64 {
+        let now = now_ms / 1000;
+        let id = self.groups.insert(GroupRow {
+            id: 0,
+            user,
+            user_id,
+            group,
+            group_id,
+            creation_mode,
+            role,
+            created: now,
+            updated: now,
+        });
+        self.note_members(group, now_ms);
+        id
+    }
+
+    /// Takes a user out of a group, and answers whether the user was in it.
+    pub(in crate::sandbox) fn leave_group(
+        &mut self,
+        user: UserKey,
+        group: UserKey,
+        now_ms: i64,
+    ) -> bool {
+        let Some(id) = self.groups.find(user, group).map(|row| row.id) else {
+            return false;
+        };
+        self.groups.remove(id);
+        self.note_members(group, now_ms);
+        true
+    }
+
+    /// Gives somebody in a group another role.
+    pub(in crate::sandbox) fn set_group_role(&mut self, id: i64, role: i64, now_ms: i64) {
+        if let Some(row) = self.groups.rows.get_mut(&id)
+            && row.role != role
+        {
+            row.role = role;
+            row.updated = now_ms / 1000;
+        }
+    }
+
+    /// A user or group is gone: a user leaves all groups at once; what else hangs on it, and on a
+    /// group the rows of its members, stays until a worker comes by.
+    pub(in crate::sandbox) fn gone(&mut self, key: UserKey, now_ms: i64) {
+        if !is_group(self.users.get(key)) {
+            self.leave_all_groups(key, now_ms);
+        }
+        self.queue(Job::ForgetUser(key), now_ms);
+    }
+
+    /// Takes everybody out of a group that is gone.
+    pub(super) fn dissolve_group(&mut self, group: UserKey) {
+        for id in self.groups.of_group.remove(&group).unwrap_or_default() {
+            self.groups.remove(id);
+        }
+    }
+
+    pub(super) fn leave_all_groups(&mut self, user: UserKey, now_ms: i64) {
+        for id in self.groups.of_user.remove(&user).unwrap_or_default() {
+            if let Some(row) = self.groups.remove(id) {
+                self.note_members(row.group, now_ms);
+            }
+        }
+    }
+
+    /// A group counts its members, so that each coming and going changes it.
+    fn note_members(&mut self, group: UserKey, now_ms: i64) {
+        self.users
+            .change(group, |group| group.updated = now_ms / 1000);
+        self.touch(Touch::User(group), now_ms);
+    }
+}
+
+/// Whether a user is a group of either type.
+pub(in crate::sandbox) fn is_group(user: &User) -> bool {
+    matches!(user.kind, GROUP | APPLICATIVE_GROUP)
+}
