@@ -18,6 +18,7 @@
 //! | `service` | one file a service |
 //! | `bulk` | what workers do with CSV files |
 //! | `state` | what there is, twice: stored and indexed; background work |
+//! | `xml`, `xsd` | custom metadata: documents and schemas, with libxml's complaints |
 //! | `file` | the account in a SQLite file |
 //! | `answer`, `error` | what goes back, in JSON, XML and PHP |
 //! | [`ks`] | session strings |
@@ -53,6 +54,8 @@ mod params;
 mod service;
 mod state;
 mod text;
+mod xml;
+mod xsd;
 
 pub use account::{Account, MemberView, NewCategory};
 pub use calls::{CallLog, MembershipWrite};

@@ -242,9 +242,7 @@ impl Account {
     pub fn delete_category(&self, category_id: i64) {
         self.act(|state, now_ms| {
             for id in state.categories.subtree(category_id) {
-                state.categories.delete(id);
-                state.touch(Touch::Category(id), now_ms);
-                state.queue(Job::EmptyCategory(id), now_ms);
+                state.delete_category(id, now_ms);
             }
         });
     }

@@ -219,9 +219,16 @@ fn run(
     now_ms: i64,
     (service, action, name, found): (&str, &str, &str, &'static Action),
 ) -> Outcome {
-    let forbidden = || match found.alias_of {
-        Some(real) => ApiError::new(error::SERVICE_FORBIDDEN, &[&real]),
-        None => ApiError::new(error::SERVICE_FORBIDDEN, &[&format!("{service}->{action}")]),
+    let forbidden = || {
+        // The name of a plugin's service comes back in lower case.
+        let service = if service.contains('_') {
+            service.to_lowercase()
+        } else {
+            service.to_owned()
+        };
+        let asked = || format!("{service}->{action}");
+        let name = found.alias_of.map_or_else(asked, str::to_owned);
+        ApiError::new(error::SERVICE_FORBIDDEN, &[&name])
     };
     let partners: Vec<i64> = accounts.iter().map(|account| account.partner.id).collect();
     let asked = sent

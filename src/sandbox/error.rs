@@ -187,6 +187,21 @@ errors! {
     DUPLICATE_GROUP_BY_ID = "ID;Group with id [@ID@] already exists in system";
     USER_ID_NOT_PROVIDED_OR_EMPTY = ";User ID not found neither on the object or KS";
 
+    // Custom metadata.
+    METADATA_NOT_FOUND = "ID;metadata not found, id [@ID@]";
+    METADATA_PROFILE_NOT_FOUND = "ID;metadata profile not found, id [@ID@]";
+    METADATA_OBJECT_ID_NOT_FOUND = "ID;Object Id [@ID@], not found";
+    METADATA_ALREADY_EXISTS = "ID;Metadata already exists id [@ID@]";
+    METADATA_TRANSFORMING = ";Metadata profile is currently transforming";
+    INVALID_METADATA_DATA = "ERR_MSG;invalid metadata data: @ERR_MSG@";
+    INVALID_METADATA_VERSION = "VERSION;invalid metadata version [@VERSION@]";
+    INVALID_METADATA_PROFILE_SCHEMA = "ERR_MSG;invalid metadata profile schema: @ERR_MSG@";
+    INCOMPATIBLE_METADATA_PROFILE_OBJECT_TYPE = "OBJ_TYPE,META_OBJ_TYPE;Metadata Profile object type is @OBJ_TYPE@, metadata object type is @META_OBJ_TYPE@";
+    MUST_FILTER_ON_OBJECT_ID = ";Must filter on object id";
+    SYSTEM_NAME_ALREADY_EXISTS = "SYS_NAME;System name [@SYS_NAME@] already exists";
+    // Not recorded: the text is the source's.
+    INVALID_METADATA_PROFILE = "PROFILE;invalid metadata profile [@PROFILE@]";
+
     // Users.
     INVALID_USER_ID = ";Invalid user id";
     DUPLICATE_USER_BY_ID = "UID;User with id [@UID@] already exists in system";

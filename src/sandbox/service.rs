@@ -10,6 +10,7 @@ mod app_token;
 mod bulk;
 mod category;
 mod category_list;
+mod category_metadata;
 mod category_rules;
 mod category_user;
 mod category_user_list;
@@ -18,6 +19,9 @@ mod group;
 mod group_sync;
 mod group_user;
 mod group_user_list;
+mod metadata;
+mod metadata_list;
+mod metadata_profile;
 mod permission;
 mod session;
 mod system;
@@ -61,6 +65,8 @@ pub(super) static ALL: &[Service] = &[
     category_user::SERVICE,
     group::SERVICE,
     group_user::SERVICE,
+    metadata::SERVICE,
+    metadata_profile::SERVICE,
     permission::SERVICE,
     session::SERVICE,
     system::SERVICE,

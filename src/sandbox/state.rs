@@ -18,6 +18,7 @@ mod group;
 mod index;
 mod jobs;
 mod membership;
+mod metadata;
 mod user;
 
 pub(super) use bulk::{BulkJob, BulkJobs, BulkKind, BulkResult, status as bulk_status};
@@ -32,6 +33,10 @@ pub(super) use jobs::Job;
 pub use jobs::JobKind;
 pub(super) use membership::{
     ACTIVE, Cells, DELETED, MANAGER, Memberships, NONE, NOT_ACTIVE, PENDING, level_names,
+};
+pub(super) use metadata::{
+    CustomData, FIRST_VERSION, IN_USE, Metadata, OF_CATEGORY, OF_USER, Profile, STEP, TRANSFORMING,
+    schema_of,
 };
 pub(super) use user::{User, UserKey, Users};
 
@@ -50,8 +55,12 @@ pub(super) struct State {
     pub(super) users: Users,
     /// Who is in which category.
     pub(super) memberships: Memberships,
+    /// The last numbers of things that are numbered and may be gone.
+    pub(super) numbers: Tracked<Numbers>,
     /// Who is in which group.
-    pub(super) groups: Tracked<Groups>,
+    pub(super) groups: Groups,
+    /// Its custom metadata.
+    pub(super) metadata: CustomData,
     /// Its application tokens.
     pub(super) tokens: Tracked<Vec<AppToken>>,
     /// Its own roles.
@@ -84,6 +93,15 @@ pub(super) struct Partner {
     pub(super) user_secret: String,
     /// Whether it has `FEATURE_ENTITLEMENT`; without it nothing is ever enforced.
     pub(super) entitlement: bool,
+}
+
+/// The last numbers of things that are numbered and may be gone.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Numbers {
+    pub(super) group_row: i64,
+    pub(super) metadata: i64,
+    pub(super) metadata_profile: i64,
+    pub(super) metadata_field: i64,
 }
 
 /// An application token.
@@ -158,11 +176,13 @@ impl State {
             categories: Categories::default(),
             users,
             memberships: Memberships::default(),
+            numbers: Tracked::default(),
+            groups: Groups::default(),
+            metadata: CustomData::default(),
             tokens: Tracked::default(),
             roles: Tracked::default(),
             sessions: Tracked::default(),
             seen_sessions: HashSet::new(),
-            groups: Tracked::default(),
             index: index::Queue::default(),
             jobs: jobs::Queue::new(job_delay),
             bulk: BulkJobs::new(CallLog::default(), Faults::new(seed)),
@@ -182,6 +202,8 @@ impl State {
             .follow(self.categories.ids().collect::<Vec<_>>());
         self.users.changes.follow(self.users.keys());
         self.memberships.changes.follow(0..self.memberships.len());
+        self.groups.follow();
+        self.metadata.follow();
     }
 
     /// What of the account is saved as a whole, by name.
@@ -190,9 +212,10 @@ impl State {
             ("tokens", &mut self.tokens),
             ("roles", &mut self.roles),
             ("sessions", &mut self.sessions),
+            ("numbers", &mut self.numbers),
+            ("metadata profiles", &mut self.metadata.profiles),
             ("waiting work", &mut self.jobs.waiting),
             ("bulk uploads", &mut self.bulk.jobs),
-            ("groups", &mut self.groups),
             ("nameless user", &mut self.nameless_user),
         ]
     }
@@ -202,6 +225,8 @@ impl State {
         self.categories.changes.saved();
         self.users.changes.saved();
         self.memberships.changes.saved();
+        self.groups.changes.saved();
+        self.metadata.changes.saved();
         for (_, document) in self.documents() {
             document.saved();
         }

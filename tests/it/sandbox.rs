@@ -12,5 +12,6 @@ mod faults;
 mod file;
 mod findings;
 mod groups;
+mod metadata;
 mod replay;
 mod rules;

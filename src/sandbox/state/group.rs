@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Job, State, Touch, UserKey};
+use super::{Changes, Job, State, Touch, UserKey};
 use crate::sandbox::state::User;
 
 /// `type` of a group.
@@ -48,28 +48,34 @@ pub(in crate::sandbox) struct GroupRow {
 }
 
 /// All rows of an account, with an index each way.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default)]
 pub(in crate::sandbox) struct Groups {
     rows: HashMap<i64, GroupRow>,
     of_user: HashMap<UserKey, Vec<i64>>,
     of_group: HashMap<UserKey, Vec<i64>>,
-    last_id: i64,
+    /// What the file does not have yet.
+    pub(in crate::sandbox) changes: Changes<i64>,
 }
 
 impl Groups {
-    fn insert(&mut self, row: GroupRow) -> i64 {
-        self.last_id += 1;
-        let id = self.last_id;
+    /// Puts a row in its places.
+    pub(in crate::sandbox) fn insert(&mut self, row: GroupRow) {
         if let Some(user) = row.user {
-            self.of_user.entry(user).or_default().push(id);
+            self.of_user.entry(user).or_default().push(row.id);
         }
-        self.of_group.entry(row.group).or_default().push(id);
-        self.rows.insert(id, GroupRow { id, ..row });
-        id
+        self.of_group.entry(row.group).or_default().push(row.id);
+        self.changes.note(row.id);
+        self.rows.insert(row.id, row);
+    }
+
+    /// Begins to note what is written, and takes everything there is for unsaved.
+    pub(super) fn follow(&mut self) {
+        self.changes.follow(self.rows.keys().copied());
     }
 
     fn remove(&mut self, id: i64) -> Option<GroupRow> {
         let row = self.rows.remove(&id)?;
+        self.changes.note(id);
         let drop = |rows: Option<&mut Vec<i64>>| {
             if let Some(rows) = rows {
                 rows.retain(|known| *known != id);
@@ -139,8 +145,10 @@ impl State {
         now_ms: i64,
     ) -> i64 {
         let now = now_ms / 1000;
-        let id = self.groups.insert(GroupRow {
-            id: 0,
+        self.numbers.group_row += 1;
+        let id = self.numbers.group_row;
+        self.groups.insert(GroupRow {
+            id,
             user,
             user_id,
             group,
@@ -176,6 +184,7 @@ impl State {
         {
             row.role = role;
             row.updated = now_ms / 1000;
+            self.groups.changes.note(id);
         }
     }
 

@@ -28,6 +28,8 @@ pub(in crate::sandbox) enum Job {
     BulkClose(i64),
     /// Adds the members of a category's parent to it.
     CopyMembers(i64),
+    /// Takes documents along to the new version of their profile.
+    TransformMetadata(i64),
 }
 
 /// Which of Kaltura's workers does a piece of work.
@@ -43,6 +45,8 @@ pub enum JobKind {
     BulkClose,
     /// `KAsyncCopy`: members of a parent category.
     Copy,
+    /// `KAsyncTransformMetadata`: documents after an element of their profile has gone.
+    TransformMetadata,
 }
 
 impl Job {
@@ -53,6 +57,7 @@ impl Job {
             Self::BulkStart(_) | Self::BulkRun(_) => JobKind::Bulk,
             Self::BulkClose(_) => JobKind::BulkClose,
             Self::CopyMembers(_) => JobKind::Copy,
+            Self::TransformMetadata(_) => JobKind::TransformMetadata,
         }
     }
 }
@@ -163,6 +168,7 @@ impl State {
                 }
                 self.dissolve_group(user);
             }
+            Job::TransformMetadata(profile) => self.transform_metadata(profile, now_ms),
             Job::EmptyCategory(category) => {
                 let rows = self
                     .categories

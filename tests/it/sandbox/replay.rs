@@ -378,6 +378,7 @@ recordings! {
     recording_10b_bulk_category_and_user = "10b-bulk-category-user";
     recording_10d_bulk_large_job = "10d-bulk-large-job-end";
     recording_11_permissions_and_app_tokens = "11-permissions-and-appToken";
+    recording_12_metadata = "12-metadata";
     recording_14_concurrency = "14-concurrency";
     recording_17_without_entitlement = "17-partner-without-entitlement";
     recording_18_level_none = "18-permission-level-none";
@@ -387,4 +388,5 @@ recordings! {
     recording_23_user_rename = "23-user-rename";
     recording_24_groups = "24-groups";
     recording_26_channel_presets = "26-channel-presets";
+    recording_27_metadata_mapping = "27-metadata-mapping";
 }

@@ -140,9 +140,15 @@ impl Replay {
             .get("objectType")
             .and_then(Value::as_str)
             .unwrap_or_default();
+        let code = object.get("code").and_then(Value::as_str);
+        let code = code.unwrap_or_default();
         let map = match (class, key) {
             ("KalturaCategory", "id" | "parentId" | "inheritedParentId" | "fullIds")
-            | ("KalturaCategoryUser", "categoryId" | "categoryFullIds") => &self.categories,
+            | ("KalturaCategoryUser", "categoryId" | "categoryFullIds")
+            | ("KalturaMetadata", "objectId") => &self.categories,
+            ("KalturaMetadata", "metadataProfileId") => {
+                return self.live_number("KalturaMetadataProfile", value);
+            }
             ("KalturaBulkUpload", "id") => &self.bulk_jobs,
             (class, "id") if NUMBERED.contains(&class) => return self.live_number(class, value),
             ("KalturaUserRole", "id") | ("KalturaUser", "roleIds") => &self.roles,
@@ -155,7 +161,7 @@ impl Replay {
                     if MAPPED_ARGS.contains(&name.as_str())
                         && let Value::String(text) = arg
                     {
-                        *text = self.expected_arg(text);
+                        *text = self.expected_arg(code, text);
                     }
                 }
                 return Value::Object(live);
@@ -167,7 +173,7 @@ impl Replay {
                         .iter()
                         .filter(|(name, _)| MAPPED_ARGS.contains(&name.as_str()));
                     for arg in ids.filter_map(|(_, arg)| arg.as_str()) {
-                        let live = self.expected_arg(arg);
+                        let live = self.expected_arg(code, arg);
                         text = text
                             .replace(&format!("\"{arg}\""), &format!("\"{live}\""))
                             .replace(&format!("[{arg}]"), &format!("[{live}]"));
@@ -187,7 +193,16 @@ impl Replay {
         }
     }
 
-    pub(super) fn expected_arg(&self, text: &str) -> String {
+    pub(super) fn expected_arg(&self, code: &str, text: &str) -> String {
+        let class = match code {
+            "METADATA_ALREADY_EXISTS" | "METADATA_NOT_FOUND" => Some("KalturaMetadata"),
+            "METADATA_PROFILE_NOT_FOUND" => Some("KalturaMetadataProfile"),
+            _ => None,
+        };
+        if let Some(class) = class {
+            let live = self.live_number(class, &json!(text));
+            return live.as_str().unwrap_or(text).to_owned();
+        }
         let category = text
             .parse()
             .ok()

@@ -30,6 +30,14 @@ impl Replay {
     }
 
     pub(super) fn learn(&mut self, exchange: &Value, recorded: &Value, live: &Value) {
+        if let (Value::Array(recorded), Value::Array(live)) = (recorded, live) {
+            let request = &exchange["request"];
+            let first = usize::from(request["0"].is_null());
+            for (at, (recorded, live)) in recorded.iter().zip(live).enumerate() {
+                self.learn(&request[(first + at).to_string()], recorded, live);
+            }
+            return;
+        }
         let is = |service: &str, action: &str| {
             let said = |name: &str| exchange[name].as_str().unwrap_or_default().to_lowercase();
             said("service") == service && said("action") == action

@@ -130,6 +130,16 @@ impl Replay {
         let map = match name {
             _ if category => &self.categories,
             "id" if of_bulk => &self.bulk_jobs,
+            "objectId" | "objectIdEqual" | "objectIdIn" => &self.categories,
+            "metadataProfileId" | "metadataProfileIdEqual" | "metadataProfileIdIn" => {
+                return self.live_number("KalturaMetadataProfile", value);
+            }
+            "id" if service.eq_ignore_ascii_case("metadata_metadata") => {
+                return self.live_number("KalturaMetadata", value);
+            }
+            "id" | "idEqual" if service.eq_ignore_ascii_case("metadata_metadataProfile") => {
+                return self.live_number("KalturaMetadataProfile", value);
+            }
             "groupUserId" => return json!(self.live_number("KalturaGroupUser", value)),
             "userRoleId" | "roleIds" | "roleIdsEqual" => &self.roles,
             "idEqual" | "idIn" if service.eq_ignore_ascii_case("userRole") => &self.roles,

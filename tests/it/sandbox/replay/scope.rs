@@ -66,11 +66,16 @@ pub(super) const TIMES: [&str; 6] = [
 /// Arguments of errors that name what has another number or text in the replay.
 pub(super) const MAPPED_ARGS: [&str; 4] = ["CAT", "ID", "KSID", "PARENT_ID"];
 
-/// Classes of things whose numbers are another in the replay, and are nowhere else spoken of.
-pub(super) const NUMBERED: [&str; 1] = ["KalturaGroupUser"];
+/// Classes of things whose numbers are others in the replay.
+pub(super) const NUMBERED: [&str; 4] = [
+    "KalturaGroupUser",
+    "KalturaMetadata",
+    "KalturaMetadataProfile",
+    "KalturaMetadataProfileField",
+];
 
 /// Services the sandbox has; calls of others are left out, by name.
-pub(super) const SERVICES: [&str; 14] = [
+pub(super) const SERVICES: [&str; 16] = [
     "system",
     "session",
     "apptoken",
@@ -84,6 +89,8 @@ pub(super) const SERVICES: [&str; 14] = [
     "bulk",
     "groupuser",
     "group_group",
+    "metadata_metadata",
+    "metadata_metadataprofile",
     "multirequest",
 ];
 
@@ -111,6 +118,11 @@ pub(super) const EXCEPTIONS: &[(&str, &[usize], &str)] = &[
             34, 35, 36, 37, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48,
         ],
         "eight at once: which one came first is not repeatable",
+    ),
+    (
+        "27-metadata-mapping",
+        &[79],
+        "the database orders documents of one second as it likes",
     ),
 ];
 
