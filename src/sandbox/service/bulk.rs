@@ -13,6 +13,9 @@ use crate::sandbox::filter::{OneOf, Page, Range, texts};
 use crate::sandbox::params::{Kind, Param, Record};
 use crate::sandbox::state::{BulkJob, BulkKind, Job, bulk_status as status};
 
+/// `status` of a user who may hand in files.
+const ACTIVE: i64 = 1;
+
 const INGEST: &[&str] = &[
     "CONTENT_INGEST_BULK_UPLOAD",
     "CONTENT_INGEST_UPLOAD",
@@ -134,13 +137,19 @@ fn keep(
     file_name: String,
     content: Vec<u8>,
 ) -> Outcome {
+    call.make_session_user();
+    let user = call.user().map(|key| call.state.users.get(key));
+    if user.is_some_and(|user| user.status != ACTIVE) {
+        return Err(ApiError::new(error::INVALID_USER_ID, &[]).into());
+    }
+    let user_id = user.map_or_else(String::new, |user| user.id.to_string());
     let job = BulkJob {
         id: 0,
         kind,
         format: format.to_owned(),
         status: status::DONT_PROCESS,
         uploaded: call.now(),
-        user_id: call.session.user_id().to_owned(),
+        user_id,
         file_name,
         content,
         started: false,
@@ -153,7 +162,6 @@ fn keep(
         results: Vec::new(),
         fault: call.state.bulk.faults.bulk_fault(),
     };
-    call.make_session_user();
     let id = call.state.bulk.insert(job);
     call.state.queue(Job::BulkStart(id), call.now_ms);
     found(call, id)

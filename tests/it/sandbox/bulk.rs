@@ -316,6 +316,43 @@ async fn a_category_may_lie_below_the_one_of_the_row_before() {
 }
 
 #[tokio::test]
+async fn users_join_and_leave_groups_and_the_log_does_not_say_so() {
+    let (sandbox, ks) = start().await;
+    sandbox.account().add_user("ada", None);
+    let groups = || async {
+        let filter = json!({"ks": ks, "filter": {"userIdEqual": "ada"}});
+        let rows = call(&sandbox, "groupUser.list", filter).await;
+        rows["objects"].clone()
+    };
+    let run = |file: &'static str| async {
+        let new = upload_bytes(&sandbox, &ks, "user.addFromBulkUpload", file.as_bytes()).await;
+        sandbox.account().work(None);
+        log(&sandbox, &ks, new["id"].as_i64().unwrap()).await
+    };
+    let log = run("*action,userId,group,userRole\n2,ada,staff,2\n2,ada,-nobody,\n").await;
+    assert_eq!(log, "2,ada,staff,2,2,3,1\n2,ada,'-nobody,,2,3,1\n");
+    let joined = groups().await;
+    assert_eq!(joined[0]["groupId"], "staff");
+    assert_eq!(
+        (&joined[0]["creationMode"], &joined[0]["userRole"]),
+        (&json!(2), &json!(2))
+    );
+    run("*action,userId,group\n2,ada,-staff\n").await;
+    assert_eq!(groups().await, json!([]));
+}
+
+#[tokio::test]
+async fn somebody_who_is_blocked_cannot_hand_in_a_file() {
+    let (sandbox, ks) = start().await;
+    sandbox.account().add_user("ada", None);
+    let blocked = json!({"ks": ks, "userId": "ada", "user": {"status": 0}});
+    call(&sandbox, "user.update", blocked).await;
+    let ada = sandbox.account().session("ada", 2, "", 3600);
+    let refused = upload_bytes(&sandbox, &ada, MEMBERS, b"*userId\na\n").await;
+    assert_eq!(refused["code"], "INVALID_USER_ID");
+}
+
+#[tokio::test]
 async fn a_job_is_aborted_before_it_runs_and_vanishes_from_lists() {
     let (sandbox, ks) = start().await;
     let account = sandbox.account();
