@@ -38,6 +38,8 @@ pub struct MembershipWrite {
     pub error: Option<String>,
     /// When, in unix seconds of the sandbox's clock.
     pub at: i64,
+    /// The bulk upload whose row asked for it; none for a call.
+    pub bulk_job: Option<i64>,
 }
 
 impl CallLog {
@@ -85,6 +87,29 @@ impl CallLog {
         outcome: &Outcome,
         at: i64,
     ) {
+        self.note(action, sent, outcome, at, None);
+    }
+
+    /// Notes what a row of a bulk upload meant to write.
+    pub(super) fn note_bulk_write(
+        &self,
+        action: &'static str,
+        sent: &Map<String, Value>,
+        outcome: &Outcome,
+        at: i64,
+        job: i64,
+    ) {
+        self.note(action, sent, outcome, at, Some(job));
+    }
+
+    fn note(
+        &self,
+        action: &'static str,
+        sent: &Map<String, Value>,
+        outcome: &Outcome,
+        at: i64,
+        bulk_job: Option<i64>,
+    ) {
         let object = match sent.get("categoryUser") {
             Some(Value::Object(object)) if action == "add" => object,
             _ => sent,
@@ -100,6 +125,7 @@ impl CallLog {
             user_id: object.get("userId").map(plain).unwrap_or_default(),
             error,
             at,
+            bulk_job,
         });
     }
 

@@ -3,8 +3,11 @@
 //! *Its one idea: a fault is asked for, never accidental*: by number of calls, or by chance from the
 //! sandbox's seed, so that a failing test fails again.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::error::ApiError;
 
@@ -21,6 +24,7 @@ struct Inner {
     transport: Vec<(TransportFault, u32)>,
     short_answers: Option<(u32, usize)>,
     short_pages: Option<(u32, usize)>,
+    bulk_jobs: VecDeque<BulkFault>,
     random: fastrand::Rng,
 }
 
@@ -50,6 +54,23 @@ pub enum TransportFault {
     Empty,
 }
 
+/// Something that happens to a bulk upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BulkFault {
+    /// The first run fails (status 6); nothing is done.
+    Fail,
+    /// Somebody aborts it before its first run (status 7); nothing is done.
+    Abort,
+    /// Its worker takes it and never comes back (status 2); nothing is done.
+    Stick,
+    /// Everything is done; the log lacks this many of its last rows.
+    LogLacksRows(usize),
+    /// Everything is done; each row of the log has a cell too many before the result.
+    LogHasAnotherCell,
+    /// Everything is done; the log has each row twice.
+    LogRepeatsRows,
+}
+
 impl Faults {
     pub(super) fn new(seed: u64) -> Self {
         Self {
@@ -59,6 +80,7 @@ impl Faults {
                 transport: Vec::new(),
                 short_answers: None,
                 short_pages: None,
+                bulk_jobs: VecDeque::new(),
                 random: fastrand::Rng::with_seed(seed),
             })),
         }
@@ -102,7 +124,12 @@ impl Faults {
         self.lock().short_pages = Some((times, lose));
     }
 
-    /// Ends all faults.
+    /// Lets this happen to the next bulk upload that is handed in; asked for again, to the one after it.
+    pub fn next_bulk_job(&self, fault: BulkFault) {
+        self.lock().bulk_jobs.push_back(fault);
+    }
+
+    /// Ends all faults; bulk uploads that were handed in keep theirs.
     pub fn clear(&self) {
         let mut inner = self.lock();
         inner.latency = Duration::ZERO;
@@ -110,6 +137,7 @@ impl Faults {
         inner.transport.clear();
         inner.short_answers = None;
         inner.short_pages = None;
+        inner.bulk_jobs.clear();
     }
 
     pub(super) fn wait(&self) -> Duration {
@@ -147,6 +175,10 @@ impl Faults {
 
     pub(super) fn shortened(&self) -> Option<usize> {
         use_up(&mut self.lock().short_answers)
+    }
+
+    pub(super) fn bulk_fault(&self) -> Option<BulkFault> {
+        self.lock().bulk_jobs.pop_front()
     }
 
     pub(super) fn lost_rows(&self) -> Option<usize> {

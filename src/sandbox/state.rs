@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Limits;
 use super::file::Document;
+use super::{CallLog, Faults, Limits};
 
+mod bulk;
 mod category;
 mod changes;
 mod group;
@@ -20,6 +21,7 @@ mod membership;
 mod metadata;
 mod user;
 
+pub(super) use bulk::{BulkJob, BulkJobs, BulkKind, BulkResult, status as bulk_status};
 pub(super) use category::{Categories, Category, INHERIT, Tally};
 pub(super) use changes::{Changes, Tracked};
 pub(super) use group::{
@@ -43,8 +45,6 @@ pub(super) use user::{User, UserKey, Users};
 pub(super) struct State {
     /// Who the account is.
     pub(super) partner: Partner,
-    /// Where the server is: `http://127.0.0.1:PORT`.
-    pub(super) url: String,
     /// When the account was opened, in unix seconds.
     pub(super) opened: i64,
     /// What the account is allowed.
@@ -73,6 +73,8 @@ pub(super) struct State {
     pub(super) index: index::Queue,
     /// Background work that has not been done yet.
     pub(super) jobs: jobs::Queue,
+    /// Files that were handed in.
+    pub(super) bulk: BulkJobs,
     /// Where random numbers come from.
     pub(super) random: fastrand::Rng,
     /// Whether a session without a user has written here. Kaltura then has a user of the empty id,
@@ -96,7 +98,6 @@ pub(super) struct Partner {
 /// The last numbers of things that are numbered and may be gone.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Numbers {
-    pub(super) bulk_upload: i64,
     pub(super) group_row: i64,
     pub(super) metadata: i64,
     pub(super) metadata_profile: i64,
@@ -152,7 +153,6 @@ impl State {
     /// for sessions without one.
     pub(super) fn new(
         partner: Partner,
-        url: &str,
         limits: Limits,
         seed: u64,
         job_delay: Option<Duration>,
@@ -171,7 +171,6 @@ impl State {
         users.insert(owner);
         let mut state = Self {
             partner,
-            url: url.to_owned(),
             opened: now,
             limits,
             categories: Categories::default(),
@@ -186,6 +185,7 @@ impl State {
             seen_sessions: HashSet::new(),
             index: index::Queue::default(),
             jobs: jobs::Queue::new(job_delay),
+            bulk: BulkJobs::new(CallLog::default(), Faults::new(seed)),
             random: fastrand::Rng::with_seed(seed),
             nameless_user: Tracked::default(),
         };
@@ -193,12 +193,6 @@ impl State {
             state.users.index(key);
         }
         state
-    }
-
-    /// The number the next bulk upload gets.
-    pub(super) fn next_bulk_upload(&mut self) -> i64 {
-        self.numbers.bulk_upload += 1;
-        self.numbers.bulk_upload
     }
 
     /// Begins to note what is written, and takes everything there is for unsaved.
@@ -221,6 +215,7 @@ impl State {
             ("numbers", &mut self.numbers),
             ("metadata profiles", &mut self.metadata.profiles),
             ("waiting work", &mut self.jobs.waiting),
+            ("bulk uploads", &mut self.bulk.jobs),
             ("nameless user", &mut self.nameless_user),
         ]
     }
