@@ -52,6 +52,7 @@ CREATE INDEX ledger_deactivated ON ledger (since) WHERE state = 'deactivated';
 -- A held plan is kept as it was, channel by channel, and each channel has its own answer.
 ALTER TABLE held DROP COLUMN approved_at;
 ALTER TABLE held DROP COLUMN approved_by;
+ALTER TABLE held ADD COLUMN command TEXT NOT NULL DEFAULT 'sync';  -- that made it, and does it
 ALTER TABLE held_category ADD COLUMN part TEXT NOT NULL DEFAULT '';   -- JSON: what would be done
 ALTER TABLE held_category ADD COLUMN answer TEXT;                     -- NULL, 'approved' or 'rejected'
 ALTER TABLE held_category ADD COLUMN answered_by TEXT;

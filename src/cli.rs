@@ -28,6 +28,7 @@ mod sandbox;
 mod show;
 mod status;
 mod sync;
+mod undo;
 
 /// Keeps the members of Kaltura MediaSpace channels in step with the groups of a directory.
 ///
@@ -93,6 +94,8 @@ enum Command {
     Approve(approve::Arguments),
     /// Leave what a held plan is about as it is.
     Reject(reject::Arguments),
+    /// Take back what a run did.
+    Undo(undo::Arguments),
     /// Show what happened, to whom, where and why.
     History(history::Arguments),
     /// Try again now what was set aside.
@@ -160,6 +163,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Show(arguments) => show::run(&config, &arguments),
         Command::Approve(arguments) => approve::run(&config, &arguments),
         Command::Reject(arguments) => reject::run(&config, &arguments),
+        Command::Undo(arguments) => undo::run(&config, &arguments).await,
         Command::History(arguments) => history::run(&config, &arguments),
         Command::Retry(arguments) => retry::run(&config, &arguments),
         Command::Check(arguments) => check::run(&config, &arguments).await,

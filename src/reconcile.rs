@@ -10,6 +10,7 @@
 //! | [`read`] | the directories, into the mirror |
 //! | [`scope`] | from marks to categories and people |
 //! | [`look`] | what is wanted against what is there: the plan |
+//! | [`undo`] | the way back from an earlier run |
 //! | [`verdict`] | what becomes of a plan: reviewed, settled, held, applied |
 //! | [`report`] | what a run says about itself |
 
@@ -34,6 +35,7 @@ mod look;
 mod read;
 pub mod report;
 mod scope;
+mod undo;
 mod verdict;
 
 pub use report::{Report, Verdict};
@@ -68,6 +70,8 @@ pub struct Engine {
 pub struct Request {
     /// As it is called in the list of runs.
     pub command: String,
+    /// What is to be done.
+    pub task: Task,
     /// Read and compare everything, not only what changed.
     pub full: bool,
     /// Plan, and change nothing in Kaltura.
@@ -78,6 +82,29 @@ pub struct Request {
     pub groups: Vec<GroupId>,
     /// Look at the categories with these reference IDs only.
     pub categories: Vec<String>,
+}
+
+/// What a run is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Task {
+    /// Bring the channels in step with the groups.
+    #[default]
+    Sync,
+    /// Take back what an earlier run did.
+    Undo {
+        /// The run's number.
+        run: i64,
+    },
+}
+
+impl Task {
+    /// The command that does it: what it holds, and an approval, are for this command only.
+    pub fn command(&self) -> String {
+        match self {
+            Self::Sync => "sync".to_owned(),
+            Self::Undo { run } => format!("undo {run}"),
+        }
+    }
 }
 
 impl Request {
@@ -138,7 +165,10 @@ pub async fn reconcile(engine: &Engine, request: &Request) -> Result<Report, Run
 async fn run(engine: &Engine, request: &Request, lease: Lease) -> Result<Report, RunError> {
     let mut report = begin(engine, request).await?;
     let before = report::Traffic::from(engine.kaltura.traffic());
-    let result = steps(engine, request, lease, &mut report).await;
+    let result = match request.task {
+        Task::Sync => steps(engine, request, lease, &mut report).await,
+        Task::Undo { run } => undo::steps(engine, request, run, lease, &mut report).await,
+    };
     report.traffic = report::Traffic::from(engine.kaltura.traffic()) - before;
     engine.progress.end();
     let outcome = match &result {
@@ -171,7 +201,7 @@ async fn steps(
     let planned = look::plan(engine, &scope, report.is_proven()).await?;
     report.unread = planned.unread.count();
     report.findings.extend(planned.findings);
-    let review = verdict::review(engine, planned.plan, &scope).await?;
+    let review = verdict::review(engine, &request.task, planned.plan, scope.memberships).await?;
     report.trips.clone_from(&review.trips);
     report.note_plan(&review);
     if request.dry_run {
@@ -188,8 +218,9 @@ async fn steps(
         report.is_proven(),
     )
     .await?;
-    report.held = verdict::hold(engine, report.run, &review).await?;
-    report.applied = verdict::apply(engine, report.run, lease, review, report.is_proven()).await?;
+    let (run, task) = (report.run, &request.task);
+    report.held = verdict::hold(engine, run, task, &review).await?;
+    report.applied = verdict::apply(engine, run, task, lease, review, report.is_proven()).await?;
 
     if request.full {
         prune(engine).await?;

@@ -36,12 +36,14 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
     let answer = Answer::Approved { until };
     let answered = store.answer(&digest.0, &channels, answer, &arguments.by, now)?;
     let (digest, plan) = meant(answered, &arguments.digest)?;
+    let held = store.held()?.into_iter().find(|held| held.digest == digest);
     writeln!(
         std::io::stdout(),
-        "Approved plan {}: {}, in {}.\nThe next run applies it: rollbook sync",
+        "Approved plan {}: {}, in {}.\nThe next run applies it: rollbook {}",
         digest.short(),
         Counts::of(&plan),
-        many(plan.categories.len(), "channel")
+        many(plan.categories.len(), "channel"),
+        held.map_or_else(|| "sync".to_owned(), |held| held.command)
     )?;
     Ok(Exit::Done)
 }

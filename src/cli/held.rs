@@ -46,9 +46,10 @@ pub(super) fn write(plan: &Held, out: &mut impl Write) -> std::io::Result<()> {
         let until = plan.expires_at.map(|until| format!(" until {until}"));
         writeln!(
             out,
-            "    {} approved by {by}{}; the next run does them",
+            "    {} approved by {by}{}; done by: rollbook {}",
             many(plan.approved, "channel"),
-            until.unwrap_or_default()
+            until.unwrap_or_default(),
+            plan.command
         )?;
     }
     if plan.rejected > 0 {

@@ -12,7 +12,7 @@ use crate::directory::GroupId;
 use crate::plan::show::{self, many};
 use crate::plan::{Plan, gate::Trip};
 use crate::reconcile::report::{ReadKind, ReadReport};
-use crate::reconcile::{Report, Request, Verdict, reconcile};
+use crate::reconcile::{Report, Request, Task, Verdict, reconcile};
 
 /// More changes than this are summed up after they have been applied, not listed.
 const MOST_LISTED: usize = 200;
@@ -64,6 +64,7 @@ impl Arguments {
     fn request(&self) -> Request {
         Request {
             command: self.command(),
+            task: Task::Sync,
             full: self.full,
             dry_run: self.dry_run,
             users: self
@@ -120,7 +121,7 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> anyhow::Result<E
     Ok(exit(&report, arguments.exit_code))
 }
 
-fn exit(report: &Report, pending_counts: bool) -> Exit {
+pub(super) fn exit(report: &Report, pending_counts: bool) -> Exit {
     match report.verdict() {
         Verdict::Partly => Exit::Partly,
         Verdict::Held => Exit::Held,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ACCEPTED, Engine, PLANNED, Request, RunError};
+use super::{ACCEPTED, Engine, PLANNED, Request, RunError, Task};
 use crate::category::{Category, CategoryId, UserId};
 use crate::directory::GroupId;
 use crate::plan::category::Block;
@@ -139,7 +139,10 @@ pub(super) async fn resolve(
     scope.new = new;
     // What is held was planned for everybody, and only the same plan can be released. It is planned
     // together, too: alone, each category may be small enough for the gate.
-    let held = engine.store.run(Store::held_categories).await?;
+    let held = engine
+        .store
+        .run(|store| store.held_categories(&Task::Sync.command()))
+        .await?;
     if held.iter().any(|category| who.contains_key(category)) {
         who.extend(held.into_iter().map(|category| (category, Who::Everybody)));
     }

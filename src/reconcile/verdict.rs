@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use super::{ACCEPTED, Engine, PLANNED, RunError, look, report, scope};
+use super::{ACCEPTED, Engine, PLANNED, RunError, Task, look, report, scope};
 use crate::apply::{Applied, Applier};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::plan::gate::{self, Circumstances, Review};
 use crate::plan::{CategoryPlan, Digest, Plan};
-use crate::store::Store;
 use crate::store::held::Held;
 use crate::store::history::Note;
 use crate::store::lease::Lease;
@@ -33,8 +32,9 @@ struct Known {
 /// Divides the plan into what may be applied and what a person must see first.
 pub(super) async fn review(
     engine: &Engine,
+    task: &Task,
     plan: Plan,
-    scope: &scope::Scope,
+    memberships: u64,
 ) -> Result<Review, RunError> {
     let fingerprint = engine.config.fingerprint();
     let window = engine.config.safety.window.0;
@@ -52,15 +52,19 @@ pub(super) async fn review(
             })
         })
         .await?;
-    let hold_first = engine.config.safety.first_run == crate::config::safety::FirstRun::Hold;
+    // Taking back is a person's wish: it is neither a first run, nor what they have said no to.
+    let is_sync = *task == Task::Sync;
+    let (none, undone) = (BTreeSet::new(), &known.undone);
+    let hold_first =
+        is_sync && engine.config.safety.first_run == crate::config::safety::FirstRun::Hold;
     Ok(gate::review(
         plan,
         &Circumstances {
             safety: &engine.config.safety,
             first_run: hold_first && known.accepted != Some(fingerprint),
-            memberships: scope.memberships,
+            memberships,
             recent: &known.recent,
-            undone: &known.undone,
+            undone: if is_sync { undone } else { &none },
             approvals: &known.approvals,
             rejections: &known.rejections,
         },
@@ -94,7 +98,10 @@ pub(super) async fn settle(
         .filter(|part| part.changes().next().is_some())
         .map(|part| part.category.id)
         .collect();
-    let held = engine.store.run(Store::held_categories).await?;
+    let held = engine
+        .store
+        .run(|store| store.held_categories(&Task::Sync.command()))
+        .await?;
     // What no group feeds any more can never be done, whatever was held for it.
     let is_fed = |id: &CategoryId| scope.categories.contains_key(id);
     let is_over = |id: &CategoryId| {
@@ -133,7 +140,7 @@ pub(super) async fn settle(
                 store.write_down(run, note, now)?;
             }
             store.note(run, &entries, now)?;
-            store.release_held(&over)?;
+            store.release_held(&Task::Sync.command(), &over)?;
             store.forget_undone(&agreed)?;
             store.settle(&settled)
         })
@@ -164,6 +171,7 @@ fn notes(parts: &[Arc<CategoryPlan>], scope: &scope::Scope) -> Vec<Note> {
 pub(super) async fn hold(
     engine: &Engine,
     run: i64,
+    task: &Task,
     review: &Review,
 ) -> Result<Option<report::Held>, RunError> {
     if review.held.is_empty() {
@@ -175,7 +183,7 @@ pub(super) async fn hold(
         .take(MOST_REASONS)
         .map(ToString::to_string)
         .collect();
-    let (plan, reason) = (review.held.clone(), reasons.join("; "));
+    let (plan, reason, command) = (review.held.clone(), reasons.join("; "), task.command());
     let counts = crate::plan::show::Counts::of(&plan);
     tracing::info!(
         run,
@@ -185,7 +193,7 @@ pub(super) async fn hold(
     );
     let digest = engine
         .store
-        .run(move |store| store.hold(run, &plan, &reason, clock::now()))
+        .run(move |store| store.hold(run, &command, &plan, &reason, clock::now()))
         .await?;
     Ok(Some(report::Held { digest, counts }))
 }
@@ -194,6 +202,7 @@ pub(super) async fn hold(
 pub(super) async fn apply(
     engine: &Engine,
     run: i64,
+    task: &Task,
     lease: Lease,
     review: Review,
     is_proven: bool,
@@ -212,9 +221,10 @@ pub(super) async fn apply(
     let done = parts.filter(|_| is_proven);
     let categories: Vec<CategoryId> = done.map(|part| part.category.id).collect();
     let outcome = applier.apply(review.approved).await?;
+    let command = task.command();
     engine
         .store
-        .run(move |store| store.release_held(&categories))
+        .run(move |store| store.release_held(&command, &categories))
         .await?;
     Ok(outcome)
 }

@@ -24,6 +24,8 @@ pub struct Held {
     pub run: i64,
     /// When it was held.
     pub held_at: Timestamp,
+    /// The command that made it, and does it once it is approved: `sync`, or `undo 12`.
+    pub command: String,
     /// What tripped.
     pub reason: String,
     /// What it would do, as far as it is still held.
@@ -64,10 +66,11 @@ pub enum Answered {
 }
 
 impl Store {
-    /// Holds a plan. Another held plan for the same categories is out of date and goes.
+    /// Holds a plan. What the same command had held for the same categories is out of date and goes.
     pub fn hold(
         &self,
         run: i64,
+        command: &str,
         plan: &Plan,
         reason: &str,
         now: Timestamp,
@@ -76,19 +79,18 @@ impl Store {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         for part in &plan.categories {
-            transaction
-                .prepare_cached("DELETE FROM held_category WHERE category_id = ?1")?
-                .execute([part.category.id.0])?;
+            release(&transaction, command, part.category.id)?;
         }
         transaction.execute(
-            "INSERT OR REPLACE INTO held (digest, run, held_at, reason, summary)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT OR REPLACE INTO held (digest, run, held_at, reason, summary, command)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![
                 digest.0,
                 run,
                 now.as_second(),
                 reason,
-                serde_json::to_string(&Counts::of(plan))?
+                serde_json::to_string(&Counts::of(plan))?,
+                command
             ],
         )?;
         for part in &plan.categories {
@@ -117,7 +119,7 @@ impl Store {
                  count(*) FILTER (WHERE answer IS NULL),
                  count(*) FILTER (WHERE answer = 'approved'),
                  count(*) FILTER (WHERE answer = 'rejected'),
-                 max(answered_by), min(expires_at)
+                 max(answered_by), min(expires_at), command
              FROM held JOIN held_category ON plan = held.digest
              GROUP BY held.digest ORDER BY held_at, held.digest",
         )?;
@@ -128,6 +130,7 @@ impl Store {
                 digest: Digest(row.get(0)?),
                 run: row.get(1)?,
                 held_at: time(row.get(2)?),
+                command: row.get(10)?,
                 reason: row.get(3)?,
                 counts: serde_json::from_str(&row.get::<_, String>(4)?)?,
                 open: row.get(5)?,
@@ -223,24 +226,24 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// The categories of which something is held.
-    pub fn held_categories(&self) -> Result<BTreeSet<CategoryId>, StoreError> {
+    /// The categories of which a command has something held.
+    pub fn held_categories(&self, command: &str) -> Result<BTreeSet<CategoryId>, StoreError> {
         let connection = self.lock();
-        let mut statement =
-            connection.prepare_cached("SELECT DISTINCT category_id FROM held_category")?;
-        let rows = statement.query_map([], |row| row.get(0).map(CategoryId))?;
+        let mut statement = connection.prepare_cached(
+            "SELECT DISTINCT category_id FROM held_category JOIN held ON plan = held.digest
+             WHERE command = ?1",
+        )?;
+        let rows = statement.query_map([command], |row| row.get(0).map(CategoryId))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Takes categories off the held plans: they have been applied, or nothing is left to do there.
-    /// An approval counts once.
-    pub fn release_held(&self, categories: &[CategoryId]) -> Result<(), StoreError> {
+    /// Takes categories off a command's held plans: they have been applied, or nothing is left to do
+    /// there. An approval counts once.
+    pub fn release_held(&self, command: &str, categories: &[CategoryId]) -> Result<(), StoreError> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         for category in categories {
-            transaction
-                .prepare_cached("DELETE FROM held_category WHERE category_id = ?1")?
-                .execute([category.0])?;
+            release(&transaction, command, *category)?;
         }
         drop_empty(&transaction)?;
         Ok(transaction.commit()?)
@@ -283,6 +286,19 @@ fn parts(
         }
     }
     Ok(found)
+}
+
+fn release(
+    connection: &Connection,
+    command: &str,
+    category: CategoryId,
+) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "DELETE FROM held_category WHERE category_id = ?2
+             AND plan IN (SELECT digest FROM held WHERE command = ?1)",
+        )?
+        .execute(params![command, category.0])
 }
 
 fn drop_empty(connection: &Connection) -> rusqlite::Result<usize> {

@@ -17,3 +17,4 @@ mod people;
 mod policy;
 mod site;
 mod two_things;
+mod undo;

@@ -1,0 +1,210 @@
+//! Taking back what an earlier run did.
+//!
+//! *Its one idea: the way back is a plan like any other*: decided membership by membership on what is
+//! there now, through the same gate, journal and history. What the run before did is not done again
+//! unasked: the directory still says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Engine, Request, RunError, report, verdict};
+use crate::category::{Category, CategoryId, PermissionLevel, Status, UserId};
+use crate::kaltura::Found;
+use crate::plan::category::Named;
+use crate::plan::membership::{Decision, Objection};
+use crate::plan::undo::{Deed, undo};
+use crate::plan::{Action, CategoryPlan, Plan};
+use crate::store::history::{Asked, Line};
+use crate::store::journal::Outcome;
+use crate::store::lease::Lease;
+use crate::store::{Store, StoreError};
+
+/// Single memberships asked for at once.
+const PAIRS_AT_ONCE: usize = 1_000;
+
+type Pair = (CategoryId, UserId);
+
+/// Takes back what a run did, as far as it still is as that run left it.
+pub(super) async fn steps(
+    engine: &Engine,
+    request: &Request,
+    undone: i64,
+    lease: Lease,
+    report: &mut report::Report,
+) -> Result<(), RunError> {
+    let deeds = deeds(engine, request, undone).await?;
+    let index: BTreeMap<CategoryId, Category> = engine
+        .store
+        .run(Store::categories)
+        .await?
+        .into_iter()
+        .map(|category| (category.id, category))
+        .collect();
+    let memberships = index.values().map(|category| category.members_count).sum();
+
+    let now = look(engine, &deeds, report).await?;
+    let protected = protected(engine);
+    let mut actions: BTreeMap<CategoryId, Vec<Action>> = BTreeMap::new();
+    for ((category, user), found) in now {
+        let line = &deeds[&(category, user.clone())];
+        let there = match &found {
+            Found::Present(there) => Some(there),
+            _ => None,
+        };
+        let objection = match found {
+            _ if protected.contains(&user) => Some(Objection::Protected),
+            _ if index.get(&category).and_then(|known| known.owner.as_ref()) == Some(&user) => {
+                Some(Objection::OwnerProtected)
+            }
+            Found::Present(_) | Found::Absent => None,
+            _ => Some(Objection::ChangedSince),
+        };
+        let deed = Deed {
+            decision: line.decision,
+            before: line.before.as_ref(),
+        };
+        actions.entry(category).or_default().push(Action {
+            user: there.map_or(user, |there| there.user.clone()),
+            decision: objection.map_or_else(|| undo(deed, there), Decision::Skip),
+            via: line.why.clone(),
+            before: there.cloned(),
+        });
+    }
+    let mut parts = Vec::new();
+    for (id, actions) in actions {
+        parts.push(part(engine, id, index.get(&id), actions).await?);
+    }
+    let review = verdict::review(engine, &request.task, Plan::new(parts), memberships).await?;
+    report.trips.clone_from(&review.trips);
+    report.note_plan(&review);
+    if request.dry_run {
+        return Ok(());
+    }
+
+    let (run, task) = (report.run, &request.task);
+    report.held = verdict::hold(engine, run, task, &review).await?;
+    let pairs: Vec<Pair> = review
+        .approved
+        .plan()
+        .changes()
+        .map(|(part, action)| (part.category.id, action.user.clone()))
+        .collect();
+    // Before the first call: a run that is cut off must not be done again by the next.
+    engine
+        .store
+        .run(move |store| store.note_undone(run, &pairs))
+        .await?;
+    report.applied = verdict::apply(engine, run, task, lease, review, true).await?;
+    Ok(())
+}
+
+/// What the run did, one line for each membership.
+async fn deeds(
+    engine: &Engine,
+    request: &Request,
+    undone: i64,
+) -> Result<BTreeMap<Pair, Line>, RunError> {
+    let (users, channels) = (request.users.clone(), request.categories.clone());
+    engine
+        .store
+        .run(move |store| {
+            let known = store.categories()?;
+            let is_named = |line: &Line| {
+                let category = known.iter().find(|category| category.id == line.category);
+                let reference = category.and_then(|category| category.reference_id.as_ref());
+                channels.iter().any(|name| {
+                    reference.is_some_and(|reference| reference.as_str() == name)
+                        || line.channel.as_ref() == Some(name)
+                        || line.category.to_string() == *name
+                })
+            };
+            let asked = Asked {
+                run: Some(undone),
+                ..Asked::default()
+            };
+            let mut deeds: BTreeMap<Pair, Line> = BTreeMap::new();
+            let mut any = false;
+            store.history(&asked, |line| {
+                any = true;
+                let done = line.outcome == Outcome::Done && line.decision.is_change();
+                let meant = (users.is_empty() || users.contains(&line.user))
+                    && (channels.is_empty() || is_named(&line));
+                if done && meant {
+                    deeds.insert((line.category, line.user.clone()), line);
+                }
+                Ok::<_, StoreError>(())
+            })?;
+            Ok(if any { Some(deeds) } else { None })
+        })
+        .await?
+        .ok_or_else(|| {
+            RunError::NotFound(format!(
+                "the history has nothing of a run {undone}. `rollbook status` lists the last runs"
+            ))
+        })
+}
+
+/// Looks at what is there now, in the database.
+async fn look(
+    engine: &Engine,
+    deeds: &BTreeMap<Pair, Line>,
+    report: &mut report::Report,
+) -> Result<Vec<(Pair, Found)>, RunError> {
+    let pairs: Vec<Pair> = deeds.keys().cloned().collect();
+    let mut found = Vec::with_capacity(pairs.len());
+    engine.progress.begin("comparing", pairs.len() as u64);
+    for chunk in pairs.chunks(PAIRS_AT_ONCE) {
+        let answers = engine.kaltura.memberships(chunk).await?;
+        for (pair, answer) in chunk.iter().zip(answers) {
+            match answer {
+                Found::Failed(_) => report.unread += 1,
+                answer => found.push((pair.clone(), answer)),
+            }
+        }
+        engine.progress.advance(chunk.len() as u64);
+    }
+    engine.progress.end();
+    Ok(found)
+}
+
+fn protected(engine: &Engine) -> BTreeSet<UserId> {
+    let protected = engine.config.policy.protected.iter();
+    protected.map(|user| UserId::new(user.as_str())).collect()
+}
+
+async fn part(
+    engine: &Engine,
+    id: CategoryId,
+    known: Option<&Category>,
+    mut actions: Vec<Action>,
+) -> Result<Arc<CategoryPlan>, RunError> {
+    actions.retain(|action| action.decision != Decision::Keep);
+    actions.sort_by_key(|action| !action.decision.is_departure());
+    let mut part = CategoryPlan {
+        category: Named {
+            id,
+            reference_id: known.and_then(|known| known.reference_id.clone()),
+            name: known.map_or_else(|| format!("channel {id}"), |known| known.name().to_owned()),
+        },
+        block: None,
+        actions,
+        members: known.map_or(0, |known| known.members_count),
+        fresh: true,
+        manual: 0,
+        owned: known.is_some_and(|known| known.owner.is_some()),
+        managers: None,
+    };
+    if let Some(known) = known
+        && part.takes_a_manager()
+    {
+        // Whether it is the last one only the whole can tell.
+        let list = engine.kaltura.members(std::slice::from_ref(known)).await?;
+        part.managers = list.get(&id).map(|members| {
+            let manages = members.iter().filter(|row| {
+                row.status == Status::Active && row.level == PermissionLevel::Manager
+            });
+            manages.count() as u64
+        });
+    }
+    Ok(Arc::new(part))
+}

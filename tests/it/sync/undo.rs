@@ -1,0 +1,166 @@
+//! Taking back what a run did.
+
+use super::site::{ACTIVE, AUTOMATIC, MANAGER, MANUAL, MEMBER, NOT_ACTIVE, Run, Site, with};
+
+const BIO: (&str, &[usize]) = ("bio", &[0, 1, 2]);
+
+impl Site {
+    /// The number of the last run.
+    async fn last_run(&self) -> String {
+        let status = self.rollbook(&["status", "--json"]).await.is(0);
+        let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+        status["runs"][0]["id"].to_string()
+    }
+
+    async fn undo(&self, run: &str, more: &[&str]) -> Run {
+        self.rollbook(&[&["undo", run], more].concat()).await
+    }
+}
+
+#[tokio::test]
+async fn who_left_comes_back_and_who_came_goes() {
+    let site = with(5, &[BIO]).in_step().await;
+    site.leave("bio", 1);
+    site.join("bio", 3);
+    site.sync().await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p2", "p3"]);
+    let run = site.last_run().await;
+
+    site.undo(&run, &["--dry-run"])
+        .await
+        .is(0)
+        .says("p1")
+        .says("dry run");
+    assert_eq!(site.members("bio"), ["p0", "p2", "p3"]);
+    site.undo(&run, &[])
+        .await
+        .is(0)
+        .says("~ p1  member again")
+        .says("- p3");
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
+}
+
+#[tokio::test]
+async fn what_was_undone_is_not_done_again_unasked() {
+    let site = with(5, &[BIO]).in_step().await;
+    site.leave("bio", 1);
+    site.sync().await.is(0);
+    let run = site.last_run().await;
+    site.undo(&run, &[]).await.is(0);
+    let held = site.sync_full().await.is(4);
+    let digest = held.says("undone or rejected").digest();
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
+    site.rollbook(&["approve", &digest]).await.is(0);
+    site.sync().await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p2"]);
+}
+
+#[tokio::test]
+async fn when_the_directory_agrees_again_nobody_is_asked() {
+    let site = with(5, &[BIO]).in_step().await;
+    site.leave("bio", 1);
+    site.sync().await.is(0);
+    let run = site.last_run().await;
+    site.undo(&run, &[]).await.is(0);
+    site.join("bio", 1);
+    site.sync_full().await.is(0);
+    site.leave("bio", 1);
+    site.sync().await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p2"]);
+}
+
+#[tokio::test]
+async fn what_changed_since_is_listed_and_left_alone() {
+    let site = with(5, &[BIO]).in_step().await;
+    site.join("bio", 3);
+    site.join("bio", 4);
+    site.sync().await.is(0);
+    let run = site.last_run().await;
+    site.put("bio", "p3", (MANAGER, MANUAL, ACTIVE));
+    let undone = site.undo(&run, &[]).await.is(0);
+    undone.says("! p3  changed since").says("- p4");
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2", "p3 manager manual"]);
+}
+
+#[tokio::test]
+async fn levels_methods_and_deactivation_come_back() {
+    let site = with(5, &[BIO])
+        .set(|settings| {
+            settings.policy = "manual = \"override\"\ndeparture = \"deactivate\"".into();
+            settings.safety.push_str("\nlast_manager = \"allow\"");
+        })
+        .in_step()
+        .await;
+    site.put("bio", "p0", (MANAGER, MANUAL, ACTIVE));
+    site.put("bio", "p1", (MANAGER, AUTOMATIC, ACTIVE));
+    site.leave("bio", 2);
+    site.sync_full().await.is(0);
+    let bio = site.channel("bio");
+    assert_eq!(site.account().member(bio, "p2").unwrap().status, NOT_ACTIVE);
+    let run = site.last_run().await;
+    site.undo(&run, &[]).await.is(0);
+    let told = |user: &str| {
+        let member = site.account().member(bio, user).unwrap();
+        (member.permission_level, member.update_method, member.status)
+    };
+    assert_eq!(told("p0"), (MANAGER, MANUAL, ACTIVE));
+    assert_eq!(told("p1"), (MANAGER, AUTOMATIC, ACTIVE));
+    assert_eq!(told("p2"), (MEMBER, AUTOMATIC, ACTIVE));
+}
+
+#[tokio::test]
+async fn one_person_and_one_channel_may_be_undone_alone() {
+    let site = with(5, &[BIO, ("chem", &[0])]).in_step().await;
+    for group in ["bio", "chem"] {
+        site.join(group, 3);
+        site.join(group, 4);
+    }
+    site.sync().await.is(0);
+    let run = site.last_run().await;
+    site.undo(&run, &["--user", "p3", "--category", "chem"])
+        .await
+        .is(0);
+    assert_eq!(site.members("chem"), ["p0", "p4"]);
+    assert_eq!(site.members("bio").len(), 5);
+}
+
+#[tokio::test]
+async fn an_undo_that_takes_too_much_is_held_like_any_plan() {
+    let site = with(12, &[BIO]).in_step().await;
+    for person in 3..12 {
+        site.join("bio", person);
+    }
+    site.sync().await.is(0);
+    let run = site.last_run().await;
+    let digest = site.undo(&run, &[]).await.is(4).digest();
+    assert_eq!(site.members("bio").len(), 12);
+    site.sync_full().await.is(0);
+    let approved = site.rollbook(&["approve", &digest]).await.is(0);
+    approved.says(&format!("rollbook undo {run}"));
+    site.undo(&run, &[]).await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
+}
+
+#[tokio::test]
+async fn an_undo_can_be_undone() {
+    let site = with(5, &[BIO]).in_step().await;
+    site.leave("bio", 1);
+    site.join("bio", 3);
+    site.sync().await.is(0);
+    let first = site.last_run().await;
+    site.undo(&first, &[]).await.is(0);
+    let second = site.last_run().await;
+    site.undo(&second, &[]).await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p2", "p3"]);
+}
+
+#[tokio::test]
+async fn a_run_that_nobody_knows_is_named() {
+    let site = with(5, &[BIO]).in_step().await;
+    let unknown = site.undo("4711", &[]).await.is(2);
+    assert!(
+        unknown.stderr.contains("nothing of a run 4711"),
+        "{}",
+        unknown.stderr
+    );
+}
