@@ -52,7 +52,7 @@ mod text;
 pub use account::{Account, MemberView, NewCategory};
 pub use calls::{CallLog, MembershipWrite};
 pub use clock::Clock;
-pub use faults::{Faults, TransportFault};
+pub use faults::{ActiveFault, Calls, Fault, FaultRule, Faults, RuleError, TransportFault, When};
 pub use state::JobKind;
 
 use state::{Partner, State};
@@ -270,7 +270,7 @@ impl Server {
         });
         Self {
             accounts: accounts.collect(),
-            faults: Faults::new(options.seed),
+            faults: Faults::new(options.seed, clock.clone()),
             calls: CallLog::default(),
             clock,
         }

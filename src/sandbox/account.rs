@@ -267,9 +267,7 @@ impl Account {
 
     /// Makes every session that was used or started so far expire.
     pub fn expire_sessions(&self) {
-        let mut state = self.server.lock_first();
-        let seen = state.sessions.seen.clone();
-        state.sessions.expired.extend(seen);
+        self.server.lock_first().sessions.expire_all();
     }
 
     /// Makes lists lag behind writes by this much; without a lag they see a write when its request

@@ -14,6 +14,7 @@ use super::Server;
 use super::access::Permissions;
 use super::answer::Answer;
 use super::error::{self, ApiError, Failure};
+use super::faults::{Asked, AskedCall};
 use super::ks::Ks;
 use super::params::{Param, Record, int, plain};
 use super::service::{self, Action};
@@ -137,7 +138,9 @@ fn multirequest(
             other => other?,
         });
     }
-    if let Some(keep) = server.faults.shortened() {
+    if !server.faults.is_quiet()
+        && let Some(keep) = server.faults.shortened(&Asked::of(&request.params))
+    {
         answers.truncate(keep);
     }
     Ok(Answer::List(answers))
@@ -248,7 +251,15 @@ fn run(
     }
     let args = Record::of_action(found.params, sent, now_ms / 1000)?;
     let state = &mut *accounts[at];
+    let asked = (!server.faults.is_quiet()).then(|| AskedCall::of(name, sent));
     if let Some(ks) = &ks {
+        if asked
+            .as_ref()
+            .is_some_and(|asked| server.faults.expires_sessions(asked))
+        {
+            state.sessions.seen.insert(text.clone());
+            state.sessions.expire_all();
+        }
         check(state, ks, &text, request, now_ms / 1000)?;
     }
     let permissions = Permissions::of(ks.as_ref(), state)?;
@@ -256,9 +267,16 @@ fn run(
     if !open {
         return Err(forbidden().into());
     }
-    if let Some(error) = server.faults.error_for(name) {
+    if let Some(error) = asked
+        .as_ref()
+        .and_then(|asked| server.faults.error_for(asked))
+    {
         return Err(error.into());
     }
+    let lag = asked
+        .as_ref()
+        .and_then(|asked| server.faults.index_lag(asked));
+    state.index.delay_call(lag);
     let mut call = Call {
         state,
         session: Session {
@@ -270,8 +288,13 @@ fn run(
         sent,
         now_ms,
     };
-    let mut answer = (found.run)(&mut call)?;
-    if let Some(lost) = server.faults.lost_rows() {
+    let outcome = (found.run)(&mut call);
+    call.state.index.delay_call(None);
+    let mut answer = outcome?;
+    if let Some(asked) = &asked
+        && is_list(&answer)
+        && let Some(lost) = server.faults.lost_rows(asked)
+    {
         shorten(&mut answer, lost);
     }
     if let Some(Value::Object(profile)) = sent.get("responseProfile") {
@@ -357,6 +380,10 @@ pub(super) fn invalid_ks(id: &str) -> ApiError {
     error
 }
 
+fn is_list(answer: &Answer) -> bool {
+    matches!(answer, Answer::Object(object) if object.class.ends_with("ListResponse"))
+}
+
 /// Loses the last rows of a page, as when the search engine lists rows the database has lost.
 fn shorten(answer: &mut Answer, lost: usize) {
     if let Answer::Object(object) = answer {
@@ -389,8 +416,8 @@ fn show_only(answer: &mut Answer, profile: &Map<String, Value>) {
                 .retain(|(name, _)| fields.contains(name) == include);
         }
     };
-    if let Answer::Object(object) = answer
-        && object.class.ends_with("ListResponse")
+    if is_list(answer)
+        && let Answer::Object(object) = answer
     {
         for (_, value) in &mut object.fields {
             if let Answer::List(rows) = value {

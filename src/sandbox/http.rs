@@ -21,7 +21,7 @@ use super::answer::{Answer, to_json, to_php, to_xml};
 use super::connection::Peer;
 use super::dispatch::{self, Request};
 use super::error::Failure;
-use super::faults::TransportFault;
+use super::faults::{Asked, TransportFault};
 use super::params::{plain, put};
 
 /// The routes of the server: one.
@@ -39,15 +39,23 @@ async fn handle(
 ) -> Response {
     let began = Instant::now();
     server.calls.request();
-    let wait = server.faults.wait();
-    if !wait.is_zero() {
-        tokio::time::sleep(wait).await;
+    if request.method() == Method::OPTIONS {
+        return finish(text("text/html; charset=UTF-8", String::new()));
     }
-    let fault = server.faults.transport();
+    let path = request.uri().path().to_owned();
+    let params = decode(request).await;
+    let asked = (!server.faults.is_quiet()).then(|| Asked::of(&params));
+    if let Some(asked) = &asked {
+        tokio::time::sleep(server.faults.wait(asked)).await;
+    }
+    let fault = asked
+        .as_ref()
+        .and_then(|asked| server.faults.transport(asked));
     match fault {
-        Some(TransportFault::CutBefore) => {
-            peer.cut();
-            return Response::default();
+        Some(TransportFault::CutBefore) => return broken(&peer),
+        Some(TransportFault::TimeoutBefore(time)) => {
+            tokio::time::sleep(time).await;
+            return broken(&peer);
         }
         Some(TransportFault::Status(status)) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
@@ -56,11 +64,6 @@ async fn handle(
         }
         _ => {}
     }
-    if request.method() == Method::OPTIONS {
-        return finish(text("text/html; charset=UTF-8", String::new()));
-    }
-    let path = request.uri().path().to_owned();
-    let params = decode(request).await;
     let request = Request {
         params,
         path,
@@ -68,9 +71,10 @@ async fn handle(
     };
     let outcome = dispatch::answer(&server, &request);
     match fault {
-        Some(TransportFault::CutAfter) => {
-            peer.cut();
-            Response::default()
+        Some(TransportFault::CutAfter) => broken(&peer),
+        Some(TransportFault::TimeoutAfter(time)) => {
+            tokio::time::sleep(time).await;
+            broken(&peer)
         }
         Some(TransportFault::Empty) => finish(text("text/html; charset=UTF-8", String::new())),
         _ => match outcome {
@@ -81,6 +85,12 @@ async fn handle(
             }
         },
     }
+}
+
+/// No answer: the connection breaks before its first byte.
+fn broken(peer: &Peer) -> Response {
+    peer.cut();
+    Response::default()
 }
 
 /// Writes an answer in the format that was asked for; XML when none was.

@@ -112,6 +112,13 @@ pub(super) struct Sessions {
     pub(super) uses: HashMap<String, i64>,
 }
 
+impl Sessions {
+    /// Makes every session that was seen so far expire.
+    pub(super) fn expire_all(&mut self) {
+        self.expired.extend(self.seen.iter().cloned());
+    }
+}
+
 impl State {
     /// An account as it is when it was just opened: its owner, and the user `0` whom Kaltura shows
     /// for sessions without one.
