@@ -17,11 +17,13 @@
 //! | `dispatch`, `access`, `entitlement` | the order of checks; who may call what, who sees what |
 //! | `service` | one file a service |
 //! | `state` | what there is, twice: stored and indexed; background work |
+//! | `file` | the account in a SQLite file |
 //! | `answer`, `error` | what goes back, in JSON, XML and PHP |
 //! | [`ks`] | session strings |
 //! | [`Faults`], [`CallLog`], [`Account`] | the handles of tests, demo and benchmarks |
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +43,7 @@ mod dispatch;
 mod entitlement;
 mod error;
 mod faults;
+mod file;
 mod filter;
 mod http;
 pub mod ks;
@@ -53,8 +56,10 @@ pub use account::{Account, MemberView, NewCategory};
 pub use calls::{CallLog, MembershipWrite};
 pub use clock::Clock;
 pub use faults::{ActiveFault, Calls, Fault, FaultRule, Faults, RuleError, TransportFault, When};
+pub use file::FileError;
 pub use state::JobKind;
 
+use file::File;
 use state::{Partner, State};
 
 /// How a sandbox is to be.
@@ -77,21 +82,28 @@ pub struct Options {
     /// How long background work waits; without a delay until [`Account::work`] is called.
     /// Default: a quarter of a second.
     pub job_delay: Option<Duration>,
+    /// The file that keeps the account; without one it ends with the server. A file that has an
+    /// account already gives its own number and secrets to it.
+    pub data: Option<PathBuf>,
     /// Other accounts on the same server, with their admin secrets. They exist, and hold nothing.
     pub neighbours: Vec<(i64, String)>,
 }
+
+/// The number of an account that is given none.
+const DEFAULT_PARTNER: i64 = 101;
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            partner_id: 101,
+            partner_id: DEFAULT_PARTNER,
             admin_secret: None,
             user_secret: None,
             entitlement: true,
             limits: Limits::default(),
             seed: 0,
             job_delay: Some(Duration::from_millis(250)),
+            data: None,
             neighbours: Vec::new(),
         }
     }
@@ -142,6 +154,9 @@ pub enum SandboxError {
         #[source]
         source: std::io::Error,
     },
+    /// Its file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 /// A running sandbox. It ends when it is stopped or dropped.
@@ -163,7 +178,7 @@ impl Sandbox {
         };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let server = Arc::new(Server::new(&options));
+        let server = Arc::new(Server::new(&options)?);
         let partner = server.lock_first().partner.clone();
         let (end, ended) = oneshot::channel::<()>();
         let routes = http::router(Arc::clone(&server))
@@ -229,6 +244,7 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.task.abort();
+        self.server.close();
     }
 }
 
@@ -237,13 +253,15 @@ impl Drop for Sandbox {
 struct Server {
     /// The account, and its neighbours after it.
     accounts: Vec<Mutex<State>>,
+    /// The file that keeps the account.
+    file: Mutex<Option<File>>,
     clock: Clock,
     faults: Faults,
     calls: CallLog,
 }
 
 impl Server {
-    fn new(options: &Options) -> Self {
+    fn new(options: &Options) -> Result<Self, FileError> {
         let mut random = fastrand::Rng::with_seed(options.seed);
         let mut secret = || ks::hex(&random.u128(..).to_be_bytes());
         let clock = Clock::default();
@@ -253,27 +271,68 @@ impl Server {
             user_secret: options.user_secret.clone().unwrap_or_else(&mut secret),
             entitlement: options.entitlement,
         }];
+        let mut file = options.data.as_deref().map(File::open).transpose()?;
+        if let Some(file) = &file
+            && let Some(found) = file.partner()?
+        {
+            let wanted = &mut partners[0];
+            let other = |wanted: &Option<String>, found: &str| {
+                wanted.as_ref().is_some_and(|wanted| wanted != found)
+            };
+            if (found.id != wanted.id && wanted.id != DEFAULT_PARTNER)
+                || other(&options.admin_secret, &found.admin_secret)
+                || other(&options.user_secret, &found.user_secret)
+            {
+                return Err(file.is_not(found.id));
+            }
+            *wanted = found;
+        }
         partners.extend(options.neighbours.iter().map(|(id, admin_secret)| Partner {
             id: *id,
             admin_secret: admin_secret.clone(),
             user_secret: secret(),
             entitlement: options.entitlement,
         }));
-        let accounts = partners.into_iter().map(|partner| {
-            Mutex::new(State::new(
-                partner,
-                options.limits.clone(),
-                options.seed,
-                options.job_delay,
-                clock.now(),
-            ))
-        });
-        Self {
-            accounts: accounts.collect(),
+        let mut accounts: Vec<State> = partners
+            .into_iter()
+            .map(|partner| {
+                State::new(
+                    partner,
+                    options.limits.clone(),
+                    options.seed,
+                    options.job_delay,
+                    clock.now(),
+                )
+            })
+            .collect();
+        if let Some(file) = &mut file {
+            file.load(&mut accounts[0])?;
+        }
+        Ok(Self {
+            accounts: accounts.into_iter().map(Mutex::new).collect(),
+            file: Mutex::new(file),
             faults: Faults::new(options.seed, clock.clone()),
             calls: CallLog::default(),
             clock,
+        })
+    }
+
+    /// Saves what was written to the account. A file that cannot be written is reported and tried
+    /// again with the next write: the sandbox goes on from memory.
+    fn save(&self, state: &mut State) {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = file.as_mut()
+            && let Err(error) = file.save(state)
+        {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, "the sandbox could not save its account");
         }
+    }
+
+    /// Gives the file back, though handles to the account may live on.
+    fn close(&self) {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.take();
     }
 
     /// All accounts, for the length of a request.

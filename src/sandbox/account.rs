@@ -267,7 +267,7 @@ impl Account {
 
     /// Makes every session that was used or started so far expire.
     pub fn expire_sessions(&self) {
-        self.server.lock_first().sessions.expire_all();
+        self.act(|state, _| state.expire_sessions());
     }
 
     /// Makes lists lag behind writes by this much; without a lag they see a write when its request
@@ -284,8 +284,7 @@ impl Account {
     /// Does the background work of a kind (all of it without one) that waits, and answers how much
     /// there was.
     pub fn work(&self, kind: Option<JobKind>) -> usize {
-        let now_ms = self.server.clock.now_ms();
-        self.server.lock_first().work_now(kind, now_ms)
+        self.act(|state, now_ms| state.work_now(kind, now_ms))
     }
 
     /// What goes wrong on purpose.
@@ -309,6 +308,7 @@ impl Account {
         let mut state = self.server.lock_first();
         let done = act(&mut state, now_ms);
         state.index_due(now_ms);
+        self.server.save(&mut state);
         done
     }
 }

@@ -73,24 +73,32 @@ impl Answer {
         }
     }
 
-    /// Follows the path of a result token (`objects`, `0`, `id`).
-    pub(super) fn at(&self, path: &[&str]) -> Option<&Answer> {
+    /// The text a result token stands for: `objects`, `0`, `id`; `_all` in the place of a number
+    /// means each object, joined with commas.
+    pub(super) fn text_at(&self, path: &[&str]) -> Option<String> {
         let Some((first, rest)) = path.split_first() else {
-            return Some(self);
+            return self.to_plain();
         };
         match self {
             Self::Object(object) => object
                 .fields
                 .iter()
                 .find(|(name, _)| name == first)
-                .and_then(|(_, value)| value.at(rest)),
-            Self::List(items) => items.get(first.parse::<usize>().ok()?)?.at(rest),
+                .and_then(|(_, value)| value.text_at(rest)),
+            Self::List(items) if *first == "_all" => {
+                let texts: Vec<String> = items
+                    .iter()
+                    .map(|item| item.text_at(rest).unwrap_or_default())
+                    .collect();
+                Some(texts.join(","))
+            }
+            Self::List(items) => items.get(first.parse::<usize>().ok()?)?.text_at(rest),
             _ => None,
         }
     }
 
     /// The value as PHP would write it into a text; composite values have none.
-    pub(super) fn to_plain(&self) -> Option<String> {
+    fn to_plain(&self) -> Option<String> {
         match self {
             Self::Bool(value) => Some(if *value { "1" } else { "" }.to_owned()),
             Self::Int(value) => Some(value.to_string()),
@@ -353,8 +361,8 @@ mod tests {
     #[test]
     fn a_token_path_walks_objects_and_lists() {
         let page = Answer::page("KalturaCategoryListResponse", 1, Some(vec![object()]));
-        let id = page.at(&["objects", "0", "id"]).and_then(Answer::to_plain);
+        let id = page.text_at(&["objects", "0", "id"]);
         assert_eq!(id.as_deref(), Some("5"));
-        assert!(page.at(&["objects", "1", "id"]).is_none());
+        assert!(page.text_at(&["objects", "1", "id"]).is_none());
     }
 }

@@ -100,9 +100,10 @@ pub(super) fn answer(server: &Server, request: &Request) -> Outcome {
         }
     };
     // What the request wrote reaches the search engine when the request is over, not before.
-    for account in accounts {
+    for account in &mut accounts {
         account.index_due(now_ms);
     }
+    server.save(accounts[0]);
     answer
 }
 
@@ -170,10 +171,7 @@ fn fill_tokens(value: &mut Value, answers: &[Answer]) {
                     .split(':')
                     .filter(|part| !part.is_empty())
                     .collect();
-                answer
-                    .at(&path)
-                    .and_then(Answer::to_plain)
-                    .unwrap_or_default()
+                answer.text_at(&path).unwrap_or_default()
             });
             *text = filled.into_owned();
         }
@@ -257,8 +255,8 @@ fn run(
             .as_ref()
             .is_some_and(|asked| server.faults.expires_sessions(asked))
         {
-            state.sessions.seen.insert(text.clone());
-            state.sessions.expire_all();
+            state.seen_sessions.insert(text.clone());
+            state.expire_sessions();
         }
         check(state, ks, &text, request, now_ms / 1000)?;
     }
@@ -332,8 +330,10 @@ fn check(
     request: &Request,
     now: i64,
 ) -> Result<(), Failure> {
-    let sessions = &mut state.sessions;
-    sessions.seen.insert(text.to_owned());
+    if !state.seen_sessions.contains(text) {
+        state.seen_sessions.insert(text.to_owned());
+    }
+    let sessions = &state.sessions;
     let together = ks.privilege("sessionid");
     let fault = if sessions.ended.contains(text)
         || together.is_some_and(|id| sessions.ended_ids.contains(id))
@@ -342,7 +342,7 @@ fn check(
     } else if ks.expiry <= now || sessions.expired.contains(text) {
         Some("EXPIRED")
     } else if let Some(limit) = ks.privilege("actionslimit") {
-        let used = sessions.uses.entry(text.to_owned()).or_default();
+        let used = state.sessions.uses.entry(text.to_owned()).or_default();
         *used += 1;
         (*used > super::params::leading_int(limit)).then_some("EXCEEDED_ACTIONS_LIMIT")
     } else {

@@ -28,7 +28,9 @@ impl Call<'_> {
     pub(super) fn make_session_user(&mut self) {
         let id = self.session.user_id().to_owned();
         if id.is_empty() {
-            self.state.nameless_user |= self.session.ks.is_some();
+            if self.session.ks.is_some() && !*self.state.nameless_user {
+                *self.state.nameless_user = true;
+            }
         } else {
             self.state.user_or_new(&id, self.now_ms);
         }

@@ -145,6 +145,7 @@ errors! {
     // Not recorded: the texts are the source's.
     CANNOT_INHERIT_MEMBERS_WHEN_PARENT_CATEGORY_IS_NOT_SET = ";Cannot inherit members when parent category is not set";
     NOT_ENTITLED_TO_UPDATE_CATEGORY = ";Current user is not entitled to update category";
+    CANNOT_MOVE_CATEGORIES_FROM_DIFFERENT_PARENT_CATEGORIES = ";Cannot move categories from different parent categories";
     PARENT_CATEGORY_IS_CHILD = "PARENT_ID,ID;The parent category [@PARENT_ID@] is one of the childs of category [@ID@]";
     CANNOT_SET_OWNER_FIELD_WITH_NO_PRIVACY_CONTEXT = ";Cannot set owner field when privacy context is not set on the categroy";
     CANNOT_SET_INHERITANCE_TYPE_FIELD_WITH_NO_PRIVACY_CONTEXT = ";Cannot set inheritance field when privacy context is not set on the categroy";
@@ -163,6 +164,8 @@ errors! {
     CANNOT_UPDATE_CATEGORY_USER = ";cannot update category user";
     CANNOT_UPDATE_CATEGORY_USER_OWNER = ";Cannot change CategoryUser object for category Owner";
     CANNOT_OVERRIDE_MANUAL_CHANGES = ";Cannot override manual changes";
+    // Not recorded: the text is the source's.
+    CATEGORY_DOES_NOT_HAVE_PARENT_CATEGORY = ";Category doesn't have parent category";
     MUST_FILTER_USERS_OR_CATEGORY = ";Must filter users or categories";
     APPLICATIVE_GROUP_ASSOCIATION_TO_CATEGORY_NOT_ALLOWED = ";Applicative group association to category with permission level other than None is not allowed";
 

@@ -6,15 +6,20 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Limits;
+use super::file::Document;
 
 mod category;
+mod changes;
 mod index;
 mod jobs;
 mod membership;
 mod user;
 
 pub(super) use category::{Categories, Category, INHERIT, Tally};
+pub(super) use changes::{Changes, Tracked};
 pub(super) use index::Touch;
 pub(super) use jobs::Job;
 pub use jobs::JobKind;
@@ -37,11 +42,13 @@ pub(super) struct State {
     /// Who is in which category.
     pub(super) memberships: Memberships,
     /// Its application tokens.
-    pub(super) tokens: Vec<AppToken>,
+    pub(super) tokens: Tracked<Vec<AppToken>>,
     /// Its own roles.
-    pub(super) roles: Vec<Role>,
+    pub(super) roles: Tracked<Vec<Role>>,
     /// What became of sessions.
-    pub(super) sessions: Sessions,
+    pub(super) sessions: Tracked<Sessions>,
+    /// Sessions seen so far, so that all of them can be made to expire.
+    pub(super) seen_sessions: HashSet<String>,
     /// What the search engine has not been told yet.
     pub(super) index: index::Queue,
     /// Background work that has not been done yet.
@@ -50,11 +57,11 @@ pub(super) struct State {
     pub(super) random: fastrand::Rng,
     /// Whether a session without a user has written here. Kaltura then has a user of the empty id,
     /// which changes what leaving level NONE does.
-    pub(super) nameless_user: bool,
+    pub(super) nameless_user: Tracked<bool>,
 }
 
 /// Who an account is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Partner {
     /// Its number.
     pub(super) id: i64,
@@ -67,7 +74,7 @@ pub(super) struct Partner {
 }
 
 /// An application token.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct AppToken {
     pub(super) id: String,
     pub(super) token: String,
@@ -84,7 +91,7 @@ pub(super) struct AppToken {
 }
 
 /// A role of the account's own.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Role {
     pub(super) id: i64,
     pub(super) name: String,
@@ -98,10 +105,8 @@ pub(super) struct Role {
 }
 
 /// What became of sessions.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Sessions {
-    /// Sessions seen so far, so that all of them can be made to expire.
-    pub(super) seen: HashSet<String>,
     /// Sessions that a test made expire before their time.
     pub(super) expired: HashSet<String>,
     /// Sessions that were ended.
@@ -110,13 +115,6 @@ pub(super) struct Sessions {
     pub(super) ended_ids: HashSet<String>,
     /// How often a session with `actionslimit` was used.
     pub(super) uses: HashMap<String, i64>,
-}
-
-impl Sessions {
-    /// Makes every session that was seen so far expire.
-    pub(super) fn expire_all(&mut self) {
-        self.expired.extend(self.seen.iter().cloned());
-    }
 }
 
 impl State {
@@ -146,18 +144,69 @@ impl State {
             categories: Categories::default(),
             users,
             memberships: Memberships::default(),
-            tokens: Vec::new(),
-            roles: Vec::new(),
-            sessions: Sessions::default(),
+            tokens: Tracked::default(),
+            roles: Tracked::default(),
+            sessions: Tracked::default(),
+            seen_sessions: HashSet::new(),
             index: index::Queue::default(),
             jobs: jobs::Queue::new(job_delay),
             random: fastrand::Rng::with_seed(seed),
-            nameless_user: false,
+            nameless_user: Tracked::default(),
         };
         for key in state.users.keys() {
             state.users.index(key);
         }
         state
+    }
+
+    /// Makes every session that was seen so far expire.
+    pub(super) fn expire_sessions(&mut self) {
+        self.sessions
+            .expired
+            .extend(self.seen_sessions.iter().cloned());
+    }
+
+    /// Begins to note what is written, and takes everything there is for unsaved.
+    pub(super) fn follow(&mut self) {
+        self.categories
+            .changes
+            .follow(self.categories.ids().collect::<Vec<_>>());
+        self.users.changes.follow(self.users.keys());
+        self.memberships.changes.follow(0..self.memberships.len());
+    }
+
+    /// What of the account is saved as a whole, by name.
+    pub(super) fn documents(&mut self) -> Vec<(&'static str, &mut dyn Document)> {
+        vec![
+            ("tokens", &mut self.tokens),
+            ("roles", &mut self.roles),
+            ("sessions", &mut self.sessions),
+            ("waiting work", &mut self.jobs.waiting),
+            ("nameless user", &mut self.nameless_user),
+        ]
+    }
+
+    /// Says that everything is saved.
+    pub(super) fn saved(&mut self) {
+        self.categories.changes.saved();
+        self.users.changes.saved();
+        self.memberships.changes.saved();
+        for (_, document) in self.documents() {
+            document.saved();
+        }
+    }
+
+    /// Puts back a membership as a file has it.
+    pub(super) fn restore_membership(
+        &mut self,
+        row: u32,
+        category: i64,
+        user: UserKey,
+        cells: Cells,
+    ) {
+        self.memberships.restore(row, category, user, cells);
+        self.categories.hang(category, row);
+        self.users.rows_mut(user).push(row);
     }
 
     /// The user of this id, made if there is none and Kaltura would make one.

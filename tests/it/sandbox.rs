@@ -8,5 +8,7 @@
 
 mod client;
 mod faults;
+mod file;
+mod findings;
 mod replay;
 mod rules;

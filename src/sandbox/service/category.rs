@@ -13,7 +13,7 @@ use crate::sandbox::answer::Answer;
 use crate::sandbox::classes;
 use crate::sandbox::dispatch::{Call, Outcome, optional, required};
 use crate::sandbox::error::{self, ApiError};
-use crate::sandbox::params::{Kind, Record};
+use crate::sandbox::params::{Kind, Record, leading_int};
 use crate::sandbox::state::{ACTIVE, Category, Cells, INHERIT, Job, MANAGER, Touch};
 
 /// Fields that need `CONTENT_MANAGE_CATEGORY_USERS`; without it they are dropped in silence.
@@ -97,6 +97,21 @@ pub(super) const SERVICE: Service = Service {
             EDITORS,
             delete,
         ),
+        action(
+            "move",
+            const {
+                &[
+                    required("categoryIds", Kind::Text),
+                    required("targetCategoryParentId", Kind::Int),
+                ]
+            },
+            &["CONTENT_MANAGE_BASE", "CONTENT_MODERATE_BASE"],
+            move_to,
+        ),
+        action("unlockCategories", &[], EDITORS, |call| {
+            call.state.categories.locked = false;
+            Ok(Answer::Null)
+        }),
     ],
 };
 
@@ -129,15 +144,7 @@ fn add(call: &mut Call<'_>) -> Outcome {
     if category.inheritance == INHERIT {
         check_inheriting(&category, &sent)?;
     }
-    if call
-        .state
-        .categories
-        .child(parent, &category.name)
-        .is_some()
-    {
-        let path = &category.full_name;
-        return Err(ApiError::new(error::DUPLICATE_CATEGORY, &[path]).into());
-    }
+    check_unique(call, &category)?;
     if !category.contexts.is_empty() && category.inheritance != INHERIT {
         let owner = sent.filled("owner").unwrap_or(call.session.user_id());
         if !owner.is_empty() {
@@ -200,11 +207,7 @@ fn update(call: &mut Call<'_>) -> Outcome {
     if category.inheritance == INHERIT {
         check_inheriting(&category, &sent)?;
     }
-    let twin = call.state.categories.child(category.parent, &category.name);
-    if twin.is_some_and(|twin| twin != id) {
-        let path = &category.full_name;
-        return Err(ApiError::new(error::DUPLICATE_CATEGORY, &[path]).into());
-    }
+    check_unique(call, &category)?;
     if let Some(owner) = sent.filled("owner") {
         check_owner(call, owner)?;
         category.owner = Some(owner.to_owned());
@@ -224,6 +227,61 @@ fn update(call: &mut Call<'_>) -> Outcome {
         settle_owner(call, id);
     }
     Ok(view(call, id, None))
+}
+
+/// Moves children of one parent below another, one after the other: what was moved before one is
+/// refused stays moved.
+fn move_to(call: &mut Call<'_>) -> Outcome {
+    let different = error::CANNOT_MOVE_CATEGORIES_FROM_DIFFERENT_PARENT_CATEGORIES;
+    if call.is_enforced() {
+        return Err(ApiError::new(different, &[]).into());
+    }
+    if call.state.is_locked() {
+        return Err(ApiError::new(error::CATEGORIES_LOCKED, &[]).into());
+    }
+    let target = call.args.int("targetCategoryParentId").unwrap_or(0);
+    let ids = call.args.text("categoryIds").unwrap_or_default();
+    let ids = ids.split(',').filter(|id| !id.is_empty());
+    let ids: Vec<i64> = ids.map(leading_int).collect();
+    let mut parent = None;
+    for id in &ids {
+        let Some(category) = call.category(*id) else {
+            return Err(ApiError::new(error::CATEGORY_NOT_FOUND, &[id]).into());
+        };
+        if *parent.get_or_insert(category.parent) != category.parent {
+            return Err(ApiError::new(different, &[]).into());
+        }
+    }
+    if target != 0 && call.category(target).is_none() {
+        return Err(ApiError::new(error::CATEGORY_NOT_FOUND, &[&target]).into());
+    }
+    for id in ids {
+        check_move(call, id, target)?;
+        let Some(before) = call.category(id).cloned() else {
+            continue;
+        };
+        let mut category = before.clone();
+        category.parent = target;
+        category.updated = call.now();
+        place_anew(call, &before, &mut category);
+        check_unique(call, &category)?;
+        follow_up(call, &before, &mut category);
+        call.state
+            .categories
+            .change(id, |stored| *stored = category);
+        call.state.touch(Touch::Category(id), call.now_ms);
+    }
+    Ok(Answer::Bool(true))
+}
+
+/// Refuses a category whose name its parent has already.
+fn check_unique(call: &Call<'_>, category: &Category) -> Result<(), ApiError> {
+    let twin = call.state.categories.child(category.parent, &category.name);
+    if twin.is_some_and(|twin| twin != category.id) {
+        let path = &category.full_name;
+        return Err(ApiError::new(error::DUPLICATE_CATEGORY, &[path]));
+    }
+    Ok(())
 }
 
 /// Computes anew only what the change is about: the rest is as stale as it was.

@@ -12,7 +12,7 @@ use crate::sandbox::dispatch::{Call, Outcome, optional, required};
 use crate::sandbox::error::{self, ApiError, Failure};
 use crate::sandbox::params::{Kind, Param};
 use crate::sandbox::state::{
-    ACTIVE, Cells, INHERIT, NONE, NOT_ACTIVE, PENDING, State, UserKey, level_names,
+    ACTIVE, Cells, INHERIT, Job, NONE, NOT_ACTIVE, PENDING, State, UserKey, level_names,
 };
 
 /// `type` of a group that may be in a category only without rights.
@@ -76,6 +76,12 @@ pub(super) const SERVICE: Service = Service {
         write("deactivate", PAIR, ASSIGN, |call| {
             set_status(call, NOT_ACTIVE)
         }),
+        action(
+            "copyFromCategory",
+            const { &[required("categoryId", Kind::Int)] },
+            &["CONTENT_MANAGE_CATEGORY_USERS"],
+            copy_from_category,
+        ),
         // Open to nobody but Kaltura's own workers.
         action("index", PAIR, &[], |_| Ok(Answer::Null)),
     ],
@@ -211,7 +217,7 @@ fn update(call: &mut Call<'_>) -> Outcome {
     if cells.level == NONE && level != NONE {
         // Kaltura looks up the user whose id stands in the object, and dies without one.
         let meant = sent.text("userId").and_then(|id| call.state.users.find(id));
-        if meant.is_none() && !call.state.nameless_user {
+        if meant.is_none() && !*call.state.nameless_user {
             return Err(ApiError::new(error::INTERNAL_SERVERL_ERROR, &[]).into());
         }
     }
@@ -258,6 +264,25 @@ fn set_status(call: &mut Call<'_>, status: i64) -> Outcome {
     call.state
         .change_membership(row, call.now_ms, |cells| cells.status = status);
     Ok(view(call.state, row))
+}
+
+/// Leaves it to a worker to add the members of the parent. One that inherits has them already.
+fn copy_from_category(call: &mut Call<'_>) -> Outcome {
+    if call.is_enforced() {
+        return Err(ApiError::new(error::CANNOT_UPDATE_CATEGORY_USER, &[]).into());
+    }
+    let id = call.args.int("categoryId").unwrap_or(0);
+    let Some(category) = call.category(id) else {
+        return Err(ApiError::new(error::CATEGORY_NOT_FOUND, &[&id]).into());
+    };
+    if category.parent == 0 {
+        let root = error::CATEGORY_DOES_NOT_HAVE_PARENT_CATEGORY;
+        return Err(ApiError::new(root, &[]).into());
+    }
+    if category.inheritance != INHERIT {
+        call.state.queue(Job::CopyMembers(id), call.now_ms);
+    }
+    Ok(Answer::Null)
 }
 
 /// The category's number and the user of a call by key.

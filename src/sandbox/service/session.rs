@@ -114,7 +114,7 @@ pub(super) fn issue(
     let mut random = [0; 16];
     call.state.random.fill(&mut random);
     let text = ks.seal(&call.state.partner.admin_secret, random);
-    call.state.sessions.seen.insert(text.clone());
+    call.state.seen_sessions.insert(text.clone());
     text
 }
 

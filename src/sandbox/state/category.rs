@@ -6,14 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::UserKey;
+use serde::{Deserialize, Serialize};
+
+use super::{Changes, UserKey};
 use crate::sandbox::text::{collated, phrase_key};
 
 /// `inheritanceType` of a category whose members are an ancestor's.
 pub(in crate::sandbox) const INHERIT: i64 = 1;
 
 /// A category.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::sandbox) struct Category {
     pub(in crate::sandbox) id: i64,
     /// 0 at the root.
@@ -106,13 +108,13 @@ pub(in crate::sandbox) struct Tally {
 /// A category with what hangs on it.
 #[derive(Debug)]
 pub(in crate::sandbox) struct Entry {
-    pub(super) stored: Arc<Category>,
+    pub(in crate::sandbox) stored: Arc<Category>,
     indexed: Option<Arc<Category>>,
     pub(in crate::sandbox) tally: Tally,
     pub(in crate::sandbox) indexed_tally: Tally,
     /// Rows of memberships, in the order of their coming.
     pub(in crate::sandbox) rows: Vec<u32>,
-    deleted: bool,
+    pub(in crate::sandbox) deleted: bool,
 }
 
 /// All categories of an account.
@@ -128,6 +130,8 @@ pub(in crate::sandbox) struct Categories {
     pub(in crate::sandbox) has_contexts: bool,
     /// Whether a tree is on the move.
     pub(in crate::sandbox) locked: bool,
+    /// Categories that were written and not saved.
+    pub(in crate::sandbox) changes: Changes<i64>,
 }
 
 impl Categories {
@@ -139,6 +143,7 @@ impl Categories {
 
     /// Adds a category.
     pub(in crate::sandbox) fn insert(&mut self, category: Category) {
+        self.changes.note(category.id);
         self.has_contexts |= !category.context.is_empty();
         self.children
             .entry(category.parent)
@@ -178,7 +183,29 @@ impl Categories {
         self.entries.get(&id)
     }
 
+    /// Puts a category back as a file has it.
+    pub(in crate::sandbox) fn restore(&mut self, category: Category, tally: Tally, deleted: bool) {
+        let id = category.id;
+        self.last_id = self.last_id.max(id);
+        self.insert(category);
+        if deleted {
+            self.delete(id);
+        }
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.tally = tally;
+        }
+        self.index(id);
+    }
+
+    /// Hangs a row that is there already on its category.
+    pub(super) fn hang(&mut self, id: i64, row: u32) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.rows.push(row);
+        }
+    }
+
     pub(super) fn entry_mut(&mut self, id: i64) -> Option<&mut Entry> {
+        self.changes.note(id);
         self.entries.get_mut(&id)
     }
 
@@ -232,6 +259,7 @@ impl Categories {
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
+        self.changes.note(id);
         let (parent, name) = (entry.stored.parent, collated(&entry.stored.name));
         let category = Arc::make_mut(&mut entry.stored);
         change(category);
@@ -254,6 +282,7 @@ impl Categories {
     pub(in crate::sandbox) fn delete(&mut self, id: i64) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.deleted = true;
+            self.changes.note(id);
             let (parent, name) = (entry.stored.parent, collated(&entry.stored.name));
             self.names.remove(&(parent, name));
             if let Some(children) = self.children.get_mut(&parent) {

@@ -6,10 +6,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{State, Touch, UserKey};
+use serde::{Deserialize, Serialize};
+
+use super::{ACTIVE, Cells, DELETED, State, Touch, Tracked, UserKey, level_names};
 
 /// A piece of background work.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(in crate::sandbox) enum Job {
     /// Brings paths and privacy contexts below a category up to date, and unlocks the tree.
     Reindex(i64),
@@ -17,6 +19,8 @@ pub(in crate::sandbox) enum Job {
     ForgetUser(UserKey),
     /// Deletes a category's own memberships.
     EmptyCategory(i64),
+    /// Adds the members of a category's parent to it.
+    CopyMembers(i64),
 }
 
 /// Which of Kaltura's workers does a piece of work.
@@ -26,6 +30,8 @@ pub enum JobKind {
     Index,
     /// `KAsyncDelete`: memberships of what was deleted or has become INHERIT.
     Delete,
+    /// `KAsyncCopy`: members of a parent category.
+    Copy,
 }
 
 impl Job {
@@ -33,6 +39,7 @@ impl Job {
         match self {
             Self::Reindex(_) => JobKind::Index,
             Self::ForgetUser(_) | Self::EmptyCategory(_) => JobKind::Delete,
+            Self::CopyMembers(_) => JobKind::Copy,
         }
     }
 }
@@ -40,7 +47,7 @@ impl Job {
 /// Work waiting for its time (in milliseconds), and how long work waits.
 #[derive(Debug)]
 pub(in crate::sandbox) struct Queue {
-    waiting: VecDeque<(i64, Job)>,
+    pub(in crate::sandbox) waiting: Tracked<VecDeque<(i64, Job)>>,
     delay: Option<Duration>,
 }
 
@@ -48,7 +55,7 @@ impl Queue {
     /// Work waits this long; without a delay until somebody asks for it.
     pub(super) fn new(delay: Option<Duration>) -> Self {
         Self {
-            waiting: VecDeque::new(),
+            waiting: Tracked::default(),
             delay,
         }
     }
@@ -120,6 +127,33 @@ impl State {
                     self.delete_membership(row, now_ms);
                 }
             }
+            Job::CopyMembers(category) => self.copy_members(category, now_ms),
+        }
+    }
+
+    /// Adds who is in the parent and not here. The copies are manual, whatever the originals are.
+    fn copy_members(&mut self, category: i64, now_ms: i64) {
+        let parent = self.categories.get(category).map(|found| found.parent);
+        let from = parent
+            .and_then(|parent| self.categories.get(parent))
+            .map(|parent| parent.members_from());
+        let rows = from
+            .and_then(|from| self.categories.entry(from))
+            .map_or_else(Vec::new, |entry| entry.rows.clone());
+        for row in rows {
+            let (cells, user) = (self.memberships.cells(row), self.memberships.user(row));
+            if cells.status == DELETED || self.memberships.find(category, user).is_some() {
+                continue;
+            }
+            let copy = Cells {
+                method: 0,
+                status: ACTIVE,
+                names: self.memberships.names(level_names(cells.level)),
+                created: now_ms / 1000,
+                updated: now_ms / 1000,
+                ..cells
+            };
+            self.add_membership(category, user, copy, now_ms);
         }
     }
 }

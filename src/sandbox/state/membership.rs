@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::UserKey;
+use super::{Changes, UserKey};
 
 /// `permissionLevel` of a manager.
 pub(in crate::sandbox) const MANAGER: i64 = 0;
@@ -102,6 +102,8 @@ pub(in crate::sandbox) struct Memberships {
     /// The first live row of a category and user; concurrent adds may leave more.
     live: HashMap<(u32, UserKey), u32>,
     names: Vec<Arc<str>>,
+    /// Rows that were written and not saved.
+    pub(in crate::sandbox) changes: Changes<u32>,
 }
 
 impl Memberships {
@@ -119,10 +121,31 @@ impl Memberships {
             indexed: unknown.into(),
         });
         self.live.entry((category, user)).or_insert(row);
+        self.changes.note(row);
         row
     }
 
+    /// Puts a row back in its place, as a file has it. Rows come in order; the places between them
+    /// are those of deleted rows.
+    pub(super) fn restore(&mut self, row: u32, category: i64, user: UserKey, cells: Cells) {
+        let category = short(category);
+        let gone = Cells {
+            status: DELETED,
+            ..cells
+        };
+        let filled = |stored: Cells| Row {
+            category,
+            user,
+            stored: stored.into(),
+            indexed: stored.into(),
+        };
+        self.rows.resize(row as usize, filled(gone));
+        self.rows.push(filled(cells));
+        self.live.entry((category, user)).or_insert(row);
+    }
+
     pub(super) fn set(&mut self, row: u32, cells: Cells) {
+        self.changes.note(row);
         self.row_mut(row).stored = cells.into();
     }
 

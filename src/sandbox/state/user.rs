@@ -6,14 +6,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::Changes;
+use crate::sandbox::classes;
 use crate::sandbox::text::{USER_ID_BYTES, cut, user_key};
 
 /// The number of a user (Kaltura's kuser).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(in crate::sandbox) struct UserKey(u32);
 
 /// A user or a group.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::sandbox) struct User {
     pub(in crate::sandbox) id: Arc<str>,
     pub(in crate::sandbox) kind: i64,
@@ -23,6 +27,7 @@ pub(in crate::sandbox) struct User {
     pub(in crate::sandbox) last_name: String,
     pub(in crate::sandbox) email: Option<String>,
     /// Texts that are merely kept, by their names.
+    #[serde(deserialize_with = "known_texts")]
     pub(in crate::sandbox) texts: Vec<(&'static str, String)>,
     pub(in crate::sandbox) tags: Option<String>,
     pub(in crate::sandbox) is_admin: bool,
@@ -36,10 +41,34 @@ pub(in crate::sandbox) struct User {
     pub(in crate::sandbox) deleted: Option<i64>,
 }
 
+/// Reads texts of a file by the names that the class of users has.
+fn known_texts<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Vec<(&'static str, String)>, D::Error> {
+    let read = Vec::<(String, String)>::deserialize(from)?;
+    let known = |name: &str| classes::USER.props.iter().find(|prop| prop.name == name);
+    let texts = read.into_iter();
+    Ok(texts
+        .filter_map(|(name, text)| Some((known(&name)?.name, text)))
+        .collect())
+}
+
 /// `status` of a user who is there.
 pub(in crate::sandbox) const USER_ACTIVE: i64 = 1;
 /// `status` of a deleted user.
 pub(in crate::sandbox) const USER_DELETED: i64 = 2;
+
+impl UserKey {
+    /// The number itself.
+    pub(in crate::sandbox) fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The user of a number that was stored.
+    pub(in crate::sandbox) fn of(number: u32) -> Self {
+        Self(number)
+    }
+}
 
 impl User {
     /// A user with nothing but an id.
@@ -103,6 +132,8 @@ struct Entry {
 pub(in crate::sandbox) struct Users {
     entries: Vec<Entry>,
     by_id: HashMap<String, UserKey>,
+    /// Users that were written and not saved.
+    pub(in crate::sandbox) changes: Changes<UserKey>,
 }
 
 impl Users {
@@ -117,6 +148,7 @@ impl Users {
             indexed: None,
             rows: Vec::new(),
         });
+        self.changes.note(key);
         key
     }
 
@@ -137,6 +169,7 @@ impl Users {
 
     /// Changes a user, and the id it is found by.
     pub(in crate::sandbox) fn change(&mut self, key: UserKey, change: impl FnOnce(&mut User)) {
+        self.changes.note(key);
         let entry = &mut self.entries[key.0 as usize];
         let before = user_key(&entry.stored.id);
         change(Arc::make_mut(&mut entry.stored));
@@ -149,7 +182,8 @@ impl Users {
         }
     }
 
-    pub(super) fn index(&mut self, key: UserKey) {
+    /// Tells the search engine about a user.
+    pub(in crate::sandbox) fn index(&mut self, key: UserKey) {
         let entry = &mut self.entries[key.0 as usize];
         entry.indexed = (entry.stored.status != USER_DELETED).then(|| Arc::clone(&entry.stored));
     }
@@ -166,6 +200,11 @@ impl Users {
     /// All users there have ever been, in the order of their coming.
     pub(in crate::sandbox) fn keys(&self) -> impl Iterator<Item = UserKey> + use<> {
         (0..u32::try_from(self.entries.len()).unwrap_or(u32::MAX)).map(UserKey)
+    }
+
+    /// How many users there have ever been.
+    pub(in crate::sandbox) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     fn entry(&self, key: UserKey) -> &Entry {

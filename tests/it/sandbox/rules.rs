@@ -364,3 +364,24 @@ async fn stopping_waits_for_no_idle_connection() {
     sandbox.stop().await;
     assert!(began.elapsed() < Duration::from_secs(5));
 }
+
+#[tokio::test]
+async fn a_token_may_mean_a_field_of_all_objects_of_a_list() {
+    let (sandbox, ks) = start().await;
+    let id = channel(&sandbox.account(), "a");
+    sandbox.account().set_membership(id, "ada", 3, 1, 1);
+    let answers = call(
+        &sandbox,
+        "multirequest.null",
+        json!({
+            "ks": ks,
+            "1": {"service": "categoryUser", "action": "list", "filter": {"categoryIdEqual": id}},
+            "2": {
+                "service": "user", "action": "list",
+                "filter": {"idIn": "{1:result:objects:_all:userId}"}
+            },
+        }),
+    )
+    .await;
+    assert_eq!(answers[1]["totalCount"], 2);
+}
