@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
+use std::time::Instant;
 
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -13,6 +14,7 @@ use serde_json::{Map, Value};
 use super::Server;
 use super::access::Permissions;
 use super::answer::Answer;
+use super::calls::Answered;
 use super::error::{self, ApiError, Failure};
 use super::faults::{Asked, AskedCall};
 use super::ks::Ks;
@@ -35,6 +37,8 @@ pub(super) struct Request {
     pub(super) path: String,
     /// Where it came from.
     pub(super) peer: IpAddr,
+    /// When it came.
+    pub(super) began: Instant,
 }
 
 /// One call of an action, ready to run.
@@ -186,7 +190,20 @@ fn single(
     accounts: &mut [&mut State],
     now_ms: i64,
 ) -> Outcome {
-    let (service, action, found) = find(sent)?;
+    let mut user = String::new();
+    let (service, action, found) = match find(sent) {
+        Ok(found) => found,
+        Err(failure) => {
+            let call = format!(
+                "{}.{}",
+                sent.get("service").map(plain).unwrap_or_default(),
+                sent.get("action").map(plain).unwrap_or_default()
+            );
+            let outcome = Err(failure);
+            note(server, request, sent, &call, user, &outcome, now_ms);
+            return outcome;
+        }
+    };
     let name = format!("{}.{}", found.0, found.1.name);
     server.calls.count(&name);
     let outcome = run(
@@ -196,13 +213,39 @@ fn single(
         accounts,
         now_ms,
         (&service, &action, &name, found.1),
+        &mut user,
     );
+    note(server, request, sent, &name, user, &outcome, now_ms);
     if let Some(write) = found.1.writes_membership {
         server
             .calls
             .note_write(write, sent, &outcome, now_ms / 1000);
     }
     outcome
+}
+
+/// Remembers a call for those who watch.
+fn note(
+    server: &Server,
+    request: &Request,
+    sent: &Map<String, Value>,
+    call: &str,
+    user: String,
+    outcome: &Outcome,
+    now_ms: i64,
+) {
+    server.calls.note(Answered {
+        call,
+        sent,
+        user,
+        outcome: match outcome {
+            Ok(_) => "ok".to_owned(),
+            Err(Failure::Api(error)) => error.code.to_string(),
+            Err(Failure::Fatal) => "PHP has died".to_owned(),
+        },
+        began: request.began,
+        now_ms,
+    });
 }
 
 fn run(
@@ -212,6 +255,7 @@ fn run(
     accounts: &mut [&mut State],
     now_ms: i64,
     (service, action, name, found): (&str, &str, &str, &'static Action),
+    user: &mut String,
 ) -> Outcome {
     let forbidden = || ApiError::new(error::SERVICE_FORBIDDEN, &[&format!("{service}->{action}")]);
     let partners: Vec<i64> = accounts.iter().map(|account| account.partner.id).collect();
@@ -234,6 +278,9 @@ fn run(
             });
         opened.ok_or_else(|| invalid_ks(&text))?
     };
+    if let Some(ks) = &ks {
+        user.clone_from(&ks.user_id);
+    }
     if let Some(asked) = asked {
         if !partners.contains(&asked) && asked != TEMPLATE_PARTNER {
             let blocked = error::SERVICE_FORBIDDEN_CONTENT_BLOCKED;

@@ -6,6 +6,7 @@
 //! not matter. (What counts calls, `next`, `after` and `every`, counts them as they arrive.)
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -57,6 +58,19 @@ pub enum TransportFault {
     TimeoutBefore(Duration),
     /// Everything is done, and nothing answered for so long; then the connection breaks.
     TimeoutAfter(Duration),
+}
+
+impl fmt::Display for TransportFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CutBefore => f.write_str("cut before"),
+            Self::CutAfter => f.write_str("cut after"),
+            Self::Status(status) => write!(f, "HTTP {status}"),
+            Self::Empty => f.write_str("empty answer"),
+            Self::TimeoutBefore(_) => f.write_str("time-out before"),
+            Self::TimeoutAfter(_) => f.write_str("time-out after"),
+        }
+    }
 }
 
 #[derive(Debug)]

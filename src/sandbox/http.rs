@@ -18,21 +18,24 @@ use serde_json::{Map, Value};
 
 use super::Server;
 use super::answer::{Answer, to_json, to_php, to_xml};
+use super::calls::Answered;
 use super::connection::Peer;
 use super::dispatch::{self, Request};
 use super::error::Failure;
 use super::faults::{Asked, TransportFault};
 use super::params::{plain, put};
+use super::{control, page};
 
-/// The routes of the server: one.
+/// The routes of the server: what people see, and the API everywhere else.
 pub(super) fn router(server: Arc<Server>) -> Router {
-    Router::new()
+    control::routes()
+        .merge(page::routes())
         .fallback(handle)
         .layer(DefaultBodyLimit::disable())
         .with_state(server)
 }
 
-async fn handle(
+pub(super) async fn handle(
     State(server): State<Arc<Server>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: axum::extract::Request,
@@ -51,6 +54,16 @@ async fn handle(
     let fault = asked
         .as_ref()
         .and_then(|asked| server.faults.transport(asked));
+    if let (Some(asked), Some(fault)) = (&asked, fault) {
+        server.calls.note(Answered {
+            call: &asked.name(),
+            sent: &params,
+            user: String::new(),
+            outcome: fault.to_string(),
+            began,
+            now_ms: server.clock.now_ms(),
+        });
+    }
     match fault {
         Some(TransportFault::CutBefore) => return broken(&peer),
         Some(TransportFault::TimeoutBefore(time)) => {
@@ -68,6 +81,7 @@ async fn handle(
         params,
         path,
         peer: peer.ip().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        began,
     };
     let outcome = dispatch::answer(&server, &request);
     match fault {

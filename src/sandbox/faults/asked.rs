@@ -60,6 +60,15 @@ impl Asked {
         }
     }
 
+    /// What it is, for people.
+    pub(in crate::sandbox) fn name(&self) -> String {
+        match &self.calls[..] {
+            [call] => call.clone(),
+            [calls @ .., _] => format!("multirequest of {}", calls.len()),
+            [] => String::new(),
+        }
+    }
+
     /// Whether one of the calls is wanted. A request without any is wanted by who wants all.
     pub(super) fn has(&self, wanted: impl Fn(&str) -> bool) -> bool {
         self.calls.iter().any(|call| wanted(call)) || self.calls.is_empty() && wanted("")

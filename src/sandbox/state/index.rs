@@ -31,6 +31,16 @@ pub(in crate::sandbox) struct Queue {
 }
 
 impl Queue {
+    /// How many marks are on their way.
+    pub(in crate::sandbox) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How much the search engine lags behind the database.
+    pub(in crate::sandbox) fn lag(&self) -> Option<Duration> {
+        self.lag
+    }
+
     /// Makes what is written from now on arrive this much later, until the call is over.
     pub(in crate::sandbox) fn delay_call(&mut self, lag: Option<Duration>) {
         self.call_lag = lag;
