@@ -9,6 +9,7 @@
 //! | [`steps`] | the calls that an action takes, and how to see whether it is done |
 //! | [`lane`] | actions in order, batch by batch; a category is in one lane only |
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
@@ -86,6 +87,8 @@ pub enum ApplyError {
 #[derive(Debug, Clone)]
 struct Task {
     part: Arc<CategoryPlan>,
+    /// Who released it, where it was held.
+    approved_by: Option<Arc<str>>,
     /// Which of the part's actions.
     index: usize,
     attempt: u32,
@@ -109,10 +112,11 @@ impl Task {
 impl Applier {
     /// Applies a plan: categories side by side, each one's actions in order.
     pub async fn apply(&self, approved: Approved) -> Result<Applied, ApplyError> {
+        let by = approved.by().clone();
         let plan = approved.into_plan();
         let total = plan.changes().count();
         self.progress.begin("applying", total as u64);
-        let lanes = divide(plan.categories, self.lanes(total));
+        let lanes = divide(plan.categories, &by, self.lanes(total));
         let this = Arc::new(self.clone());
         let running = lanes.into_iter().map(|tasks| {
             let this = Arc::clone(&this);
@@ -133,7 +137,11 @@ impl Applier {
 
 /// Divides the categories among lanes of about equal length, the longest first. A category stays
 /// whole: Kaltura loses count of members when one category is written to from two sides.
-fn divide(mut categories: Vec<Arc<CategoryPlan>>, lanes: usize) -> Vec<Vec<Task>> {
+fn divide(
+    mut categories: Vec<Arc<CategoryPlan>>,
+    by: &BTreeMap<CategoryId, Arc<str>>,
+    lanes: usize,
+) -> Vec<Vec<Task>> {
     categories.sort_by_key(|part| (std::cmp::Reverse(part.changes().count()), part.category.id));
     let mut divided: Vec<Vec<Task>> = vec![Vec::new(); lanes];
     for part in categories {
@@ -144,6 +152,7 @@ fn divide(mut categories: Vec<Arc<CategoryPlan>>, lanes: usize) -> Vec<Vec<Task>
             (0..part.actions.len()).filter(|index| part.actions[*index].decision.is_change());
         shortest.extend(changes.map(|index| Task {
             part: Arc::clone(&part),
+            approved_by: by.get(&part.category.id).cloned(),
             index,
             attempt: 1,
         }));

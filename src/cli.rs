@@ -13,12 +13,17 @@ use crate::config::ConfigError;
 use crate::reconcile::RunError;
 use crate::telemetry::{self, LogFormat};
 
+mod answer;
 mod approve;
 mod check;
 mod demo;
 mod engine;
+mod held;
+mod reject;
+mod retry;
 mod run;
 mod sandbox;
+mod show;
 mod status;
 mod sync;
 
@@ -70,7 +75,7 @@ Exit codes:
   1  failed
   2  wrong usage or configuration
   3  done, but some actions failed, or the directory's answer was not complete
-  4  a plan is held: look at it with `rollbook status`, release it with `rollbook approve`
+  4  a plan is held: look at it with `rollbook show`, release it with `rollbook approve`
   5  changes are pending (with --dry-run --exit-code)
   6  another run is going on";
 
@@ -78,8 +83,16 @@ Exit codes:
 enum Command {
     /// Bring the channels in step with the groups, once.
     Sync(sync::Arguments),
+    /// List the plans that wait for a person.
+    Held(held::Arguments),
+    /// Print a held plan, whole.
+    Show(show::Arguments),
     /// Release a held plan; the next run applies it.
     Approve(approve::Arguments),
+    /// Leave what a held plan is about as it is.
+    Reject(reject::Arguments),
+    /// Try again now what was set aside.
+    Retry(retry::Arguments),
     /// Look whether configuration, directory and Kaltura are in place.
     Check(check::Arguments),
     /// Show the last runs, what is held, and what is set aside.
@@ -140,7 +153,11 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     let config = arguments.config;
     match arguments.command {
         Command::Sync(arguments) => sync::run(&config, arguments).await,
+        Command::Held(arguments) => held::run(&config, &arguments),
+        Command::Show(arguments) => show::run(&config, &arguments),
         Command::Approve(arguments) => approve::run(&config, &arguments),
+        Command::Reject(arguments) => reject::run(&config, &arguments),
+        Command::Retry(arguments) => retry::run(&config, &arguments),
         Command::Check(arguments) => check::run(&config, &arguments).await,
         Command::Status(arguments) => status::run(&config, &arguments),
         Command::Run(arguments) => run::run(&config, &arguments).await,

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-pub use category::{Action, Block, CategoryPlan};
+pub use category::{Action, Block, CategoryPlan, Grant};
 pub use membership::{Decision, Objection};
 
 /// What must be done, category by category.

@@ -201,7 +201,7 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Report, RunError> {
         .store
         .run(move |store| {
             let now = clock::now();
-            let open = store.recover_journal()?;
+            let open = store.recover_journal(now)?;
             if open > 0 {
                 tracing::warn!(
                     actions = open,

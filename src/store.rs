@@ -12,6 +12,8 @@
 //! | [`categories`] | the index of categories |
 //! | [`ledger`] | what this program last did |
 //! | [`journal`] | what it is doing |
+//! | [`history`] | what happened, chained line by line |
+//! | [`undone`] | what a person has undone |
 //! | [`held`] | plans that wait for a person |
 //! | [`set_aside`] | what failed for its own reason |
 //! | [`lease`] | one run at a time |
@@ -26,6 +28,7 @@ use rusqlite_migration::{M, Migrations};
 pub mod categories;
 pub mod dirty;
 pub mod held;
+pub mod history;
 pub mod journal;
 pub mod lease;
 pub mod ledger;
@@ -33,6 +36,7 @@ pub mod mirror;
 pub mod roster;
 pub mod runs;
 pub mod set_aside;
+pub mod undone;
 
 /// The state file, open. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -114,7 +118,10 @@ const PAGE_BYTES: i64 = 8192;
 const CACHE_KIB: i64 = -131_072;
 
 fn migrations() -> Migrations<'static> {
-    Migrations::new(vec![M::up(include_str!("../migrations/0001_initial.sql"))])
+    Migrations::new(vec![
+        M::up(include_str!("../migrations/0001_initial.sql")),
+        M::up(include_str!("../migrations/0002_history.sql")),
+    ])
 }
 
 impl Store {

@@ -7,7 +7,7 @@ use super::{Applied, Applier, ApplyError, Task};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::kaltura::{Found, WriteOutcome};
-use crate::store::journal::{Outcome, Verdict};
+use crate::store::journal::{Open, Outcome, Verdict};
 use crate::store::ledger::Entry;
 use crate::store::set_aside::SetAside;
 
@@ -67,7 +67,11 @@ impl Applier {
         let (run, lease, now) = (self.run, self.lease, clock::now());
         let actions: Vec<_> = tasks
             .iter()
-            .map(|task| (task.category(), task.action().clone()))
+            .map(|task| Open {
+                category: task.category(),
+                action: task.action().clone(),
+                approved_by: task.approved_by.as_deref().map(str::to_owned),
+            })
             .collect();
         Ok(self
             .store
@@ -180,7 +184,7 @@ impl Applier {
                 Outcome::Done => &mut applied.done,
                 Outcome::Refused => &mut applied.refused,
                 Outcome::Changed => &mut applied.changed,
-                Outcome::Passing | Outcome::Unknown => &mut applied.passing,
+                Outcome::Passing | Outcome::Unknown | Outcome::Left => &mut applied.passing,
             } += u64::from(!retry);
             verdicts.push(Verdict {
                 journal,
@@ -189,7 +193,7 @@ impl Applier {
                     category: task.category(),
                     user: task.action().user.clone(),
                     last: steps::last(task.action()),
-                    via: task.action().via.clone(),
+                    via: task.action().via.as_ref().map(|grant| grant.group.clone()),
                 }),
                 set_aside: set_aside(&task, outcome, answer.as_deref()).filter(|_| !retry),
                 answer,
@@ -203,7 +207,7 @@ impl Applier {
         }
         let run = self.run;
         self.store
-            .run(move |store| store.close_journal(run, &verdicts))
+            .run(move |store| store.close_journal(run, &verdicts, clock::now()))
             .await?;
         self.progress.advance(count - again.len() as u64);
         Ok(again)
@@ -230,7 +234,7 @@ fn sum_up(outcomes: impl Iterator<Item = WriteOutcome>) -> End {
 
 fn set_aside(task: &Task, outcome: Outcome, answer: Option<&str>) -> Option<SetAside> {
     let (wait, reason) = match outcome {
-        Outcome::Done => return None,
+        Outcome::Done | Outcome::Left => return None,
         Outcome::Changed => (WAIT_CHANGED_S, "it changed while the run was going on"),
         Outcome::Unknown => (WAIT_PASSING_S, "nobody knows what became of it"),
         Outcome::Passing => (WAIT_PASSING_S, answer.unwrap_or("a passing fault")),

@@ -3,49 +3,45 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::bail;
+use jiff::SignedDuration;
 
 use super::Exit;
+use super::answer::{channels, find, meant, open};
 use crate::clock;
-use crate::config::Config;
-use crate::plan::show::many;
-use crate::store::Store;
-use crate::store::held::Approval;
+use crate::plan::show::{Counts, many};
+use crate::store::held::Answer;
 
 /// Releases exactly the plan that was shown, once. Where it is no longer the same, a channel is held
-/// anew. The next run applies what is released: `rollbook sync`, or the service within minutes.
+/// anew. The next run applies what is released: `rollbook sync`, or the service within minutes. An
+/// approval that is not used lapses after a week (`safety.approval_expires`).
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The plan's digest, as `sync` and `status` show it; its first digits are enough.
+    /// The plan's digest, as `sync`, `held` and `status` show it; its first digits are enough.
     digest: String,
+    /// Only this channel of the plan, by reference ID, name or number; may be given several times.
+    #[arg(long, value_name = "CHANNEL")]
+    category: Vec<String>,
     /// Who approves, for the record. Default: the user who runs the command.
     #[arg(long, env = "USER", default_value = "somebody")]
     by: String,
 }
 
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let store = Store::open(&Config::load(config)?.config.state.path)?;
-    if arguments.digest.len() < 6 {
-        bail!("give at least six digits of the digest");
-    }
-    match store.approve(&arguments.digest, &arguments.by, clock::now())? {
-        Approval::Given(held, channels) => {
-            writeln!(
-                std::io::stdout(),
-                "Approved plan {}: {}, in {}.\nThe next run applies it: rollbook sync",
-                held.digest.short(),
-                held.counts,
-                many(channels, "channel")
-            )?;
-            Ok(Exit::Done)
-        }
-        Approval::NoSuchPlan => bail!(
-            "no plan that begins with {} is held. `rollbook status` lists what is held",
-            arguments.digest
-        ),
-        Approval::Ambiguous => bail!(
-            "several held plans begin with {}: give more digits (`rollbook status` lists them)",
-            arguments.digest
-        ),
-    }
+    let (config, store) = open(config)?;
+    let now = clock::now();
+    let life = SignedDuration::try_from(config.safety.approval_expires.0)?;
+    let until = now.checked_add(life)?;
+    let (digest, plan) = find(&store, &arguments.digest)?;
+    let channels = channels(&plan, &arguments.category)?;
+    let answer = Answer::Approved { until };
+    let answered = store.answer(&digest.0, &channels, answer, &arguments.by, now)?;
+    let (digest, plan) = meant(answered, &arguments.digest)?;
+    writeln!(
+        std::io::stdout(),
+        "Approved plan {}: {}, in {}.\nThe next run applies it: rollbook sync",
+        digest.short(),
+        Counts::of(&plan),
+        many(plan.categories.len(), "channel")
+    )?;
+    Ok(Exit::Done)
 }

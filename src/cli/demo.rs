@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::demo::University;
 use crate::progress::Progress;
 use crate::reconcile::{Engine, Report, Request, reconcile};
+use crate::store::held::Answer;
 
 /// Starts a made-up university directory and a sandbox Kaltura account, synchronises them, changes the
 /// directory, and synchronises again. Nothing outside this machine is reached, and nothing is left.
@@ -68,7 +69,11 @@ async fn show(university: &University, out: &mut impl Write) -> anyhow::Result<(
             "Somebody has looked at it, and releases it",
             &format!("rollbook approve {digest}"),
         )?;
-        engine.store.approve(digest, "the demo", clock::now())?;
+        let answer = Answer::Approved {
+            until: clock::now().checked_add(jiff::SignedDuration::from_hours(1))?,
+        };
+        let now = clock::now();
+        engine.store.answer(digest, &[], answer, "the demo", now)?;
         heading(out, "It is applied", "rollbook sync")?;
         sync::outcome(&reconcile(&engine, &request("sync")).await?, out)?;
     }

@@ -100,17 +100,7 @@ fn text(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
         writeln!(out, "\nHeld until somebody approves")?;
     }
     for held in &status.held {
-        writeln!(
-            out,
-            "  {}  {}, because {}",
-            held.digest.short(),
-            held.counts,
-            held.reason
-        )?;
-        match &held.approved_by {
-            Some(by) => writeln!(out, "    approved by {by}; the next run applies it")?,
-            None => writeln!(out, "    rollbook approve {}", held.digest.short())?,
-        }
+        super::held::write(held, out)?;
     }
     if !status.set_aside.is_empty() {
         writeln!(out, "\nSet aside, oldest first")?;

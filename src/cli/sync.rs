@@ -49,8 +49,9 @@ pub(super) struct Arguments {
     exit_code: bool,
 }
 
+/// How a plan is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// For people.
     Text,
     /// The report and the plan.
@@ -177,10 +178,11 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
             held.counts,
             reasons(&report.trips)
         )?;
+        let digest = held.digest.short();
+        writeln!(out, "To look at it: rollbook show {digest}")?;
         writeln!(
             out,
-            "To release exactly this plan: rollbook approve {}",
-            held.digest.short()
+            "To release exactly this plan: rollbook approve {digest}"
         )?;
     }
     Ok(())

@@ -237,7 +237,11 @@ impl Check<'_> {
     }
 
     fn safety(&mut self, safety: &Safety) {
-        for (key, threshold) in [("category", safety.category), ("total", safety.total)] {
+        for (key, threshold) in [
+            ("category", safety.category),
+            ("total", safety.total),
+            ("demotions", safety.demotions),
+        ] {
             let path = [Step::Key("safety"), Step::Key(key), Step::Key("percent")];
             self.range(&path, threshold.percent, 0, 100);
         }

@@ -11,7 +11,11 @@ use crate::directory::{GroupId, Role};
 
 /// The bindings of the configuration, ready to be asked.
 #[derive(Debug, Clone)]
-pub struct Bindings(Vec<Rule>);
+pub struct Bindings {
+    rules: Vec<Rule>,
+    /// Whether they are written in the configuration.
+    written: bool,
+}
 
 #[derive(Debug, Clone)]
 struct Rule {
@@ -49,6 +53,8 @@ impl Levels {
 pub struct Target {
     /// Which binding says so, from 0.
     pub rule: usize,
+    /// The same as a person counts: from 1, and 0 where no binding is written at all.
+    pub number: usize,
     /// The category.
     pub category: Selector,
     /// What it grants there.
@@ -71,22 +77,25 @@ impl Bindings {
     /// the group ID, as members.
     pub fn new(bindings: &[config::Binding]) -> Result<Self, regex::Error> {
         if bindings.is_empty() {
-            return Ok(Self(vec![Rule {
-                groups: Groups::All,
-                directory: None,
-                category: None,
-                levels: Arc::new(Levels {
-                    member: PermissionLevel::Member,
-                    roles: BTreeMap::new(),
-                }),
-                manual: None,
-            }]));
+            return Ok(Self {
+                written: false,
+                rules: vec![Rule {
+                    groups: Groups::All,
+                    directory: None,
+                    category: None,
+                    levels: Arc::new(Levels {
+                        member: PermissionLevel::Member,
+                        roles: BTreeMap::new(),
+                    }),
+                    manual: None,
+                }],
+            });
         }
-        bindings
-            .iter()
-            .map(Rule::new)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let rules = bindings.iter().map(Rule::new).collect::<Result<_, _>>()?;
+        Ok(Self {
+            rules,
+            written: true,
+        })
     }
 
     /// Where a group leads: one target for each binding that it matches.
@@ -95,7 +104,7 @@ impl Bindings {
         directory: &'a str,
         group: &'a GroupId,
     ) -> impl Iterator<Item = Target> {
-        self.0
+        self.rules
             .iter()
             .enumerate()
             .filter(move |(_, rule)| {
@@ -106,6 +115,7 @@ impl Bindings {
             .filter_map(move |(index, rule)| {
                 Some(Target {
                     rule: index,
+                    number: if self.written { index + 1 } else { 0 },
                     category: rule.selector(group)?,
                     levels: Arc::clone(&rule.levels),
                     manual: rule.manual,

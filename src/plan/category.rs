@@ -1,6 +1,7 @@
 //! One category: what is to be done about all its people, and what stands against it as a whole.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,8 +49,36 @@ pub enum People<'a> {
 pub struct Want {
     /// The highest level that any group grants.
     pub level: PermissionLevel,
-    /// The group that grants it.
-    pub via: GroupId,
+    /// What grants it.
+    pub via: Grant,
+}
+
+/// What grants somebody a category: a binding, a group, and the groups on the way to the person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The group that the binding leads from.
+    #[serde(rename = "via")]
+    pub group: GroupId,
+    /// The groups inside it that lead to the person, the outermost first; none for a direct member.
+    #[serde(default, skip_serializing_if = "no_groups")]
+    pub through: Arc<[GroupId]>,
+    /// Which binding, from 1, as they stand in the configuration; 0 where none is written there.
+    pub binding: usize,
+}
+
+impl Grant {
+    /// A direct membership in a group, by the first binding.
+    pub fn direct(group: GroupId) -> Self {
+        Self {
+            group,
+            through: Arc::default(),
+            binding: 1,
+        }
+    }
+}
+
+fn no_groups(groups: &Arc<[GroupId]>) -> bool {
+    groups.is_empty()
 }
 
 /// What stands against a category as a whole.
@@ -114,6 +143,12 @@ pub struct CategoryPlan {
     pub fresh: bool,
     /// Memberships left alone because a person keeps them, where nobody would change them either.
     pub manual: u64,
+    /// Whether it has an owner, who is one of its members.
+    #[serde(default)]
+    pub owned: bool,
+    /// Managers in force there before; not known where only some people were looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managers: Option<u64>,
 }
 
 /// A category as people know it.
@@ -135,9 +170,9 @@ pub struct Action {
     /// What is to be done.
     #[serde(flatten)]
     pub decision: Decision,
-    /// The group that grants it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub via: Option<GroupId>,
+    /// What grants it.
+    #[serde(flatten)]
+    pub via: Option<Grant>,
     /// What is there before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Entitlement>,
@@ -155,8 +190,54 @@ impl CategoryPlan {
     pub fn losses(&self) -> u64 {
         self.actions
             .iter()
-            .map(|action| u64::from(action.decision.is_loss_of(action.before.as_ref())))
-            .sum()
+            .filter(|action| action.is_loss())
+            .count() as u64
+    }
+
+    /// How many get a lower level, and stay.
+    pub fn demotions(&self) -> u64 {
+        let lowered = |action: &&Action| action.is_loss() && !action.decision.is_departure();
+        self.actions.iter().filter(lowered).count() as u64
+    }
+
+    /// How many come: there is one active member more for each.
+    pub fn arrivals(&self) -> u64 {
+        let comes = |action: &&Action| !action.is_active_before() && action.is_active_after();
+        self.actions.iter().filter(comes).count() as u64
+    }
+
+    /// Memberships in force there afterwards.
+    pub fn members_after(&self) -> u64 {
+        let goes = |action: &&Action| action.is_active_before() && !action.is_active_after();
+        let leaving = self.actions.iter().filter(goes).count() as u64;
+        (self.members + self.arrivals()).saturating_sub(leaving)
+    }
+
+    /// Members who are owners: one, or none.
+    pub fn owners(&self) -> u64 {
+        u64::from(self.owned)
+    }
+
+    /// Whether somebody who manages it now would not any more.
+    pub fn takes_a_manager(&self) -> bool {
+        self.actions
+            .iter()
+            .any(|action| action.is_manager_before() && !action.is_manager_after())
+    }
+
+    /// Whether it has managers now, and would have none. Not asked where they are not known.
+    pub fn loses_last_manager(&self) -> bool {
+        let Some(before) = self.managers else {
+            return false;
+        };
+        let count = |is: fn(&Action) -> bool| {
+            self.actions.iter().filter(|action| is(action)).count() as u64
+        };
+        let (gone, left) = (
+            count(Action::is_manager_before),
+            count(Action::is_manager_after),
+        );
+        self.takes_a_manager() && (before + left).saturating_sub(gone) == 0
     }
 
     /// The fingerprint of what would be done here.
@@ -168,6 +249,49 @@ impl CategoryPlan {
                     .map(|action| format!("{} {:?}", action.user.key(), action.decision)),
             ),
         )
+    }
+}
+
+impl Action {
+    /// Whether somebody ends with less than they had. Who had no access any more loses none.
+    pub fn is_loss(&self) -> bool {
+        self.decision.takes_access(self.before.as_ref())
+    }
+
+    fn is_active_before(&self) -> bool {
+        let before = self.before.as_ref();
+        before.is_some_and(|before| before.status == Status::Active)
+    }
+
+    fn is_active_after(&self) -> bool {
+        match self.decision {
+            Decision::Add { .. }
+            | Decision::Activate { .. }
+            | Decision::Replace { .. }
+            | Decision::Merge { .. } => true,
+            Decision::Remove { .. } | Decision::Deactivate => false,
+            _ => self.is_active_before(),
+        }
+    }
+
+    fn is_manager_before(&self) -> bool {
+        let before = self.before.as_ref();
+        self.is_active_before()
+            && before.is_some_and(|before| before.level == PermissionLevel::Manager)
+    }
+
+    fn is_manager_after(&self) -> bool {
+        match self.decision {
+            Decision::Add { level } => level == PermissionLevel::Manager,
+            Decision::SetLevel { to, .. }
+            | Decision::Replace { to, .. }
+            | Decision::Activate { to, .. }
+            | Decision::Merge { to, .. } => {
+                to == PermissionLevel::Manager && self.is_active_after()
+            }
+            Decision::Remove { .. } | Decision::Deactivate => false,
+            _ => self.is_manager_before(),
+        }
     }
 }
 
@@ -195,6 +319,8 @@ pub fn plan(knowledge: &Knowledge<'_>) -> CategoryPlan {
         members: members_there(knowledge),
         fresh: matches!(knowledge.people, People::Only(_)),
         manual,
+        owned: knowledge.category.owner.is_some(),
+        managers: managers_there(knowledge),
     }
 }
 
@@ -320,6 +446,16 @@ fn members_there(knowledge: &Knowledge<'_>) -> u64 {
             .filter(|row| row.status == Status::Active)
             .count() as u64,
         People::Only(_) => knowledge.category.members_count,
+    }
+}
+
+/// Managers in force. When only some people were asked for, nobody knows.
+fn managers_there(knowledge: &Knowledge<'_>) -> Option<u64> {
+    let manages =
+        |row: &&Entitlement| row.status == Status::Active && row.level == PermissionLevel::Manager;
+    match knowledge.people {
+        People::All => Some(knowledge.actual.iter().filter(manages).count() as u64),
+        People::Only(_) => None,
     }
 }
 

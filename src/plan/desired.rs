@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::binding::{Bindings, Levels, Selector};
-use super::category::{Block, Want};
+use super::category::{Block, Grant, Want};
 use crate::category::{Category, CategoryId, ReferenceId, UserId};
 use crate::config::policy::{ManualPolicy, VanishedGroup};
 use crate::directory::{GroupId, Role};
@@ -68,6 +68,8 @@ pub struct Feed {
     pub group_id: GroupId,
     /// What it grants.
     pub levels: Arc<Levels>,
+    /// By which binding, from 1; 0 where none is written.
+    pub binding: usize,
 }
 
 /// Something about a group that a person should know, and that stops nothing else.
@@ -121,6 +123,7 @@ pub fn assign(
                     entry: group.entry,
                     group_id: group.group_id.clone(),
                     levels: Arc::clone(&target.levels),
+                    binding: target.number,
                 });
                 let key = (target.rule, &group.group_id, category.id);
                 if owners
@@ -275,6 +278,9 @@ pub struct Desired {
     pub findings: BTreeSet<Finding>,
 }
 
+/// The groups between a feeding group and a person.
+type Path = Arc<[GroupId]>;
+
 /// Finds out who is wanted in the category that these groups feed.
 pub fn desired(feeds: &[Feed], roster: &Roster) -> Desired {
     let mut desired = Desired::default();
@@ -294,10 +300,14 @@ pub fn desired(feeds: &[Feed], roster: &Roster) -> Desired {
             let Some(level) = feed.levels.of(role) else {
                 continue;
             };
-            for person in desired.everybody(feed, listing, &members, roster) {
+            for (person, through) in desired.everybody(feed, listing, &members, roster) {
                 let want = Want {
                     level,
-                    via: feed.group_id.clone(),
+                    via: Grant {
+                        group: feed.group_id.clone(),
+                        through,
+                        binding: feed.binding,
+                    },
                 };
                 desired
                     .people
@@ -330,15 +340,19 @@ impl Desired {
         listing: &Listing,
         members: &[EntryId],
         roster: &'r Roster,
-    ) -> Vec<&'r Listed> {
+    ) -> Vec<(&'r Listed, Path)> {
         let mut people = Vec::with_capacity(members.len());
         let mut visited = HashSet::from([feed.entry]);
-        let mut level = members.to_vec();
+        let here = Path::default();
+        let mut level: Vec<(EntryId, Path)> = members
+            .iter()
+            .map(|member| (*member, Path::clone(&here)))
+            .collect();
         for depth in 0.. {
             let mut inner_groups = Vec::new();
-            for member in level.drain(..) {
+            for (member, path) in level.drain(..) {
                 if let Some(person) = roster.people.get(&member) {
-                    people.extend(person.enabled.then_some(person));
+                    people.extend(person.enabled.then_some((person, path)));
                 } else if listing.depth == 0 {
                     // Groups in groups are not asked for.
                 } else if roster.vanished.contains(&member) {
@@ -350,7 +364,8 @@ impl Desired {
                 } else if let Some(inner) = roster.groups.get(&member)
                     && visited.insert(member)
                 {
-                    inner_groups.push(inner);
+                    let path = path.iter().chain([&inner.group_id]).cloned();
+                    inner_groups.push((inner, path.collect::<Path>()));
                 }
             }
             if inner_groups.is_empty() {
@@ -363,13 +378,13 @@ impl Desired {
                 self.note_gap(false, &feed.group_id);
                 break;
             }
-            for inner in inner_groups {
+            for (inner, path) in inner_groups {
                 self.note_gap(inner.complete, &inner.group_id);
                 let plain = inner
                     .members
                     .iter()
                     .filter(|(role, _)| role.as_str() == Role::MEMBER);
-                level.extend(plain.map(|(_, member)| *member));
+                level.extend(plain.map(|(_, member)| (*member, Path::clone(&path))));
             }
         }
         people

@@ -3,27 +3,36 @@
 //! *Its one idea: only the gate can make an [`Approved`], and only an `Approved` can be applied.* The
 //! gate is the same for every way in which a plan came about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CategoryPlan, Digest, Plan};
-use crate::config::safety::{Safety, Threshold};
+use super::{Action, CategoryPlan, Digest, Plan};
+use crate::category::{CategoryId, UserId};
+use crate::config::safety::{OnTrip, Safety, Threshold};
 
 /// A plan that may be applied. There is no way to have one but [`review`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Approved(Plan);
+pub struct Approved {
+    plan: Plan,
+    by: BTreeMap<CategoryId, Arc<str>>,
+}
 
 impl Approved {
     /// What may be applied.
     pub fn plan(&self) -> &Plan {
-        &self.0
+        &self.plan
+    }
+
+    /// Who released what had been held, by category; what no limit held needed nobody.
+    pub fn by(&self) -> &BTreeMap<CategoryId, Arc<str>> {
+        &self.by
     }
 
     /// What may be applied, to be taken apart.
     pub fn into_plan(self) -> Plan {
-        self.0
+        self.plan
     }
 }
 
@@ -34,6 +43,8 @@ pub struct Review {
     pub approved: Approved,
     /// What waits for a person: the same categories, untouched.
     pub held: Plan,
+    /// What a person has rejected, and is still the same: nobody is asked again.
+    pub rejected: Plan,
     /// What tripped.
     pub trips: Vec<Trip>,
 }
@@ -46,8 +57,22 @@ pub enum Trip {
     FirstRun,
     /// All categories together lose too much.
     Total {
-        /// Memberships taken away or lowered.
+        /// Memberships taken away or lowered, those of the window before included.
         losses: u64,
+        /// Memberships there are, or were.
+        of: u64,
+    },
+    /// All categories together lower too many levels.
+    Demotions {
+        /// Lowered levels.
+        demotions: u64,
+        /// Memberships there are.
+        of: u64,
+    },
+    /// All categories together gain too many.
+    TotalAdditions {
+        /// Memberships that come.
+        additions: u64,
         /// Memberships there are.
         of: u64,
     },
@@ -55,10 +80,38 @@ pub enum Trip {
     Category {
         /// Its path's last part.
         name: String,
-        /// Memberships taken away or lowered.
+        /// Memberships taken away or lowered, those of the window before included.
         losses: u64,
+        /// Memberships there are, or were.
+        of: u64,
+    },
+    /// One category gains too many.
+    CategoryAdditions {
+        /// Its path's last part.
+        name: String,
+        /// Memberships that come.
+        additions: u64,
         /// Memberships there are.
         of: u64,
+    },
+    /// A category is left with nobody but its owner.
+    LeftEmpty {
+        /// Its path's last part.
+        name: String,
+        /// Members there are.
+        of: u64,
+    },
+    /// A category is left without a manager.
+    LastManager {
+        /// Its path's last part.
+        name: String,
+    },
+    /// It would do again what a person has undone.
+    Undone {
+        /// Its path's last part.
+        name: String,
+        /// How many people it is about.
+        people: u64,
     },
 }
 
@@ -71,55 +124,126 @@ pub struct Circumstances<'a> {
     pub first_run: bool,
     /// Memberships that there are in all bound categories together, also those outside the plan.
     pub memberships: u64,
-    /// Digests of the parts (one a category) that a person has approved.
-    pub approvals: &'a BTreeSet<Digest>,
+    /// Losses of the window before that nobody approved, by category.
+    pub recent: &'a BTreeMap<CategoryId, u64>,
+    /// What a person has undone: changes there are not made again unasked.
+    pub undone: &'a BTreeSet<(CategoryId, UserId)>,
+    /// The parts (one a category) that a person has approved, and who.
+    pub approvals: &'a BTreeMap<Digest, String>,
+    /// The parts that a person has rejected.
+    pub rejections: &'a BTreeSet<Digest>,
 }
 
 /// Divides a plan into what may be applied and what is held.
 pub fn review(plan: Plan, circumstances: &Circumstances<'_>) -> Review {
-    let approvals = circumstances.approvals;
-    let is_approved =
-        |part: &Arc<CategoryPlan>| !approvals.is_empty() && approvals.contains(&part.digest());
-    let (approved, open): (Vec<_>, Vec<_>) = plan.categories.into_iter().partition(is_approved);
+    let (approvals, rejections) = (circumstances.approvals, circumstances.rejections);
+    let (mut approved, mut rejected, mut open) = (Vec::new(), Vec::new(), Vec::new());
+    let mut by = BTreeMap::new();
+    let is_answered = !(approvals.is_empty() && rejections.is_empty());
+    for part in plan.categories {
+        let digest = (is_answered && part.changes().next().is_some()).then(|| part.digest());
+        match digest {
+            Some(digest) if rejections.contains(&digest) => rejected.push(part),
+            Some(digest) if approvals.contains_key(&digest) => {
+                let who = approvals.get(&digest).map(|who| Arc::from(who.as_str()));
+                by.extend(who.map(|who| (part.category.id, who)));
+                approved.push(part);
+            }
+            _ => open.push(part),
+        }
+    }
 
     let mut trips = trips_of_the_whole(&open, circumstances);
     let hold_all = !trips.is_empty();
     let (held, free): (Vec<_>, Vec<_>) = open.into_iter().partition(|part| {
-        let trip = trip_of_category(part, circumstances.safety.category);
-        let holds = part.changes().next().is_some() && (hold_all || trip.is_some());
-        trips.extend(trip);
+        let own = trips_of_category(part, circumstances);
+        let holds = part.changes().next().is_some() && (hold_all || !own.is_empty());
+        trips.extend(own);
         holds
     });
     Review {
-        approved: Approved(Plan::new(approved.into_iter().chain(free))),
+        approved: Approved {
+            plan: Plan::new(approved.into_iter().chain(free)),
+            by,
+        },
         held: Plan::new(held),
+        rejected: Plan::new(rejected),
         trips,
     }
 }
 
 fn trips_of_the_whole(parts: &[Arc<CategoryPlan>], circumstances: &Circumstances<'_>) -> Vec<Trip> {
+    let sum = |count: fn(&CategoryPlan) -> u64| parts.iter().map(|part| count(part)).sum::<u64>();
+    let safety = circumstances.safety;
     let changes = parts.iter().any(|part| part.changes().next().is_some());
-    let losses = parts.iter().map(|part| part.losses()).sum();
-    let there: u64 = parts.iter().map(|part| part.members).sum();
-    let of = there.max(circumstances.memberships);
-    let first = (circumstances.first_run && changes).then_some(Trip::FirstRun);
-    let total =
-        exceeds(circumstances.safety.total, losses, of).then_some(Trip::Total { losses, of });
-    first.into_iter().chain(total).collect()
+    let there = sum(|part| part.members).max(circumstances.memberships);
+    let mut trips = Vec::new();
+    if circumstances.first_run && changes {
+        trips.push(Trip::FirstRun);
+    }
+    let lost = sum(CategoryPlan::losses);
+    let before: u64 = circumstances.recent.values().sum();
+    let (losses, of) = (lost + before, there + before);
+    if lost > 0 && exceeds(safety.total, losses, of) {
+        trips.push(Trip::Total { losses, of });
+    }
+    let (demotions, of) = (sum(CategoryPlan::demotions), there);
+    if exceeds(safety.demotions, demotions, of) {
+        trips.push(Trip::Demotions { demotions, of });
+    }
+    let additions = sum(CategoryPlan::arrivals);
+    if exceeds(safety.total_additions, additions, of) {
+        trips.push(Trip::TotalAdditions { additions, of });
+    }
+    trips
 }
 
-fn trip_of_category(part: &CategoryPlan, limit: Threshold) -> Option<Trip> {
-    let (losses, of) = (part.losses(), part.members);
-    exceeds(limit, losses, of).then(|| Trip::Category {
-        name: part.category.name.clone(),
-        losses,
-        of,
-    })
+fn trips_of_category(part: &CategoryPlan, circumstances: &Circumstances<'_>) -> Vec<Trip> {
+    let safety = circumstances.safety;
+    let name = || part.category.name.clone();
+    let mut trips = Vec::new();
+    let lost = part.losses();
+    let before = circumstances.recent.get(&part.category.id);
+    let before = before.copied().unwrap_or(0);
+    let (losses, of) = (lost + before, part.members + before);
+    if lost > 0 && exceeds(safety.category, losses, of) {
+        let name = name();
+        trips.push(Trip::Category { name, losses, of });
+    }
+    let (additions, of) = (part.arrivals(), part.members);
+    // The first filling of a channel is no flood.
+    if of > part.owners() && exceeds(safety.category_additions, additions, of) {
+        let name = name();
+        let trip = Trip::CategoryAdditions {
+            name,
+            additions,
+            of,
+        };
+        trips.push(trip);
+    }
+    let others = part.members.saturating_sub(part.owners());
+    let is_watched = safety.left_empty > 0 && others >= safety.left_empty;
+    if lost > 0 && is_watched && part.members_after() <= part.owners() {
+        trips.push(Trip::LeftEmpty { name: name(), of });
+    }
+    if safety.last_manager == OnTrip::Hold && part.loses_last_manager() {
+        trips.push(Trip::LastManager { name: name() });
+    }
+    let is_undone = |action: &&Action| {
+        let pair = (part.category.id, action.user.clone());
+        circumstances.undone.contains(&pair)
+    };
+    let people = part.changes().filter(is_undone).count() as u64;
+    if people > 0 {
+        let name = name();
+        trips.push(Trip::Undone { name, people });
+    }
+    trips
 }
 
-fn exceeds(limit: Threshold, losses: u64, of: u64) -> bool {
+fn exceeds(limit: Threshold, number: u64, of: u64) -> bool {
     let share_allowed = u128::from(limit.percent) * u128::from(of);
-    losses > 0 && losses >= limit.at_least && u128::from(losses) * 100 > share_allowed
+    number > 0 && number >= limit.at_least && u128::from(number) * 100 > share_allowed
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 
-use super::category::{CategoryPlan, Knowledge, People, Want, plan};
+use super::category::{CategoryPlan, Grant, Knowledge, People, Want, plan};
 use super::membership::{Decision, Last, Rules, Standing};
 use super::{Action, Plan};
 use crate::category::{
@@ -170,7 +170,7 @@ prop_compose! {
             },
             desired: desired
                 .into_iter()
-                .map(|(user, level)| (user, Want { level, via: GroupId::new("physics") }))
+                .map(|(user, level)| (user, Want { level, via: Grant::direct(GroupId::new("physics")) }))
                 .collect(),
             actual,
             ledger,

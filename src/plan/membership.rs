@@ -208,6 +208,12 @@ impl Decision {
         }
     }
 
+    /// Whether access goes that somebody has: who has none any more loses none.
+    pub fn takes_access(self, have: Option<&Entitlement>) -> bool {
+        let had_none = have.is_some_and(|have| have.status == Status::NotActive);
+        self.is_loss_of(have) && !(self.is_departure() && had_none)
+    }
+
     /// Whether somebody leaves, so that there is room for another.
     pub fn is_departure(self) -> bool {
         matches!(self, Self::Remove { .. } | Self::Deactivate)

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use super::category::{Action, Block, CategoryPlan};
+use super::category::{Action, Block, CategoryPlan, Grant};
 use super::desired::Finding;
 use super::gate::Trip;
 use super::membership::{Decision, Objection};
@@ -144,9 +144,9 @@ fn category(part: &CategoryPlan, out: &mut impl Write) -> io::Result<()> {
         let symbol = symbol(action.decision).unwrap_or(' ');
         let what = action.decision.to_string();
         match &action.via {
-            Some(group) => writeln!(
+            Some(grant) => writeln!(
                 out,
-                "  {symbol} {:width$}  {what:7}  through {group}",
+                "  {symbol} {:width$}  {what:7}  through {grant}",
                 action.user
             )?,
             None => writeln!(out, "  {symbol} {:width$}  {what}", action.user)?,
@@ -206,7 +206,11 @@ pub fn csv(plan: &Plan, out: impl Write) -> Result<(), csv::Error> {
                 &part.category.name,
                 action.user.as_str(),
                 &action.decision.to_string(),
-                action.via.as_ref().map_or("", |group| group.as_str()),
+                &action
+                    .via
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
             ])?;
         }
     }
@@ -330,17 +334,61 @@ impl Display for Trip {
                     "{losses} of {of} memberships would be lost (safety.total)"
                 )
             }
+            Self::Demotions { demotions, of } => write!(
+                f,
+                "{demotions} of {of} memberships would get a lower level (safety.demotions)"
+            ),
+            Self::TotalAdditions { additions, of } => write!(
+                f,
+                "{additions} would be added to {of} memberships (safety.total_additions)"
+            ),
             Self::Category { name, losses, of } => write!(
                 f,
                 "{name}: {losses} of {of} memberships would be lost (safety.category)"
             ),
+            Self::CategoryAdditions {
+                name,
+                additions,
+                of,
+            } => write!(
+                f,
+                "{name}: {additions} would be added to {of} memberships (safety.category_additions)"
+            ),
+            Self::LeftEmpty { name, of } => write!(
+                f,
+                "{name}: nobody of {of} would be left but the owner (safety.left_empty)"
+            ),
+            Self::LastManager { name } => {
+                write!(f, "{name}: no manager would be left (safety.last_manager)")
+            }
+            Self::Undone { name, people } => write!(
+                f,
+                "{name}: it would do again to {} what was undone",
+                people_of(*people)
+            ),
         }
+    }
+}
+
+impl Display for Grant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.group.fmt(f)?;
+        self.through
+            .iter()
+            .try_for_each(|inner| write!(f, " > {inner}"))
     }
 }
 
 impl Display for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(&self.0)
+    }
+}
+
+fn people_of(number: u64) -> String {
+    match number {
+        1 => "1 person".to_owned(),
+        _ => format!("{number} people"),
     }
 }
 

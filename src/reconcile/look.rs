@@ -61,17 +61,55 @@ pub(super) async fn plan(
         let length = part.len() as u64;
         let actual = actual(engine, part, &mut outcome.unread.people).await?;
         outcome.unread.categories += length - actual.len() as u64;
-        let planner = Arc::clone(&planner);
-        let (part, findings) = engine
-            .store
-            .run(move |store| planner.plan(store, actual))
-            .await?;
-        found.extend(part);
+        let (plans, findings) = think(engine, &planner, actual).await?;
         outcome.findings.extend(findings);
+        let (whole, plans): (Vec<_>, Vec<_>) = plans
+            .into_iter()
+            .partition(|plan| plan.managers.is_none() && plan.takes_a_manager());
+        found.extend(plans);
+        found.extend(look_at_whole(engine, scope, &planner, whole, &mut outcome).await?);
         engine.progress.advance(length);
     }
     outcome.plan = Plan::new(found);
     Ok(outcome)
+}
+
+async fn think(
+    engine: &Engine,
+    planner: &Arc<Planner>,
+    actual: Vec<Actual>,
+) -> Result<(Vec<CategoryPlan>, BTreeSet<Finding>), RunError> {
+    let planner = Arc::clone(planner);
+    let thought = engine
+        .store
+        .run(move |store| planner.plan(store, actual))
+        .await?;
+    Ok(thought)
+}
+
+/// Looks at the whole of channels that a look at some people would take a manager from: whether it is
+/// the last one only the whole can tell.
+async fn look_at_whole(
+    engine: &Engine,
+    scope: &Scope,
+    planner: &Arc<Planner>,
+    channels: Vec<CategoryPlan>,
+    outcome: &mut Planned,
+) -> Result<Vec<CategoryPlan>, RunError> {
+    let part: Part = channels
+        .iter()
+        .filter_map(|plan| scope.categories.get(&plan.category.id))
+        .map(|(category, _)| (category.clone(), Who::Everybody))
+        .collect();
+    if part.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wanted = part.len() as u64;
+    let actual = actual(engine, part, &mut outcome.unread.people).await?;
+    outcome.unread.categories += wanted - actual.len() as u64;
+    let (plans, findings) = think(engine, planner, actual).await?;
+    outcome.findings.extend(findings);
+    Ok(plans)
 }
 
 type Part = Vec<(Category, Who)>;

@@ -211,7 +211,9 @@ impl Report {
 
     pub(super) fn note_plan(&mut self, review: &Review) {
         let approved = review.approved.plan().categories.iter();
-        self.plan = Plan::new(approved.chain(&review.held.categories).cloned());
+        let waiting = review.held.categories.iter();
+        let all = approved.chain(waiting).chain(&review.rejected.categories);
+        self.plan = Plan::new(all.cloned());
         self.planned = Counts::of(&self.plan);
     }
 
@@ -233,7 +235,7 @@ pub(super) fn ledger_entries(part: &CategoryPlan) -> impl Iterator<Item = Entry>
             category: part.category.id,
             user: action.user.clone(),
             last,
-            via: action.via.clone(),
+            via: action.via.as_ref().map(|grant| grant.group.clone()),
         })
     })
 }

@@ -3,18 +3,32 @@
 //! *Its one idea: nothing leaves a mark, a held plan or a waiting action without a verdict on it.*
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::SignedDuration;
 
 use super::{ACCEPTED, Engine, PLANNED, RunError, look, report, scope};
 use crate::apply::{Applied, Applier};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
-use crate::plan::Plan;
 use crate::plan::gate::{self, Circumstances, Review};
+use crate::plan::{CategoryPlan, Digest, Plan};
 use crate::store::Store;
+use crate::store::held::Held;
+use crate::store::history::Note;
 use crate::store::lease::Lease;
 
 /// Of what tripped, so much is kept with a held plan; the rest is more of the same.
 const MOST_REASONS: usize = 5;
+
+/// What the state file knows that bears on a plan.
+struct Known {
+    accepted: Option<String>,
+    approvals: BTreeMap<Digest, String>,
+    rejections: BTreeSet<Digest>,
+    undone: BTreeSet<(CategoryId, UserId)>,
+    recent: BTreeMap<CategoryId, u64>,
+}
 
 /// Divides the plan into what may be applied and what a person must see first.
 pub(super) async fn review(
@@ -23,18 +37,32 @@ pub(super) async fn review(
     scope: &scope::Scope,
 ) -> Result<Review, RunError> {
     let fingerprint = engine.config.fingerprint();
-    let (accepted, approvals) = engine
+    let window = engine.config.safety.window.0;
+    let known = engine
         .store
-        .run(|store| Ok((store.setting(ACCEPTED)?, store.approvals()?)))
+        .run(move |store| {
+            let now = clock::now();
+            let since = now.saturating_sub(SignedDuration::try_from(window).unwrap_or_default());
+            Ok(Known {
+                accepted: store.setting(ACCEPTED)?,
+                approvals: store.approvals(now)?,
+                rejections: store.rejections()?,
+                undone: store.undone()?,
+                recent: store.losses_since(since.unwrap_or(now))?,
+            })
+        })
         .await?;
     let hold_first = engine.config.safety.first_run == crate::config::safety::FirstRun::Hold;
     Ok(gate::review(
         plan,
         &Circumstances {
             safety: &engine.config.safety,
-            first_run: hold_first && accepted != Some(fingerprint),
+            first_run: hold_first && known.accepted != Some(fingerprint),
             memberships: scope.memberships,
-            approvals: &approvals,
+            recent: &known.recent,
+            undone: &known.undone,
+            approvals: &known.approvals,
+            rejections: &known.rejections,
         },
     ))
 }
@@ -57,6 +85,7 @@ pub(super) async fn settle(
             .categories
             .iter()
             .chain(&review.held.categories)
+            .chain(&review.rejected.categories)
     };
     let entries: Vec<_> = parts()
         .flat_map(|part| report::ledger_entries(part))
@@ -91,15 +120,39 @@ pub(super) async fn settle(
             !part.is_some_and(|part| part.changes().any(|action| action.user == *user))
         })
         .collect();
+    let notes = notes(&parts().cloned().collect::<Vec<_>>(), scope);
     engine
         .store
         .run(move |store| {
-            store.note(run, &entries)?;
+            let now = clock::now();
+            for note in &notes {
+                store.write_down(run, note, now)?;
+            }
+            store.note(run, &entries, now)?;
             store.release_held(&over)?;
             store.settle(&settled)
         })
         .await?;
     Ok(())
+}
+
+/// What the history learns of each channel without a call: what was adopted, found to be gone, and
+/// refused.
+fn notes(parts: &[Arc<CategoryPlan>], scope: &scope::Scope) -> Vec<Note> {
+    let planned: BTreeMap<CategoryId, &Arc<CategoryPlan>> =
+        parts.iter().map(|part| (part.category.id, part)).collect();
+    scope
+        .categories
+        .iter()
+        .map(|(id, (_, who))| Note {
+            category: *id,
+            looked_at: match who {
+                scope::Who::Everybody => None,
+                scope::Who::These(users) => Some(users.iter().cloned().collect()),
+            },
+            part: planned.get(id).map(|part| Arc::clone(part)),
+        })
+        .collect()
 }
 
 /// Holds what the gate has not approved.
@@ -197,7 +250,8 @@ async fn accept_configuration(engine: &Engine, planned_all: bool) -> Result<(), 
                 store.set_setting(PLANNED, &fingerprint)?;
             }
             let planned = store.setting(PLANNED)?.as_deref() == Some(&fingerprint);
-            if planned && store.held()?.is_empty() {
+            let is_answered = |held: &Held| held.open + held.approved == 0;
+            if planned && store.held()?.iter().all(is_answered) {
                 store.set_setting(ACCEPTED, &fingerprint)?;
             }
             Ok(())

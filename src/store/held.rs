@@ -1,36 +1,62 @@
 //! Plans that wait for a person, and what a person said.
+//!
+//! *Its one idea: an answer is about what was seen.* A held plan is kept channel by channel, as it was
+//! shown; each channel's part has its own digest and its own answer. Where the next plan has the same
+//! part, the answer counts; where it is otherwise, it is asked anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::{Store, StoreError};
 use crate::category::CategoryId;
 use crate::plan::show::Counts;
-use crate::plan::{Digest, Plan};
+use crate::plan::{CategoryPlan, Digest, Plan};
 
 /// A plan that is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Held {
-    /// The name by which it is approved.
+    /// The name by which it is answered.
     pub digest: Digest,
+    /// The run that made it.
+    pub run: i64,
     /// When it was held.
     pub held_at: Timestamp,
     /// What tripped.
     pub reason: String,
-    /// What it would do.
+    /// What it would do, as far as it is still held.
     pub counts: Counts,
-    /// Whether somebody has approved it; the next run applies it then.
-    pub approved_by: Option<String>,
+    /// Channels of it that nobody has answered yet.
+    pub open: u32,
+    /// Channels that are approved; the next run does them.
+    pub approved: u32,
+    /// Channels that are rejected: they stay as they are until their part of the plan changes.
+    pub rejected: u32,
+    /// Who answered last.
+    pub answered_by: Option<String>,
+    /// When the first approval lapses.
+    pub expires_at: Option<Timestamp>,
 }
 
-/// What became of an approval.
+/// What a person says to a held plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Do it.
+    Approved {
+        /// When the approval lapses unused.
+        until: Timestamp,
+    },
+    /// Leave it.
+    Rejected,
+}
+
+/// What became of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Approval {
-    /// The plan is released; this many channels.
-    Given(Held, usize),
+pub enum Answered {
+    /// It stands, for these channels of this plan.
+    Given(Digest, Plan),
     /// No plan has this digest.
     NoSuchPlan,
     /// Several digests begin like this.
@@ -55,7 +81,8 @@ impl Store {
                 .execute([part.category.id.0])?;
         }
         transaction.execute(
-            "INSERT OR REPLACE INTO held (digest, run, held_at, reason, summary) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT OR REPLACE INTO held (digest, run, held_at, reason, summary)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
             params![
                 digest.0,
                 run,
@@ -66,8 +93,16 @@ impl Store {
         )?;
         for part in &plan.categories {
             transaction
-                .prepare_cached("INSERT INTO held_category VALUES (?1, ?2, ?3)")?
-                .execute(params![digest.0, part.category.id.0, part.digest().0])?;
+                .prepare_cached(
+                    "INSERT INTO held_category (plan, category_id, digest, part)
+                     VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(params![
+                    digest.0,
+                    part.category.id.0,
+                    part.digest().0,
+                    serde_json::to_string(part)?
+                ])?;
         }
         drop_empty(&transaction)?;
         transaction.commit()?;
@@ -78,58 +113,104 @@ impl Store {
     pub fn held(&self) -> Result<Vec<Held>, StoreError> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(
-            "SELECT digest, held_at, reason, summary, approved_by FROM held ORDER BY held_at, digest",
+            "SELECT held.digest, run, held_at, reason, summary,
+                 count(*) FILTER (WHERE answer IS NULL),
+                 count(*) FILTER (WHERE answer = 'approved'),
+                 count(*) FILTER (WHERE answer = 'rejected'),
+                 max(answered_by), min(expires_at)
+             FROM held JOIN held_category ON plan = held.digest
+             GROUP BY held.digest ORDER BY held_at, held.digest",
         )?;
         let mut rows = statement.query([])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             found.push(Held {
                 digest: Digest(row.get(0)?),
-                held_at: Timestamp::from_second(row.get(1)?).unwrap_or(Timestamp::UNIX_EPOCH),
-                reason: row.get(2)?,
-                counts: serde_json::from_str(&row.get::<_, String>(3)?)?,
-                approved_by: row.get(4)?,
+                run: row.get(1)?,
+                held_at: time(row.get(2)?),
+                reason: row.get(3)?,
+                counts: serde_json::from_str(&row.get::<_, String>(4)?)?,
+                open: row.get(5)?,
+                approved: row.get(6)?,
+                rejected: row.get(7)?,
+                answered_by: row.get(8)?,
+                expires_at: row.get::<_, Option<i64>>(9)?.map(time),
             });
         }
         Ok(found)
     }
 
-    /// Releases the plan whose digest begins like this: the next run applies it, where it still is
-    /// what was approved.
-    pub fn approve(&self, digest: &str, by: &str, now: Timestamp) -> Result<Approval, StoreError> {
-        let matching: Vec<Held> = self
-            .held()?
-            .into_iter()
-            .filter(|held| held.digest.0.starts_with(&digest.to_ascii_lowercase()))
-            .collect();
-        let [held] = matching.as_slice() else {
-            return Ok(match matching.len() {
-                0 => Approval::NoSuchPlan,
-                _ => Approval::Ambiguous,
-            });
+    /// The part of a held plan that is still held, as it was made. `digest` may be its first digits.
+    pub fn held_plan(&self, digest: &str) -> Result<Answered, StoreError> {
+        let connection = self.lock();
+        let digest = match find(&connection, digest)? {
+            Ok(digest) => digest,
+            Err(refused) => return Ok(refused),
         };
-        let mut connection = self.lock();
-        let transaction = connection.transaction()?;
-        transaction.execute(
-            "UPDATE held SET approved_at = ?2, approved_by = ?3 WHERE digest = ?1",
-            params![held.digest.0, now.as_second(), by],
-        )?;
-        let categories = transaction.execute(
-            "INSERT INTO dirty (kind, category_id)
-             SELECT 'category', category_id FROM held_category WHERE plan = ?1",
-            [&held.digest.0],
-        )?;
-        transaction.commit()?;
-        Ok(Approval::Given(held.clone(), categories))
+        let plan = Plan::new(parts(&connection, &digest, &[])?);
+        Ok(Answered::Given(digest, plan))
     }
 
-    /// The digests of the parts that are approved.
-    pub fn approvals(&self) -> Result<BTreeSet<Digest>, StoreError> {
+    /// Answers the plan whose digest begins like this, or some channels of it (none given: all). The
+    /// next run does what is approved, where it still is what was seen.
+    pub fn answer(
+        &self,
+        digest: &str,
+        channels: &[CategoryId],
+        answer: Answer,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Answered, StoreError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        let digest = match find(&transaction, digest)? {
+            Ok(digest) => digest,
+            Err(refused) => return Ok(refused),
+        };
+        let plan = Plan::new(parts(&transaction, &digest, channels)?);
+        let (word, until) = match answer {
+            Answer::Approved { until } => ("approved", Some(until.as_second())),
+            Answer::Rejected => ("rejected", None),
+        };
+        for part in &plan.categories {
+            let id = part.category.id.0;
+            transaction
+                .prepare_cached(
+                    "UPDATE held_category
+                     SET answer = ?3, answered_by = ?4, answered_at = ?5, expires_at = ?6
+                     WHERE plan = ?1 AND category_id = ?2",
+                )?
+                .execute(params![digest.0, id, word, by, now.as_second(), until])?;
+            if until.is_some() {
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO dirty (kind, category_id) VALUES ('category', ?1)",
+                    )?
+                    .execute([id])?;
+            }
+        }
+        transaction.commit()?;
+        Ok(Answered::Given(digest, plan))
+    }
+
+    /// Who approved what, by the digest of a channel's part. Approvals that have lapsed are not here.
+    pub fn approvals(&self, now: Timestamp) -> Result<BTreeMap<Digest, String>, StoreError> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(
-            "SELECT held_category.digest FROM held_category JOIN held ON held.digest = plan
-             WHERE approved_at IS NOT NULL",
+            "SELECT digest, answered_by FROM held_category
+             WHERE answer = 'approved' AND expires_at > ?1",
         )?;
+        let rows = statement.query_map([now.as_second()], |row| {
+            Ok((Digest(row.get(0)?), row.get(1)?))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// What a person has rejected, by the digest of a channel's part.
+    pub fn rejections(&self) -> Result<BTreeSet<Digest>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection
+            .prepare_cached("SELECT digest FROM held_category WHERE answer = 'rejected'")?;
         let rows = statement.query_map([], |row| row.get(0).map(Digest))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -158,9 +239,51 @@ impl Store {
     }
 }
 
-fn drop_empty(connection: &rusqlite::Connection) -> rusqlite::Result<usize> {
+/// The digest that begins like this.
+fn find(connection: &Connection, start: &str) -> Result<Result<Digest, Answered>, StoreError> {
+    let start = start.to_ascii_lowercase();
+    let mut statement = connection.prepare_cached("SELECT digest FROM held ORDER BY digest")?;
+    let all = statement.query_map([], |row| row.get(0).map(Digest))?;
+    let mut matching = Vec::new();
+    for digest in all {
+        let digest = digest?;
+        if digest.0.starts_with(&start) {
+            matching.push(digest);
+        }
+    }
+    Ok(match matching.len() {
+        1 => Ok(matching.remove(0)),
+        0 => Err(Answered::NoSuchPlan),
+        _ => Err(Answered::Ambiguous),
+    })
+}
+
+/// The parts of a held plan; of these channels only, where some are named.
+fn parts(
+    connection: &Connection,
+    digest: &Digest,
+    channels: &[CategoryId],
+) -> Result<Vec<CategoryPlan>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT part FROM held_category WHERE plan = ?1 ORDER BY category_id")?;
+    let mut rows = statement.query([&digest.0])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let part: CategoryPlan = serde_json::from_str(&row.get::<_, String>(0)?)?;
+        if channels.is_empty() || channels.contains(&part.category.id) {
+            found.push(part);
+        }
+    }
+    Ok(found)
+}
+
+fn drop_empty(connection: &Connection) -> rusqlite::Result<usize> {
     connection.execute(
         "DELETE FROM held WHERE digest NOT IN (SELECT plan FROM held_category)",
         [],
     )
+}
+
+fn time(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -1,19 +1,19 @@
 //! What this program is doing: a row before each call, closed after it.
 //!
-//! *Its one idea: closing the journal and writing the ledger are one transaction*, so that the two
-//! never tell different stories.
+//! *Its one idea: closing the journal, writing the history and the ledger are one transaction*, so that
+//! the three never tell different stories.
 
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
+use super::history::{self, Event};
 use super::lease::{self, Lease};
 use super::ledger::{self, Entry};
 use super::set_aside::{self, SetAside};
 use super::{Store, StoreError};
-use crate::category::CategoryId;
-use crate::directory::GroupId;
-use crate::plan::Action;
+use crate::category::{CategoryId, UserId};
+use crate::plan::{Action, Grant};
 
 /// How an action ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,18 +29,33 @@ pub enum Outcome {
     Changed,
     /// Nobody knows; it is looked at again.
     Unknown,
+    /// Nothing was to be sent: refused by a rule of ours.
+    Left,
 }
 
 impl Outcome {
-    fn word(self) -> &'static str {
+    /// The word that stands for it, in the state file as in reports.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Refused => "refused",
             Self::Passing => "passing",
             Self::Changed => "changed",
             Self::Unknown => "unknown",
+            Self::Left => "left",
         }
     }
+}
+
+/// An action that is about to be sent.
+#[derive(Debug, Clone)]
+pub struct Open {
+    /// Where.
+    pub category: CategoryId,
+    /// What.
+    pub action: Action,
+    /// Who released it, where it was held.
+    pub approved_by: Option<String>,
 }
 
 /// What closes a journal row.
@@ -65,27 +80,34 @@ impl Store {
         &self,
         run: i64,
         lease: Lease,
-        actions: &[(CategoryId, Action)],
+        actions: &[Open],
         now: Timestamp,
     ) -> Result<Vec<i64>, StoreError> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         lease::check(&transaction, lease)?;
         let mut rows = Vec::with_capacity(actions.len());
-        for (category, action) in actions {
+        for open in actions {
+            let action = &open.action;
             transaction
                 .prepare_cached(
-                    "INSERT INTO journal (run, category_id, user_id, action, before, via, state, at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'sent', ?7)",
+                    "INSERT INTO journal
+                         (run, category_id, user_id, action, before, state, at, why, approved_by)
+                     VALUES (?1, ?2, ?3, ?4, ?5, 'sent', ?6, ?7, ?8)",
                 )?
                 .execute(params![
                     run,
-                    category.0,
+                    open.category.0,
                     action.user.as_str(),
                     serde_json::to_string(&action.decision)?,
-                    action.before.as_ref().map(serde_json::to_string).transpose()?,
-                    action.via.as_ref().map(GroupId::as_str),
+                    action
+                        .before
+                        .as_ref()
+                        .map(serde_json::to_string)
+                        .transpose()?,
                     now.as_second(),
+                    action.via.as_ref().map(serde_json::to_string).transpose()?,
+                    open.approved_by,
                 ])?;
             rows.push(transaction.last_insert_rowid());
         }
@@ -93,44 +115,90 @@ impl Store {
         Ok(rows)
     }
 
-    /// Closes rows of the journal, and lets the ledger know.
-    pub fn close_journal(&self, run: i64, verdicts: &[Verdict]) -> Result<(), StoreError> {
+    /// Closes rows of the journal: each becomes a line of the history, and the ledger learns of it.
+    pub fn close_journal(
+        &self,
+        run: i64,
+        verdicts: &[Verdict],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
+        let mut events = Vec::with_capacity(verdicts.len());
         for verdict in verdicts {
-            transaction
-                .prepare_cached("UPDATE journal SET state = ?2, answer = ?3 WHERE id = ?1")?
-                .execute(params![
-                    verdict.journal,
-                    verdict.outcome.word(),
-                    verdict.answer
-                ])?;
-            if let Some(entry) = &verdict.ledger {
-                ledger::write(&transaction, run, entry)?;
+            let Some((mut event, _)) = take(&transaction, verdict.journal)? else {
+                continue;
+            };
+            event.outcome = verdict.outcome;
+            event.answer.clone_from(&verdict.answer);
+            if event.why.is_none() {
+                event.why = ledger::via(&transaction, event.category, &event.user)?;
             }
             match &verdict.set_aside {
                 Some(set_aside) => set_aside::write(&transaction, set_aside)?,
-                None => set_aside::forget(&transaction, verdict.journal)?,
+                None => set_aside::forget(&transaction, event.category, &event.user)?,
             }
+            if let Some(entry) = &verdict.ledger {
+                ledger::write(&transaction, run, entry, now)?;
+            }
+            events.push(event);
         }
+        history::append(&transaction, run, &events, now)?;
         Ok(transaction.commit()?)
     }
 
-    /// Rows that a run which was cut off left open become marks: somebody looks there again.
-    /// Answers how many there were.
-    pub fn recover_journal(&self) -> Result<usize, StoreError> {
+    /// Rows that a run which was cut off left open become marks: somebody looks there again. What
+    /// became of them nobody knows, and the history says so. Answers how many there were.
+    pub fn recover_journal(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
-        transaction.execute(
-            "INSERT INTO dirty (kind, user_id, category_id)
-             SELECT DISTINCT 'entitlement', user_id, category_id FROM journal WHERE state = 'sent'",
-            [],
-        )?;
-        let open = transaction.execute(
-            "UPDATE journal SET state = 'unknown' WHERE state = 'sent'",
-            [],
-        )?;
+        let rows: Vec<i64> = transaction
+            .prepare_cached("SELECT id FROM journal ORDER BY id")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        for row in &rows {
+            let Some((event, run)) = take(&transaction, *row)? else {
+                continue;
+            };
+            transaction
+                .prepare_cached(
+                    "INSERT INTO dirty (kind, user_id, category_id) VALUES ('entitlement', ?1, ?2)",
+                )?
+                .execute(params![event.user.as_str(), event.category.0])?;
+            history::append(&transaction, run, &[event], now)?;
+        }
         transaction.commit()?;
-        Ok(open)
+        Ok(rows.len())
     }
+}
+
+/// Takes a row out of the journal: a line of the history, whose outcome nobody knows yet, and the
+/// number of its run.
+fn take(connection: &Connection, journal: i64) -> Result<Option<(Event, i64)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "DELETE FROM journal WHERE id = ?1
+         RETURNING category_id, user_id, action, before, why, approved_by, run",
+    )?;
+    let mut rows = statement.query([journal])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let json = |column: usize| -> Result<serde_json::Value, StoreError> {
+        let text: Option<String> = row.get(column)?;
+        Ok(text.map_or(Ok(serde_json::Value::Null), |text| {
+            serde_json::from_str(&text)
+        })?)
+    };
+    let why: Option<Grant> = serde_json::from_value(json(4)?)?;
+    let event = Event {
+        category: CategoryId(row.get(0)?),
+        user: UserId::new(row.get::<_, String>(1)?),
+        decision: serde_json::from_value(json(2)?)?,
+        before: serde_json::from_value(json(3)?)?,
+        why,
+        outcome: Outcome::Unknown,
+        answer: None,
+        approved_by: row.get(5)?,
+    };
+    Ok(Some((event, row.get(6)?)))
 }

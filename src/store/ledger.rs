@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, Row, params};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Store, StoreError, from_word};
 use crate::category::{CategoryId, PermissionLevel, UserId};
 use crate::directory::GroupId;
+use crate::plan::Grant;
 use crate::plan::membership::Last;
 
 /// One line of the ledger.
@@ -46,11 +48,11 @@ impl Store {
     }
 
     /// Notes memberships that were found as they should be, and those that are gone.
-    pub fn note(&self, run: i64, entries: &[Entry]) -> Result<(), StoreError> {
+    pub fn note(&self, run: i64, entries: &[Entry], now: Timestamp) -> Result<(), StoreError> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
         for entry in entries {
-            write(&transaction, run, entry)?;
+            write(&transaction, run, entry, now)?;
         }
         Ok(transaction.commit()?)
     }
@@ -72,7 +74,12 @@ fn last(row: &Row<'_>, column: usize) -> Result<Last, StoreError> {
 }
 
 /// Writes one line, within somebody's transaction.
-pub(super) fn write(connection: &Connection, run: i64, entry: &Entry) -> rusqlite::Result<()> {
+pub(super) fn write(
+    connection: &Connection,
+    run: i64,
+    entry: &Entry,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
     let (state, level) = match entry.last {
         Some(Last::Active(level)) => ("active", level),
         Some(Last::Deactivated) => ("deactivated", PermissionLevel::None),
@@ -85,7 +92,7 @@ pub(super) fn write(connection: &Connection, run: i64, entry: &Entry) -> rusqlit
         }
     };
     connection
-        .prepare_cached("INSERT OR REPLACE INTO ledger VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+        .prepare_cached("INSERT OR REPLACE INTO ledger VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
         .execute(params![
             entry.category.0,
             entry.user.key(),
@@ -94,6 +101,26 @@ pub(super) fn write(connection: &Connection, run: i64, entry: &Entry) -> rusqlit
             level.to_string(),
             entry.via.as_ref().map(GroupId::as_str),
             run,
+            now.as_second(),
         ])?;
     Ok(())
+}
+
+/// What granted a membership when this program last wrote it.
+pub(super) fn via(
+    connection: &Connection,
+    category: CategoryId,
+    user: &UserId,
+) -> rusqlite::Result<Option<Grant>> {
+    let group = connection
+        .prepare_cached("SELECT via FROM ledger WHERE category_id = ?1 AND user_key = ?2")?
+        .query_row(params![category.0, user.key()], |row| {
+            row.get::<_, Option<String>>(0)
+        })
+        .optional()?;
+    Ok(group.flatten().map(|group| Grant {
+        group: GroupId::new(group),
+        through: std::sync::Arc::default(),
+        binding: 0,
+    }))
 }

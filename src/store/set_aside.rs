@@ -51,6 +51,16 @@ impl Store {
         )?)
     }
 
+    /// Lets everything that waits, or what waits for one person, be tried with the next run; answers
+    /// how much that is.
+    pub fn retry(&self, user: Option<&UserId>, now: Timestamp) -> Result<usize, StoreError> {
+        let key = user.map(UserId::key);
+        Ok(self.lock().execute(
+            "UPDATE set_aside SET retry_at = ?1 WHERE ?2 IS NULL OR user_key = ?2",
+            params![now.as_second(), key],
+        )?)
+    }
+
     /// What waits, oldest first.
     pub fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
         let connection = self.lock();
@@ -110,13 +120,14 @@ pub(super) fn write(connection: &Connection, item: &SetAside) -> rusqlite::Resul
     Ok(())
 }
 
-/// Forgets what waits for the membership that a journal row is about.
-pub(super) fn forget(connection: &Connection, journal: i64) -> rusqlite::Result<()> {
+/// Forgets what waits for a membership.
+pub(super) fn forget(
+    connection: &Connection,
+    category: CategoryId,
+    user: &UserId,
+) -> rusqlite::Result<()> {
     connection
-        .prepare_cached(
-            "DELETE FROM set_aside WHERE (category_id, user_key) IN
-                 (SELECT category_id, lower(user_id) FROM journal WHERE id = ?1)",
-        )?
-        .execute([journal])?;
+        .prepare_cached("DELETE FROM set_aside WHERE category_id = ?1 AND user_key = ?2")?
+        .execute(params![category.0, user.key()])?;
     Ok(())
 }

@@ -32,7 +32,7 @@ fn automatic(user: &str) -> Entitlement {
 fn wants(users: &[&str]) -> BTreeMap<UserId, Want> {
     let want = Want {
         level: PermissionLevel::Member,
-        via: GroupId::new("bio"),
+        via: Grant::direct(GroupId::new("bio")),
     };
     users
         .iter()

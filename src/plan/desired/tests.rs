@@ -256,7 +256,7 @@ fn of_several_grants_the_highest_level_wins_in_any_order() {
         let levels: Vec<_> = desired
             .people
             .values()
-            .map(|want| (want.level, want.via.as_str()))
+            .map(|want| (want.level, want.via.group.as_str()))
             .collect();
         assert_eq!(
             levels,

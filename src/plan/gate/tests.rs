@@ -1,6 +1,5 @@
 use super::*;
-use crate::category::{CategoryId, PermissionLevel, UserId};
-use crate::config::safety::FirstRun;
+use crate::category::{CategoryId, Entitlement, PermissionLevel, Status, UpdateMethod, UserId};
 use crate::plan::category::{Action, Named};
 use crate::plan::membership::Decision;
 
@@ -32,6 +31,8 @@ fn part(id: i64, members: u64, leave: usize, come: usize) -> Arc<CategoryPlan> {
         members,
         fresh: false,
         manual: 0,
+        owned: false,
+        managers: None,
     })
 }
 
@@ -45,18 +46,26 @@ fn safety() -> Safety {
             percent: 10,
             at_least: 20,
         },
-        first_run: FirstRun::Hold,
+        left_empty: 0,
+        ..Safety::default()
     }
 }
 
-fn reviewed(parts: &[Arc<CategoryPlan>], approvals: &BTreeSet<Digest>, first_run: bool) -> Review {
+fn reviewed(
+    parts: &[Arc<CategoryPlan>],
+    approvals: &BTreeMap<Digest, String>,
+    first_run: bool,
+) -> Review {
     review(
         Plan::new(parts.to_vec()),
         &Circumstances {
             safety: &safety(),
             first_run,
             memberships: 0,
+            recent: &BTreeMap::new(),
+            undone: &BTreeSet::new(),
             approvals,
+            rejections: &BTreeSet::new(),
         },
     )
 }
@@ -71,7 +80,7 @@ fn ids(plan: &Plan) -> Vec<i64> {
 #[test]
 fn few_losses_pass() {
     let parts = [part(1, 8, 4, 0), part(2, 100, 25, 3), part(3, 1000, 0, 0)];
-    let review = reviewed(&parts, &BTreeSet::new(), false);
+    let review = reviewed(&parts, &BTreeMap::new(), false);
     let why = "4 of 8 is below the floor, 25 of 100 is not above a quarter";
     assert_eq!(ids(review.approved.plan()), [1, 2, 3], "{why}");
     assert_eq!(review.trips, []);
@@ -81,7 +90,7 @@ fn few_losses_pass() {
 fn a_category_that_loses_too_much_is_held_and_the_others_go_on() {
     let review = reviewed(
         &[part(1, 100, 26, 9), part(2, 1000, 1, 0)],
-        &BTreeSet::new(),
+        &BTreeMap::new(),
         false,
     );
     assert_eq!(ids(&review.held), [1]);
@@ -96,14 +105,14 @@ fn a_category_that_loses_too_much_is_held_and_the_others_go_on() {
 
 #[test]
 fn an_emptied_group_is_held() {
-    let review = reviewed(&[part(1, 5, 5, 0)], &BTreeSet::new(), false);
+    let review = reviewed(&[part(1, 5, 5, 0)], &BTreeMap::new(), false);
     assert_eq!(ids(&review.held), [1]);
 }
 
 #[test]
 fn small_losses_everywhere_are_held_together() {
     let parts: Vec<_> = (0..10).map(|id| part(id, 10, 2, 0)).collect();
-    let review = reviewed(&parts, &BTreeSet::new(), false);
+    let review = reviewed(&parts, &BTreeMap::new(), false);
     assert_eq!(review.held.categories.len(), 10);
     assert_eq!(
         review.trips,
@@ -123,7 +132,10 @@ fn the_total_is_measured_against_all_memberships_not_only_those_of_the_plan() {
             safety: &safety(),
             first_run: false,
             memberships: 200,
-            approvals: &BTreeSet::new(),
+            recent: &BTreeMap::new(),
+            undone: &BTreeSet::new(),
+            approvals: &BTreeMap::new(),
+            rejections: &BTreeSet::new(),
         },
     );
     assert!(review.held.is_empty(), "20 of 200 is not above a tenth");
@@ -133,7 +145,7 @@ fn the_total_is_measured_against_all_memberships_not_only_those_of_the_plan() {
 fn the_first_plan_is_held_even_if_it_only_adds() {
     let review = reviewed(
         &[part(1, 0, 0, 3), part(2, 5, 0, 0)],
-        &BTreeSet::new(),
+        &BTreeMap::new(),
         true,
     );
     assert_eq!(ids(&review.held), [1]);
@@ -142,13 +154,13 @@ fn the_first_plan_is_held_even_if_it_only_adds() {
 
 #[test]
 fn a_first_plan_with_nothing_to_do_is_not_held() {
-    let review = reviewed(&[part(1, 5, 0, 0)], &BTreeSet::new(), true);
+    let review = reviewed(&[part(1, 5, 0, 0)], &BTreeMap::new(), true);
     assert_eq!(review.trips, []);
 }
 
 #[test]
 fn what_was_approved_passes_and_only_that() {
-    let approved = BTreeSet::from([part(1, 5, 5, 0).digest()]);
+    let approved = BTreeMap::from([(part(1, 5, 5, 0).digest(), "ada".to_owned())]);
     let same = reviewed(&[part(1, 5, 5, 0)], &approved, false);
     assert_eq!(ids(same.approved.plan()), [1]);
     let more = reviewed(&[part(1, 6, 6, 0)], &approved, false);
@@ -161,7 +173,7 @@ fn what_was_approved_passes_and_only_that() {
 
 #[test]
 fn an_approval_for_one_category_is_none_for_another() {
-    let approved = BTreeSet::from([part(1, 5, 5, 0).digest()]);
+    let approved = BTreeMap::from([(part(1, 5, 5, 0).digest(), "ada".to_owned())]);
     assert_eq!(
         ids(&reviewed(&[part(2, 5, 5, 0)], &approved, false).held),
         [2]
@@ -183,7 +195,255 @@ fn a_lower_level_is_a_loss_too() {
         })
         .collect();
     assert_eq!(
-        ids(&reviewed(&[Arc::new(demoted)], &BTreeSet::new(), false).held),
+        ids(&reviewed(&[Arc::new(demoted)], &BTreeMap::new(), false).held),
         [1]
     );
+}
+
+/// Reviews parts under limits of the test's own.
+fn reviewed_with(parts: &[Arc<CategoryPlan>], change: impl FnOnce(&mut Safety)) -> Review {
+    let mut limits = safety();
+    change(&mut limits);
+    review(
+        Plan::new(parts.to_vec()),
+        &Circumstances {
+            safety: &limits,
+            first_run: false,
+            memberships: 0,
+            recent: &BTreeMap::new(),
+            undone: &BTreeSet::new(),
+            approvals: &BTreeMap::new(),
+            rejections: &BTreeSet::new(),
+        },
+    )
+}
+
+/// A category whose so many active members do this.
+fn acting(
+    members: u64,
+    owned: bool,
+    managers: u64,
+    deeds: &[(PermissionLevel, Decision)],
+) -> Arc<CategoryPlan> {
+    let mut plan = CategoryPlan::clone(&part(1, members, 0, 0));
+    plan.owned = owned;
+    plan.managers = Some(managers);
+    let deeds = deeds.iter().enumerate();
+    plan.actions = deeds
+        .map(|(number, (level, decision))| Action {
+            user: UserId::new(format!("user{number}")),
+            decision: *decision,
+            via: None,
+            before: Some(Entitlement {
+                user: UserId::new(format!("user{number}")),
+                level: *level,
+                method: UpdateMethod::Automatic,
+                status: Status::Active,
+                extra_permissions: Vec::new(),
+            }),
+        })
+        .collect();
+    Arc::new(plan)
+}
+
+const LEAVE: Decision = Decision::Remove { copies: 1 };
+const LOWER: Decision = Decision::SetLevel {
+    from: PermissionLevel::Manager,
+    to: PermissionLevel::Member,
+};
+
+#[test]
+fn losses_of_the_window_before_count_with_those_of_the_plan() {
+    let with_recent = |recent: u64| {
+        review(
+            Plan::new([part(1, 20, 2, 0)]),
+            &Circumstances {
+                safety: &safety(),
+                first_run: false,
+                memberships: 1000,
+                recent: &BTreeMap::from([(CategoryId(1), recent)]),
+                undone: &BTreeSet::new(),
+                approvals: &BTreeMap::new(),
+                rejections: &BTreeSet::new(),
+            },
+        )
+    };
+    assert!(
+        with_recent(2).held.is_empty(),
+        "4 of 22 are below the floor"
+    );
+    let trips = with_recent(5).trips;
+    let expected = Trip::Category {
+        name: "Channel 1".to_owned(),
+        losses: 7,
+        of: 25,
+    };
+    assert_eq!(trips, [expected], "7 of 25 are more than a quarter");
+}
+
+#[test]
+fn losses_before_hold_no_plan_that_takes_nothing() {
+    let review = review(
+        Plan::new([part(1, 20, 0, 3)]),
+        &Circumstances {
+            safety: &safety(),
+            first_run: false,
+            memberships: 0,
+            recent: &BTreeMap::from([(CategoryId(1), 500)]),
+            undone: &BTreeSet::new(),
+            approvals: &BTreeMap::new(),
+            rejections: &BTreeSet::new(),
+        },
+    );
+    assert_eq!(review.trips, []);
+}
+
+#[test]
+fn a_channel_left_with_its_owner_only_is_held() {
+    let member = PermissionLevel::Member;
+    let emptied = acting(3, true, 1, &[(member, LEAVE), (member, LEAVE)]);
+    let watched = |safety: &mut Safety| safety.left_empty = 2;
+    let review = reviewed_with(std::slice::from_ref(&emptied), watched);
+    assert!(matches!(review.trips[..], [Trip::LeftEmpty { of: 3, .. }]));
+    let never = reviewed_with(&[emptied], |safety| safety.left_empty = 0);
+    assert_eq!(never.trips, []);
+    let small = acting(2, true, 1, &[(member, LEAVE)]);
+    assert_eq!(
+        reviewed_with(&[small], watched).trips,
+        [],
+        "one is below the floor"
+    );
+}
+
+#[test]
+fn a_channel_whose_members_are_exchanged_is_not_left_empty() {
+    let member = PermissionLevel::Member;
+    let add = Decision::Add { level: member };
+    let mut exchanged =
+        CategoryPlan::clone(&acting(2, false, 1, &[(member, LEAVE), (member, LEAVE)]));
+    exchanged.actions.push(Action {
+        user: UserId::new("new"),
+        decision: add,
+        via: None,
+        before: None,
+    });
+    let review = reviewed_with(&[Arc::new(exchanged)], |safety| safety.left_empty = 2);
+    assert_eq!(review.trips, []);
+}
+
+#[test]
+fn the_last_manager_is_held_and_the_last_but_one_is_not() {
+    let manager = PermissionLevel::Manager;
+    let hold = |_: &mut Safety| {};
+    for deed in [LEAVE, Decision::Deactivate, LOWER] {
+        let last = acting(50, false, 1, &[(manager, deed)]);
+        let review = reviewed_with(&[last.clone()], hold);
+        assert!(
+            matches!(review.trips[..], [Trip::LastManager { .. }]),
+            "{deed:?}"
+        );
+        let allowed = reviewed_with(&[last], |safety| safety.last_manager = OnTrip::Allow);
+        assert_eq!(allowed.trips, []);
+        let other = acting(50, false, 2, &[(manager, deed)]);
+        assert_eq!(reviewed_with(&[other], hold).trips, []);
+    }
+}
+
+#[test]
+fn many_lowered_levels_are_held_though_nobody_leaves() {
+    let parts: Vec<_> = (0..6)
+        .map(|_| acting(100, false, 50, &[(PermissionLevel::Manager, LOWER); 4]))
+        .collect();
+    let limit = |safety: &mut Safety| {
+        safety.demotions = Threshold {
+            percent: 3,
+            at_least: 10,
+        };
+    };
+    let review = reviewed_with(&parts, limit);
+    let expected = Trip::Demotions {
+        demotions: 24,
+        of: 600,
+    };
+    assert_eq!(review.trips, [expected]);
+    assert_eq!(review.held.categories.len(), 6);
+}
+
+#[test]
+fn a_flood_into_one_channel_is_held_and_its_first_filling_is_not() {
+    let flood = reviewed_with(&[part(1, 30, 0, 100)], |_| {});
+    assert!(matches!(
+        flood.trips[..],
+        [Trip::CategoryAdditions {
+            additions: 100,
+            of: 30,
+            ..
+        }]
+    ));
+    assert_eq!(reviewed_with(&[part(1, 0, 0, 400)], |_| {}).trips, []);
+    assert_eq!(reviewed_with(&[part(1, 60, 0, 100)], |_| {}).trips, []);
+}
+
+#[test]
+fn a_flood_everywhere_is_held() {
+    let parts: Vec<_> = (0..20).map(|id| part(id, 60, 0, 60)).collect();
+    let review = reviewed_with(&parts, |_| {});
+    let expected = Trip::TotalAdditions {
+        additions: 1200,
+        of: 1200,
+    };
+    assert_eq!(review.trips, [expected]);
+}
+
+#[test]
+fn what_was_rejected_is_neither_done_nor_asked_again() {
+    let whole = part(1, 5, 5, 0);
+    let review = review(
+        Plan::new([whole.clone(), part(2, 9, 1, 0)]),
+        &Circumstances {
+            safety: &safety(),
+            first_run: false,
+            memberships: 0,
+            recent: &BTreeMap::new(),
+            undone: &BTreeSet::new(),
+            approvals: &BTreeMap::new(),
+            rejections: &BTreeSet::from([whole.digest()]),
+        },
+    );
+    assert_eq!(ids(&review.rejected), [1]);
+    assert_eq!(ids(review.approved.plan()), [2]);
+    assert_eq!(
+        (review.held.categories.len(), &review.trips[..]),
+        (0, &[][..])
+    );
+}
+
+#[test]
+fn what_a_person_has_undone_is_not_done_again_unasked() {
+    let parts = [part(1, 50, 1, 0), part(2, 50, 1, 0)];
+    let review = review(
+        Plan::new(parts),
+        &Circumstances {
+            safety: &safety(),
+            first_run: false,
+            memberships: 0,
+            recent: &BTreeMap::new(),
+            undone: &BTreeSet::from([(CategoryId(2), UserId::new("USER0"))]),
+            approvals: &BTreeMap::new(),
+            rejections: &BTreeSet::new(),
+        },
+    );
+    assert_eq!(ids(&review.held), [2]);
+    assert_eq!(ids(review.approved.plan()), [1]);
+}
+
+#[test]
+fn who_has_no_access_any_more_loses_none_by_being_removed() {
+    let mut plan =
+        CategoryPlan::clone(&acting(6, false, 0, &[(PermissionLevel::Member, LEAVE); 6]));
+    for action in &mut plan.actions {
+        action.before.as_mut().unwrap().status = Status::NotActive;
+    }
+    assert_eq!(plan.losses(), 0);
+    assert_eq!(plan.members_after(), 6);
 }

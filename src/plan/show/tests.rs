@@ -7,7 +7,7 @@ fn action(user: &str, via: Option<&str>, decision: Decision) -> Action {
     Action {
         user: UserId::new(user),
         decision,
-        via: via.map(GroupId::new),
+        via: via.map(|group| Grant::direct(GroupId::new(group))),
         before: None,
     }
 }
@@ -24,6 +24,8 @@ fn part(id: i64, name: &str, block: Option<Block>, actions: Vec<Action>) -> Cate
         members: 12,
         fresh: false,
         manual: 0,
+        owned: false,
+        managers: None,
     }
 }
 

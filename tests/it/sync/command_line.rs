@@ -201,8 +201,8 @@ async fn the_status_of_a_held_plan() {
           1  [time]  sync: held
 
     Held until somebody approves
-      [digest]  5 to add, 0 to change, 0 to remove, because it is the first plan of this configuration
-        rollbook approve [digest]
+      [digest]  5 to add, 0 to change, 0 to remove, since [time], because it is the first plan of this configuration
+        look at it: rollbook show [digest]    release it: rollbook approve [digest]    leave it: rollbook reject [digest]
     ");
     });
 }

@@ -189,7 +189,10 @@ async fn a_vanished_group_empties_its_channel_where_the_policy_says_so() {
             ("his", &[0]),
         ],
     )
-    .set(|settings| settings.policy = "vanished_group = \"remove\"".into())
+    .set(|settings| {
+        settings.policy = "vanished_group = \"remove\"".into();
+        settings.safety.push_str("\nleft_empty = 0");
+    })
     .in_step()
     .await;
     site.slapd.delete(&group("bio"));

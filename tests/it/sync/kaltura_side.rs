@@ -39,7 +39,10 @@ async fn a_membership_that_somebody_made_theirs_stays_when_its_person_leaves() {
 #[tokio::test]
 async fn a_manual_membership_is_ours_where_the_policy_says_so() {
     let site = bio()
-        .set(|settings| settings.policy = "manual = \"override\"".into())
+        .set(|settings| {
+            settings.policy = "manual = \"override\"".into();
+            settings.safety.push_str("\nlast_manager = \"allow\"");
+        })
         .start()
         .await;
     site.put("bio", "p0", (MANAGER, MANUAL, ACTIVE));
@@ -135,7 +138,10 @@ async fn a_membership_of_level_none_is_made_anew() {
 
 #[tokio::test]
 async fn two_rows_for_one_person_become_one() {
-    let site = bio().in_step().await;
+    let site = bio()
+        .set(|settings| settings.safety.push_str("\nlast_manager = \"allow\""))
+        .in_step()
+        .await;
     site.account()
         .add_twin(site.channel("bio"), "p1", MEMBER, AUTOMATIC);
     site.account()

@@ -38,6 +38,7 @@ async fn a_role_changes_up_and_down() {
             settings.groups = "roles = { owner = \"teacher\" }".to_owned();
             settings.bindings =
                 "[[binding]]\ngroup = \".+\"\nroles = { teacher = \"manager\" }".to_owned();
+            settings.safety.push_str("\nlast_manager = \"allow\"");
         })
         .in_step()
         .await;
