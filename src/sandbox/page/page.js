@@ -38,7 +38,7 @@ function mergeRows(here, there) {
 
 function isBeingEdited(element) {
   const active = document.activeElement;
-  return element.contains(active) && (active.matches('input, textarea') || active.matches('select'));
+  return element.contains(active) && (active.matches('input, select'));
 }
 
 async function refresh() {
@@ -68,11 +68,12 @@ async function watch() {
 }
 
 document.addEventListener('submit', async (event) => {
+  // By attribute: a button that is called "method" hides the form's property of that name.
   const form = event.target;
-  if (form.method !== 'post') return;
+  if (form.getAttribute('method') !== 'post') return;
   event.preventDefault();
   try {
-    const answer = await fetch(form.action, {
+    const answer = await fetch(form.getAttribute('action'), {
       method: 'POST',
       headers: { Accept: 'application/json' },
       body: new URLSearchParams(new FormData(form, event.submitter)),
@@ -86,6 +87,9 @@ document.addEventListener('submit', async (event) => {
     say('The sandbox does not answer.', true);
   }
 });
+
+// A level is set when it is said so; until something else is chosen there is nothing to say.
+document.addEventListener('change', (event) => event.target.closest('form.level')?.classList.add('touched'));
 
 document.body.classList.add('live');
 setTimeout(watch, PAUSE);

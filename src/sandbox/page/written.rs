@@ -16,6 +16,11 @@ pub(super) fn moment(seconds: i64) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// A number with one decimal.
+pub(super) fn tenths(number: f64) -> String {
+    format!("{number:.1}")
+}
+
 /// A number with its noun.
 pub(super) fn count(number: impl TryInto<u64>, one: &str, many: &str) -> String {
     let number = number.try_into().unwrap_or(0);

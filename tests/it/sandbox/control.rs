@@ -40,6 +40,12 @@ async fn every_example_of_the_list_is_understood() {
     let (sandbox, _) = start().await;
     let id = channel(&sandbox, "BIO-101");
     let list = look(&sandbox, "/sandbox").await;
+    for (path, _) in list["look"].as_object().unwrap() {
+        let path = path
+            .trim_start_matches("GET ")
+            .replace("ID", &id.to_string());
+        look(&sandbox, &path.replace("TEXT", "b")).await;
+    }
     for (what, examples) in list["act"].as_object().unwrap() {
         let Some(path) = what.strip_prefix("POST ") else {
             continue;
@@ -73,12 +79,6 @@ async fn every_example_of_the_list_is_understood() {
     for rule in rules.chain(posts) {
         let reply = ask(&sandbox, "POST", "/sandbox/faults", rule.clone()).await;
         assert_eq!(reply.status, 200, "{rule}: {}", reply.body);
-    }
-    for (path, _) in list["look"].as_object().unwrap() {
-        let path = path
-            .trim_start_matches("GET ")
-            .replace("ID", &id.to_string());
-        look(&sandbox, &path.replace("TEXT", "b")).await;
     }
 }
 
