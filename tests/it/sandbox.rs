@@ -11,5 +11,7 @@ mod control;
 mod faults;
 mod file;
 mod findings;
+mod program;
+mod python_client;
 mod replay;
 mod rules;
