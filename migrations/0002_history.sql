@@ -36,12 +36,12 @@ CREATE TABLE refusal (
     PRIMARY KEY (category_id, user_key)
 ) WITHOUT ROWID;
 
--- What a person has undone: the gate asks before it is done again.
+-- What a person has undone or rejected: the gate asks before it is done.
 CREATE TABLE undone (
     category_id INTEGER NOT NULL,
     user_key    TEXT NOT NULL,
     user_id     TEXT NOT NULL,
-    run         INTEGER NOT NULL,      -- the run that undid it
+    run         INTEGER,               -- the run that undid it; NULL: it was rejected
     PRIMARY KEY (category_id, user_key)
 ) WITHOUT ROWID;
 

@@ -19,6 +19,8 @@ mod check;
 mod demo;
 mod engine;
 mod held;
+mod history;
+mod places;
 mod reject;
 mod retry;
 mod run;
@@ -91,6 +93,8 @@ enum Command {
     Approve(approve::Arguments),
     /// Leave what a held plan is about as it is.
     Reject(reject::Arguments),
+    /// Show what happened, to whom, where and why.
+    History(history::Arguments),
     /// Try again now what was set aside.
     Retry(retry::Arguments),
     /// Look whether configuration, directory and Kaltura are in place.
@@ -157,6 +161,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Show(arguments) => show::run(&config, &arguments),
         Command::Approve(arguments) => approve::run(&config, &arguments),
         Command::Reject(arguments) => reject::run(&config, &arguments),
+        Command::History(arguments) => history::run(&config, &arguments),
         Command::Retry(arguments) => retry::run(&config, &arguments),
         Command::Check(arguments) => check::run(&config, &arguments).await,
         Command::Status(arguments) => status::run(&config, &arguments),

@@ -63,6 +63,13 @@ pub struct Config {
 pub struct State {
     /// The SQLite file, made when it is not there. Its directory must exist.
     pub path: PathBuf,
+    /// How long the history is kept. Default `400d`.
+    #[serde(default = "thirteen_months")]
+    pub history: Period,
+}
+
+fn thirteen_months() -> Period {
+    Period::seconds(400 * 24 * 3600)
 }
 
 #[cfg(test)]

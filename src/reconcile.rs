@@ -16,6 +16,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use crate::apply::ApplyError;
 use crate::category::UserId;
 use crate::clock;
@@ -189,8 +191,28 @@ async fn steps(
     report.held = verdict::hold(engine, report.run, &review).await?;
     report.applied = verdict::apply(engine, report.run, lease, review, report.is_proven()).await?;
 
+    if request.full {
+        prune(engine).await?;
+    }
     if report.is_proven() && !request.is_narrow() {
         verdict::clear(engine, &questions, &scope, report.unread).await?;
+    }
+    Ok(())
+}
+
+/// Takes from the history what is older than the configuration keeps.
+async fn prune(engine: &Engine) -> Result<(), RunError> {
+    let kept = SignedDuration::try_from(engine.config.state.history.0).unwrap_or_default();
+    let pruned = engine
+        .store
+        .run(move |store| match clock::now().checked_sub(kept) {
+            Ok(before) => store.prune_history(before),
+            // Longer than time itself: for ever.
+            Err(_) => Ok(0),
+        });
+    let gone = pruned.await?;
+    if gone > 0 {
+        tracing::info!(lines = gone, "old lines were taken from the history");
     }
     Ok(())
 }

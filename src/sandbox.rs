@@ -17,6 +17,7 @@
 //! | `dispatch`, `access`, `entitlement` | the order of checks; who may call what, who sees what |
 //! | `service` | one file a service |
 //! | `state` | what there is, twice: stored and indexed; background work |
+//! | `xml`, `xsd` | custom metadata: documents and schemas, with libxml's complaints |
 //! | `file` | the account in a SQLite file |
 //! | `control`, `page` | what people see and do at `/sandbox` and `/`, past the API |
 //! | `answer`, `error` | what goes back, in JSON, XML and PHP |
@@ -56,6 +57,8 @@ pub mod seed;
 mod service;
 mod state;
 mod text;
+mod xml;
+mod xsd;
 
 pub use account::{
     Account, Act, ActError, CHANNELS, ChannelId, ChannelView, JobView, JoinPolicy, Level, Look,
@@ -122,6 +125,8 @@ impl Default for Options {
 pub struct Limits {
     /// Active members of a category, its owner counted (`max_users_per_category`). Default: 5000.
     pub users_per_category: i64,
+    /// Groups a user may be in. Default: 1024.
+    pub groups_per_user: usize,
     /// Rows of a page when the pager names no size. Default: 30.
     pub default_page_size: usize,
     /// Rows of a page at most. Default: 500.
@@ -140,6 +145,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             users_per_category: 5000,
+            groups_per_user: 1024,
             default_page_size: 30,
             max_page_size: 500,
             categories_unpaged: 1500,
@@ -186,7 +192,8 @@ impl Sandbox {
         };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let server = Arc::new(Server::new(&options)?);
+        let url = format!("http://{address}");
+        let server = Arc::new(Server::new(&options, &url)?);
         let partner = server.lock_first().partner.clone();
         let (end, ended) = oneshot::channel::<()>();
         let routes = http::router(Arc::clone(&server))
@@ -201,7 +208,7 @@ impl Sandbox {
         });
         tracing::debug!(%address, partner_id = partner.id, "the sandbox listens");
         Ok(Self {
-            url: format!("http://{address}"),
+            url,
             server,
             partner,
             end: Some(end),
@@ -269,7 +276,7 @@ struct Server {
 }
 
 impl Server {
-    fn new(options: &Options) -> Result<Self, FileError> {
+    fn new(options: &Options, url: &str) -> Result<Self, FileError> {
         let mut random = fastrand::Rng::with_seed(options.seed);
         let mut secret = || ks::hex(&random.u128(..).to_be_bytes());
         let clock = Clock::default();
@@ -306,6 +313,7 @@ impl Server {
             .map(|partner| {
                 State::new(
                     partner,
+                    url,
                     options.limits.clone(),
                     options.seed,
                     options.job_delay,

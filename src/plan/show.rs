@@ -158,7 +158,8 @@ fn category(part: &CategoryPlan, out: &mut impl Write) -> io::Result<()> {
     writeln!(out)
 }
 
-fn symbol(decision: Decision) -> Option<char> {
+/// The sign before a line of a plan: what it does, at a glance; none where nothing is to be said.
+pub fn symbol(decision: Decision) -> Option<char> {
     match decision {
         Decision::Add { .. } | Decision::Activate { .. } => Some('+'),
         Decision::SetLevel { .. } | Decision::Replace { .. } | Decision::Merge { .. } => Some('~'),
@@ -363,7 +364,7 @@ impl Display for Trip {
             }
             Self::Undone { name, people } => write!(
                 f,
-                "{name}: it would do again to {} what was undone",
+                "{name}: it would do to {} what was undone or rejected",
                 people_of(*people)
             ),
         }

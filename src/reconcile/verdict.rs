@@ -105,20 +105,24 @@ pub(super) async fn settle(
     } else {
         Vec::new()
     };
-    let waiting = engine.store.run(Store::waiting).await?;
+    let (waiting, undone) = engine
+        .store
+        .run(|store| Ok((store.waiting()?, store.undone()?)))
+        .await?;
     let by_category: BTreeMap<CategoryId, _> =
         parts().map(|part| (part.category.id, part)).collect();
-    let settled: Vec<(CategoryId, UserId)> = waiting
+    let is_settled = |(category, user): &(CategoryId, UserId)| {
+        let asked = scope.asks_about(*category, user) || scope.is_over(questions, *category, user);
+        let part = by_category.get(category);
+        let changes = part.is_some_and(|part| part.changes().any(|action| action.user == *user));
+        asked && !changes && !unread.people.contains(&(*category, user.clone()))
+    };
+    let waiting = waiting.into_iter().map(|item| (item.category, item.user));
+    let settled: Vec<_> = waiting.filter(is_settled).collect();
+    // On half an answer, directory and Kaltura only seem to agree.
+    let agreed: Vec<_> = undone
         .into_iter()
-        .map(|item| (item.category, item.user))
-        .filter(|(category, user)| {
-            scope.asks_about(*category, user) || scope.is_over(questions, *category, user)
-        })
-        .filter(|pair| !unread.people.contains(pair))
-        .filter(|(category, user)| {
-            let part = by_category.get(category);
-            !part.is_some_and(|part| part.changes().any(|action| action.user == *user))
-        })
+        .filter(|pair| is_proven && is_settled(pair))
         .collect();
     let notes = notes(&parts().cloned().collect::<Vec<_>>(), scope);
     engine
@@ -130,6 +134,7 @@ pub(super) async fn settle(
             }
             store.note(run, &entries, now)?;
             store.release_held(&over)?;
+            store.forget_undone(&agreed)?;
             store.settle(&settled)
         })
         .await?;

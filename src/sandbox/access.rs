@@ -10,6 +10,8 @@ use super::error::{self, ApiError};
 use super::ks::Ks;
 use super::state::State;
 
+pub(super) mod installed;
+
 /// Held by everybody, even without a session.
 const ALWAYS: &str = "ALWAYS_ALLOWED_ACTIONS,ALWAYS_ALLOWED_FROM_INTERNAL_IP_ACTIONS";
 
@@ -21,6 +23,9 @@ const CHUNKED: &str = "DYNAMIC_FLAG_KMC_CHUNKED_CATEGORY_LOAD";
 
 /// Held by administrators of an account that has ever used a privacy context.
 const ENTITLEMENT_USED: &str = "FEATURE_ENTITLEMENT_USED";
+
+/// The number of the administrator's role.
+const ADMINISTRATOR_ROLE: i64 = 2;
 
 /// What an administrator holds on a newly registered account, in the server's order.
 const ADMINISTRATOR: &str = include_str!("access/administrator.txt");
@@ -45,8 +50,11 @@ impl Permissions {
             return Ok(Self::Nobody);
         };
         if let Some(wanted) = ks.privilege("setrole").filter(|role| !role.is_empty()) {
-            let role = state.roles.iter().find(|role| {
+            let mut roles = state.roles.iter().chain(installed::roles());
+            let role = roles.find(|role| {
+                // The administrator's is not a list of names.
                 role.status == 1
+                    && role.id != ADMINISTRATOR_ROLE
                     && (role.id.to_string() == wanted
                         || role.system_name.as_deref() == Some(wanted))
             });

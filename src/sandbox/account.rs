@@ -212,7 +212,7 @@ impl Account {
                     .users
                     .change(key, |user| user.set_status(2, now_ms / 1000));
                 state.touch(Touch::User(key), now_ms);
-                state.queue(Job::ForgetUser(key), now_ms);
+                state.gone(key, now_ms);
             }
         });
     }
@@ -267,9 +267,7 @@ impl Account {
     pub fn delete_category(&self, category_id: i64) {
         self.act(|state, now_ms| {
             for id in state.categories.subtree(category_id) {
-                state.categories.delete(id);
-                state.touch(Touch::Category(id), now_ms);
-                state.queue(Job::EmptyCategory(id), now_ms);
+                state.delete_category(id, now_ms);
             }
         });
     }

@@ -5,6 +5,16 @@
 
 use super::params::{Class, Enum, Kind, Mode, Prop, TextEnum};
 
+mod access;
+mod group;
+mod metadata;
+
+pub(super) use access::{PERMISSION_FILTER, USER_ROLE_FILTER};
+pub(super) use group::{GROUP, GROUP_FILTER, GROUP_USER, GROUP_USER_FILTER};
+pub(super) use metadata::{
+    METADATA_FILTER, METADATA_OBJECT_TYPE, METADATA_PROFILE, METADATA_PROFILE_FILTER,
+};
+
 macro_rules! enums {
     ($($name:ident = $kaltura:literal $members:expr;)*) => {
         $(static $name: Enum = Enum { name: $kaltura, members: &$members };)*

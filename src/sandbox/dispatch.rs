@@ -257,7 +257,15 @@ fn run(
     (service, action, name, found): (&str, &str, &str, &'static Action),
     user: &mut String,
 ) -> Outcome {
-    let forbidden = || ApiError::new(error::SERVICE_FORBIDDEN, &[&format!("{service}->{action}")]);
+    let forbidden = || {
+        // The name of a plugin's service comes back in lower case.
+        let service = if service.contains('_') {
+            service.to_lowercase()
+        } else {
+            service.to_owned()
+        };
+        ApiError::new(error::SERVICE_FORBIDDEN, &[&format!("{service}->{action}")])
+    };
     let partners: Vec<i64> = accounts.iter().map(|account| account.partner.id).collect();
     let asked = sent
         .get("partnerId")
@@ -364,7 +372,11 @@ fn find(sent: &Map<String, Value>) -> Result<(String, String, Found), Failure> {
         .actions
         .iter()
         .find(|known| known.name.eq_ignore_ascii_case(&action))
-        .ok_or_else(|| ApiError::new(error::ACTION_DOES_NOT_EXISTS, &[&action, &service]))?;
+        .ok_or_else(|| {
+            // A service that is there answers in lower case.
+            let (action, service) = (action.to_lowercase(), service.to_lowercase());
+            ApiError::new(error::ACTION_DOES_NOT_EXISTS, &[&action, &service])
+        })?;
     Ok((service, action, (known.name, found)))
 }
 

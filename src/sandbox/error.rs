@@ -169,6 +169,33 @@ errors! {
     MUST_FILTER_USERS_OR_CATEGORY = ";Must filter users or categories";
     APPLICATIVE_GROUP_ASSOCIATION_TO_CATEGORY_NOT_ALLOWED = ";Applicative group association to category with permission level other than None is not allowed";
 
+    // Groups.
+    USER_NOT_FOUND = ";User was not found";
+    GROUP_NOT_FOUND = ";Group was not found";
+    INVALID_GROUP_ID = "ID;Invalid group id - @ID@";
+    GROUP_USER_ALREADY_EXISTS = ";GroupUser already exists";
+    GROUP_USER_NOT_FOUND = ";Group user was not found";
+    GROUP_USER_DOES_NOT_EXISTS = "USER,GROUP;Invalid GroupUser for group [\"@GROUP@\"] and for user [\"@USER@\"]";
+    // Not recorded: the texts are the source's.
+    USER_EXCEEDED_MAX_GROUPS = ";User exceeded max number of groups";
+    DUPLICATE_GROUP_BY_ID = "ID;Group with id [@ID@] already exists in system";
+    USER_ID_NOT_PROVIDED_OR_EMPTY = ";User ID not found neither on the object or KS";
+
+    // Custom metadata.
+    METADATA_NOT_FOUND = "ID;metadata not found, id [@ID@]";
+    METADATA_PROFILE_NOT_FOUND = "ID;metadata profile not found, id [@ID@]";
+    METADATA_OBJECT_ID_NOT_FOUND = "ID;Object Id [@ID@], not found";
+    METADATA_ALREADY_EXISTS = "ID;Metadata already exists id [@ID@]";
+    METADATA_TRANSFORMING = ";Metadata profile is currently transforming";
+    INVALID_METADATA_DATA = "ERR_MSG;invalid metadata data: @ERR_MSG@";
+    INVALID_METADATA_VERSION = "VERSION;invalid metadata version [@VERSION@]";
+    INVALID_METADATA_PROFILE_SCHEMA = "ERR_MSG;invalid metadata profile schema: @ERR_MSG@";
+    INCOMPATIBLE_METADATA_PROFILE_OBJECT_TYPE = "OBJ_TYPE,META_OBJ_TYPE;Metadata Profile object type is @OBJ_TYPE@, metadata object type is @META_OBJ_TYPE@";
+    MUST_FILTER_ON_OBJECT_ID = ";Must filter on object id";
+    SYSTEM_NAME_ALREADY_EXISTS = "SYS_NAME;System name [@SYS_NAME@] already exists";
+    // Not recorded: the text is the source's.
+    INVALID_METADATA_PROFILE = "PROFILE;invalid metadata profile [@PROFILE@]";
+
     // Users.
     INVALID_USER_ID = ";Invalid user id";
     DUPLICATE_USER_BY_ID = "UID;User with id [@UID@] already exists in system";

@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use super::state::{
-    Categories, Category, Cells, DELETED, Memberships, Partner, State, Tally, Tracked, User,
-    UserKey, Users, level_names,
+    Categories, Category, Cells, CustomData, DELETED, GroupRow, Groups, Memberships, Metadata,
+    Partner, State, Tally, Tracked, User, UserKey, Users, level_names,
 };
 
 /// Why the file of a sandbox cannot be used.
@@ -96,9 +96,12 @@ impl File {
             connection.execute_batch("BEGIN IMMEDIATE; COMMIT")
         };
         configure(&connection).map_err(failed)?;
-        let steps = [M::up(include_str!(
-            "../../migrations/sandbox/0001_account.sql"
-        ))];
+        let steps = [
+            M::up(include_str!("../../migrations/sandbox/0001_account.sql")),
+            M::up(include_str!(
+                "../../migrations/sandbox/0002_groups_and_metadata.sql"
+            )),
+        ];
         Migrations::new(steps.to_vec())
             .to_latest(&mut connection)
             .map_err(|error| match error {
@@ -138,9 +141,12 @@ impl File {
             state.users = Users::default();
             state.categories = Categories::default();
             state.memberships = Memberships::default();
+            state.groups = Groups::default();
+            state.metadata = CustomData::default();
             self.load_users(state)?;
             self.load_categories(state)?;
             self.load_memberships(state)?;
+            self.load_groups_and_metadata(state)?;
             for (name, document) in state.documents() {
                 if let Some(text) = self.text(name)? {
                     let read = document.restore(&text);
@@ -148,6 +154,7 @@ impl File {
                 }
             }
         }
+        state.metadata.restore_schemas();
         state.follow();
         if !is_new {
             state.saved();
@@ -181,6 +188,8 @@ impl File {
             && users.changes.is_empty()
             && categories.changes.is_empty()
             && memberships.changes.is_empty()
+            && state.groups.changes.is_empty()
+            && state.metadata.changes.is_empty()
         {
             return Ok(());
         }
@@ -240,6 +249,12 @@ impl File {
                 ])?;
             }
         }
+        for id in state.groups.changes.iter() {
+            put_document(&transaction, "group_row", id, state.groups.get(id))?;
+        }
+        for id in state.metadata.changes.iter() {
+            put_document(&transaction, "metadata", id, state.metadata.document(id))?;
+        }
         transaction.commit()
     }
 
@@ -295,6 +310,23 @@ impl File {
         })
     }
 
+    fn load_groups_and_metadata(&self, state: &mut State) -> Result<(), FileError> {
+        self.rows("SELECT document FROM group_row ORDER BY id", |row| {
+            let row: GroupRow = self.parse("group row", row.get_ref(0)?.as_str()?)?;
+            let people = row.user.into_iter().chain([row.group]);
+            if people.map(UserKey::number).max() >= u32::try_from(state.users.len()).ok() {
+                return Err(self.unreadable("group row", &"its user is missing").into());
+            }
+            state.groups.insert(row);
+            Ok(())
+        })?;
+        self.rows("SELECT document FROM metadata ORDER BY id", |row| {
+            let document: Metadata = self.parse("metadata", row.get_ref(0)?.as_str()?)?;
+            state.metadata.restore(document);
+            Ok(())
+        })
+    }
+
     fn rows(
         &self,
         sql: &str,
@@ -337,6 +369,25 @@ impl File {
             what: format!("{what}: {why}"),
         }
     }
+}
+
+/// Writes one document of a table, or removes what is gone.
+fn put_document<T: Serialize>(
+    transaction: &rusqlite::Transaction<'_>,
+    table: &str,
+    id: i64,
+    value: Option<&T>,
+) -> rusqlite::Result<()> {
+    let Some(value) = value else {
+        let remove = format!("DELETE FROM {table} WHERE id = ?");
+        transaction.prepare_cached(&remove)?.execute([id])?;
+        return Ok(());
+    };
+    let put = format!("REPLACE INTO {table} VALUES (?, ?)");
+    transaction
+        .prepare_cached(&put)?
+        .execute(params![id, json(value)])?;
+    Ok(())
 }
 
 /// What may be wrong with a row.

@@ -51,6 +51,28 @@ impl Page {
         })
     }
 
+    /// Reads the pager of a list that comes from the database, which has no last page to reach.
+    pub(super) fn unbounded(pager: Option<&Record>, limits: &Limits) -> Self {
+        let default = i64::try_from(limits.default_page_size).unwrap_or(30);
+        let size = pager
+            .and_then(|pager| pager.int("pageSize"))
+            .unwrap_or(default);
+        let Some(size) = usize::try_from(size).ok().filter(|size| *size > 0) else {
+            return Self {
+                start: 0,
+                end: usize::MAX,
+            };
+        };
+        let size = size.min(limits.max_page_size);
+        let index = pager.and_then(|pager| pager.int("pageIndex")).unwrap_or(1);
+        let before = usize::try_from(index.max(1) - 1).unwrap_or(usize::MAX);
+        let start = before.saturating_mul(size);
+        Self {
+            start,
+            end: start.saturating_add(size),
+        }
+    }
+
     /// The wanted part.
     pub(super) fn cut<T>(self, rows: &[T]) -> &[T] {
         let end = self.end.min(rows.len());

@@ -7,18 +7,28 @@ use super::dispatch::{Call, Outcome};
 use super::params::Param;
 
 mod app_token;
+mod bulk_upload;
 mod category;
 mod category_list;
+mod category_metadata;
 mod category_rules;
 mod category_user;
 mod category_user_list;
 mod category_view;
+mod group;
+mod group_sync;
+mod group_user;
+mod group_user_list;
+mod metadata;
+mod metadata_list;
+mod metadata_profile;
 mod permission;
 mod session;
 mod system;
 mod user;
 mod user_list;
 mod user_role;
+mod user_role_list;
 
 /// A service.
 #[derive(Debug)]
@@ -49,6 +59,10 @@ pub(super) static ALL: &[Service] = &[
     app_token::SERVICE,
     category::SERVICE,
     category_user::SERVICE,
+    group::SERVICE,
+    group_user::SERVICE,
+    metadata::SERVICE,
+    metadata_profile::SERVICE,
     permission::SERVICE,
     session::SERVICE,
     system::SERVICE,

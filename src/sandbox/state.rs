@@ -13,18 +13,28 @@ use super::file::Document;
 
 mod category;
 mod changes;
+mod group;
 mod index;
 mod jobs;
 mod membership;
+mod metadata;
 mod user;
 
 pub(super) use category::{Categories, Category, INHERIT, Tally};
 pub(super) use changes::{Changes, Tracked};
+pub(super) use group::{
+    APPLICATIVE_GROUP, AUTOMATIC, BY_HAND, GROUP, GroupRow, Groups, MANAGER_ROLE, MEMBER_ROLE,
+    is_group,
+};
 pub(super) use index::Touch;
 pub(super) use jobs::Job;
 pub use jobs::JobKind;
 pub(super) use membership::{
     ACTIVE, Cells, DELETED, MANAGER, Memberships, NONE, NOT_ACTIVE, PENDING, level_names,
+};
+pub(super) use metadata::{
+    CustomData, FIRST_VERSION, IN_USE, Metadata, OF_CATEGORY, OF_USER, Profile, STEP, TRANSFORMING,
+    schema_of,
 };
 pub(super) use user::{User, UserKey, Users};
 
@@ -33,6 +43,10 @@ pub(super) use user::{User, UserKey, Users};
 pub(super) struct State {
     /// Who the account is.
     pub(super) partner: Partner,
+    /// Where the server is: `http://127.0.0.1:PORT`.
+    pub(super) url: String,
+    /// When the account was opened, in unix seconds.
+    pub(super) opened: i64,
     /// What the account is allowed.
     pub(super) limits: Limits,
     /// Its categories.
@@ -41,6 +55,12 @@ pub(super) struct State {
     pub(super) users: Users,
     /// Who is in which category.
     pub(super) memberships: Memberships,
+    /// The last numbers of things that are numbered and may be gone.
+    pub(super) numbers: Tracked<Numbers>,
+    /// Who is in which group.
+    pub(super) groups: Groups,
+    /// Its custom metadata.
+    pub(super) metadata: CustomData,
     /// Its application tokens.
     pub(super) tokens: Tracked<Vec<AppToken>>,
     /// Its own roles.
@@ -71,6 +91,16 @@ pub(super) struct Partner {
     pub(super) user_secret: String,
     /// Whether it has `FEATURE_ENTITLEMENT`; without it nothing is ever enforced.
     pub(super) entitlement: bool,
+}
+
+/// The last numbers of things that are numbered and may be gone.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Numbers {
+    pub(super) bulk_upload: i64,
+    pub(super) group_row: i64,
+    pub(super) metadata: i64,
+    pub(super) metadata_profile: i64,
+    pub(super) metadata_field: i64,
 }
 
 /// An application token.
@@ -122,6 +152,7 @@ impl State {
     /// for sessions without one.
     pub(super) fn new(
         partner: Partner,
+        url: &str,
         limits: Limits,
         seed: u64,
         job_delay: Option<Duration>,
@@ -140,10 +171,15 @@ impl State {
         users.insert(owner);
         let mut state = Self {
             partner,
+            url: url.to_owned(),
+            opened: now,
             limits,
             categories: Categories::default(),
             users,
             memberships: Memberships::default(),
+            numbers: Tracked::default(),
+            groups: Groups::default(),
+            metadata: CustomData::default(),
             tokens: Tracked::default(),
             roles: Tracked::default(),
             sessions: Tracked::default(),
@@ -166,6 +202,12 @@ impl State {
             .extend(self.seen_sessions.iter().cloned());
     }
 
+    /// The number the next bulk upload gets.
+    pub(super) fn next_bulk_upload(&mut self) -> i64 {
+        self.numbers.bulk_upload += 1;
+        self.numbers.bulk_upload
+    }
+
     /// Begins to note what is written, and takes everything there is for unsaved.
     pub(super) fn follow(&mut self) {
         self.categories
@@ -173,6 +215,8 @@ impl State {
             .follow(self.categories.ids().collect::<Vec<_>>());
         self.users.changes.follow(self.users.keys());
         self.memberships.changes.follow(0..self.memberships.len());
+        self.groups.follow();
+        self.metadata.follow();
     }
 
     /// What of the account is saved as a whole, by name.
@@ -181,6 +225,8 @@ impl State {
             ("tokens", &mut self.tokens),
             ("roles", &mut self.roles),
             ("sessions", &mut self.sessions),
+            ("numbers", &mut self.numbers),
+            ("metadata profiles", &mut self.metadata.profiles),
             ("waiting work", &mut self.jobs.waiting),
             ("nameless user", &mut self.nameless_user),
         ]
@@ -191,6 +237,8 @@ impl State {
         self.categories.changes.saved();
         self.users.changes.saved();
         self.memberships.changes.saved();
+        self.groups.changes.saved();
+        self.metadata.changes.saved();
         for (_, document) in self.documents() {
             document.saved();
         }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, undone};
 use crate::category::CategoryId;
 use crate::plan::show::Counts;
 use crate::plan::{CategoryPlan, Digest, Plan};
@@ -181,6 +181,14 @@ impl Store {
                      WHERE plan = ?1 AND category_id = ?2",
                 )?
                 .execute(params![digest.0, id, word, by, now.as_second(), until])?;
+            let people = part
+                .changes()
+                .map(|action| (part.category.id, action.user.clone()));
+            let people: Vec<_> = people.collect();
+            match answer {
+                Answer::Approved { .. } => undone::forget(&transaction, &people)?,
+                Answer::Rejected => undone::write(&transaction, None, &people)?,
+            }
             if until.is_some() {
                 transaction
                     .prepare_cached(

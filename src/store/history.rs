@@ -245,7 +245,8 @@ impl Store {
         let last = transaction
             .query_row(
                 "SELECT seq, hash FROM history
-                 WHERE seq < coalesce((SELECT min(seq) FROM history WHERE at >= ?1), 1 << 62)
+                 WHERE seq < coalesce(
+                     (SELECT seq FROM history WHERE at >= ?1 ORDER BY seq LIMIT 1), 1 << 62)
                  ORDER BY seq DESC LIMIT 1",
                 [before.as_second()],
                 |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)),
@@ -440,6 +441,8 @@ fn line(row: &Row<'_>) -> Result<Line, StoreError> {
         approved_by: text(10)?,
     })
 }
+
+pub mod members;
 
 #[cfg(test)]
 mod tests;

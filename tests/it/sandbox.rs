@@ -11,6 +11,8 @@ mod control;
 mod faults;
 mod file;
 mod findings;
+mod groups;
+mod metadata;
 mod program;
 mod python_client;
 mod replay;

@@ -9,6 +9,8 @@ mod evidence;
 mod faults;
 mod first_run;
 mod groups;
+mod held;
+mod history;
 mod kaltura_side;
 mod network;
 mod people;

@@ -337,7 +337,7 @@ fn the_last_manager_is_held_and_the_last_but_one_is_not() {
     let hold = |_: &mut Safety| {};
     for deed in [LEAVE, Decision::Deactivate, LOWER] {
         let last = acting(50, false, 1, &[(manager, deed)]);
-        let review = reviewed_with(&[last.clone()], hold);
+        let review = reviewed_with(std::slice::from_ref(&last), hold);
         assert!(
             matches!(review.trips[..], [Trip::LastManager { .. }]),
             "{deed:?}"

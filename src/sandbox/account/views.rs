@@ -265,7 +265,7 @@ impl Account {
         self.act(|state, now_ms| {
             let view = |(due, job): &(i64, Job)| JobView {
                 kind: job.kind(),
-                what: what(state, *job),
+                what: what(state, job),
                 due_in_ms: (*due < i64::MAX).then(|| (due - now_ms).max(0)),
             };
             state.jobs.waiting.iter().map(view).collect()
@@ -329,15 +329,19 @@ fn shown_name(user: &crate::sandbox::state::User) -> String {
     }
 }
 
-fn what(state: &State, job: Job) -> String {
+fn what(state: &State, job: &Job) -> String {
     let name = |id: i64| {
         let entry = state.categories.entry(id);
         entry.map_or_else(|| id.to_string(), |entry| entry.stored.name.clone())
     };
+    let user = |key: UserKey| Arc::clone(&state.users.get(key).id);
     match job {
-        Job::Reindex(id) => format!("bring paths below {} up to date", name(id)),
-        Job::ForgetUser(user) => format!("remove the memberships of {}", state.users.get(user).id),
-        Job::EmptyCategory(id) => format!("remove the members of {}", name(id)),
-        Job::CopyMembers(id) => format!("copy members into {}", name(id)),
+        Job::Reindex(id) => format!("bring paths below {} up to date", name(*id)),
+        Job::ForgetUser(key) => format!("remove the memberships of {}", user(*key)),
+        Job::EmptyCategory(id) => format!("remove the members of {}", name(*id)),
+        Job::CopyMembers(id) => format!("copy members into {}", name(*id)),
+        Job::TransformMetadata(id) => format!("take documents of profile {id} along"),
+        Job::FillClone { clone, .. } => format!("fill the group {}", user(*clone)),
+        Job::SyncGroups { user: key, .. } => format!("set the groups of {}", user(*key)),
     }
 }

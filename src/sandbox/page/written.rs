@@ -35,10 +35,7 @@ pub(super) fn count(number: impl TryInto<u64>, one: &str, many: &str) -> String 
 }
 
 /// Which worker does a piece of work.
-pub(super) fn worker(kind: JobKind) -> &'static str {
-    match kind {
-        JobKind::Index => "index",
-        JobKind::Delete => "delete",
-        JobKind::Copy => "copy",
-    }
+pub(super) fn worker(kind: JobKind) -> String {
+    let word = serde_json::to_value(kind).unwrap_or_default();
+    word.as_str().unwrap_or_default().to_owned()
 }

@@ -349,9 +349,7 @@ fn delete(call: &mut Call<'_>) -> Outcome {
         return Err(ApiError::new(error::CATEGORY_NOT_FOUND, &[&id]).into());
     }
     for id in call.state.categories.subtree(id) {
-        call.state.categories.delete(id);
-        call.state.touch(Touch::Category(id), call.now_ms);
-        call.state.queue(Job::EmptyCategory(id), call.now_ms);
+        call.state.delete_category(id, call.now_ms);
     }
     Ok(Answer::Null)
 }

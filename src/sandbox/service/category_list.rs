@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::category_metadata::Search;
 use super::category_view::view;
 use crate::sandbox::answer::Answer;
 use crate::sandbox::dispatch::{Call, Outcome};
@@ -121,6 +122,7 @@ struct Wanted<'a> {
     ids_or: Vec<&'a str>,
     inherited: Option<Vec<i64>>,
     id_or_inherited: Option<Vec<i64>>,
+    metadata: Option<Search>,
 }
 
 impl<'a> Wanted<'a> {
@@ -207,12 +209,22 @@ impl<'a> Wanted<'a> {
                 .map_or_else(Vec::new, |list| texts(list, limits)),
             inherited: list("inheritedParentIdIn"),
             id_or_inherited: list("idOrInheritedParentIdIn"),
+            metadata: call
+                .sent
+                .get("filter")
+                .and_then(|filter| Search::of(filter.get("advancedSearch")?)),
             filter,
         })
     }
 
     fn has(&self, call: &Call<'_>, category: &Category) -> bool {
-        self.has_numbers(call, category) && self.has_place(category) && self.has_texts(category)
+        self.has_numbers(call, category)
+            && self.has_place(category)
+            && self.has_texts(category)
+            && self
+                .metadata
+                .as_ref()
+                .is_none_or(|search| search.has(call.state, category.id))
     }
 
     fn has_numbers(&self, call: &Call<'_>, category: &Category) -> bool {

@@ -12,11 +12,9 @@ use crate::sandbox::dispatch::{Call, Outcome, optional, required};
 use crate::sandbox::error::{self, ApiError, Failure};
 use crate::sandbox::params::{Kind, Param};
 use crate::sandbox::state::{
-    ACTIVE, Cells, INHERIT, Job, NONE, NOT_ACTIVE, PENDING, State, UserKey, level_names,
+    ACTIVE, APPLICATIVE_GROUP, Cells, INHERIT, Job, NONE, NOT_ACTIVE, PENDING, State, UserKey,
+    level_names,
 };
-
-/// `type` of a group that may be in a category only without rights.
-const APPLICATIVE_GROUP: i64 = 2;
 
 const ASSIGN: &[&str] = &[
     "CONTENT_MANAGE_ASSIGN_CATEGORIES",

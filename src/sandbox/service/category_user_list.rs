@@ -111,10 +111,14 @@ fn users(call: &Call<'_>, filter: &Record) -> Option<BTreeSet<UserKey>> {
             None => users,
         });
     };
-    for name in ["userIdEqual", "relatedGroupsByUserId"] {
-        if let Some(id) = filter.filled(name) {
-            narrow(find(id).into_iter().collect());
-        }
+    if let Some(id) = filter.filled("userIdEqual") {
+        narrow(find(id).into_iter().collect());
+    }
+    if let Some(id) = filter.filled("relatedGroupsByUserId") {
+        // The groups, and the user, too.
+        let user = find(id);
+        let groups = user.map(|user| call.state.groups.of_user(user).map(|row| row.group));
+        narrow(groups.into_iter().flatten().chain(user).collect());
     }
     if let Some(list) = filter.filled("userIdIn") {
         // Cut after 150 known users, not values; a list of commas alone does find nobody.

@@ -10,7 +10,7 @@ use crate::sandbox::classes;
 use crate::sandbox::dispatch::{Call, Outcome, optional, required};
 use crate::sandbox::error::{self, ApiError, Failure};
 use crate::sandbox::params::{Kind, Record};
-use crate::sandbox::state::{Job, Touch, User, UserKey};
+use crate::sandbox::state::{Touch, User, UserKey};
 use crate::sandbox::text::{cut, is_user_id, stored, user_key};
 
 /// `status` of a deleted user.
@@ -171,7 +171,7 @@ fn update(call: &mut Call<'_>) -> Outcome {
         }
     }
     if call.state.users.get(key).status == DELETED {
-        call.state.queue(Job::ForgetUser(key), call.now_ms);
+        call.state.gone(key, call.now_ms);
     }
     let mut answer = view(call, key, None);
     if let Some(id) = sent.text("id") {
@@ -193,7 +193,7 @@ fn delete(call: &mut Call<'_>) -> Outcome {
         user.updated = now;
     });
     call.state.touch(Touch::User(key), call.now_ms);
-    call.state.queue(Job::ForgetUser(key), call.now_ms);
+    call.state.gone(key, call.now_ms);
     Ok(view(call, key, None))
 }
 
@@ -206,7 +206,7 @@ fn find(call: &Call<'_>) -> Result<UserKey, ApiError> {
 }
 
 /// Another case of the same id is taken already, by the user itself; so case can never be changed.
-fn check_rename(call: &Call<'_>, key: UserKey, id: &str) -> Result<(), ApiError> {
+pub(super) fn check_rename(call: &Call<'_>, key: UserKey, id: &str) -> Result<(), ApiError> {
     if !is_user_id(id) {
         return Err(ApiError::new(error::INVALID_FIELD_VALUE, &[&"id"]));
     }
@@ -234,7 +234,7 @@ fn check_roles(call: &Call<'_>, sent: &Record) -> Result<(), ApiError> {
 }
 
 /// Writes what was sent.
-fn write(user: &mut User, sent: &Record, now: i64) {
+pub(super) fn write(user: &mut User, sent: &Record, now: i64) {
     if let Some(name) = sent.filled("screenName") {
         cut(name, SCREEN_NAME_BYTES).clone_into(&mut user.screen_name);
     }

@@ -15,6 +15,22 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
     let page = Page::of(call.args.record("pager"), limits.default_page_size, limits)?;
     let none = Record::default();
     let filter = call.args.record("filter").unwrap_or(&none);
+    let found = found(call, filter);
+    let rows = page
+        .cut(&found)
+        .iter()
+        .map(|key| view(call, *key, None))
+        .collect();
+    Ok(Answer::page(
+        "KalturaUserListResponse",
+        found.len(),
+        Some(rows),
+    ))
+}
+
+/// The users a filter finds, in the order it asks for.
+pub(super) fn found(call: &Call<'_>, filter: &Record) -> Vec<UserKey> {
+    let limits = &call.state.limits;
     let wanted = Wanted {
         status: OneOf::of(filter, "status", limits),
         kind: OneOf::of(filter, "type", limits),
@@ -43,16 +59,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Outcome {
         }),
         None => {}
     }
-    let rows = page
-        .cut(&found)
-        .iter()
-        .map(|key| view(call, *key, None))
-        .collect();
-    Ok(Answer::page(
-        "KalturaUserListResponse",
-        found.len(),
-        Some(rows),
-    ))
+    found
 }
 
 /// Users worth looking at: those of the ids, where ids are asked for.

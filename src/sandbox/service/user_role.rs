@@ -1,10 +1,13 @@
 //! `userRole`: named sets of permissions.
 
+use jiff::Timestamp;
+
+use super::user_role_list::list;
 use super::{Service, action};
-use crate::sandbox::access::is_known;
+use crate::sandbox::access::installed;
 use crate::sandbox::answer::{Answer, Object};
 use crate::sandbox::classes;
-use crate::sandbox::dispatch::{Call, Outcome, required};
+use crate::sandbox::dispatch::{Call, Outcome, optional, required};
 use crate::sandbox::error::{self, ApiError};
 use crate::sandbox::params::Kind;
 use crate::sandbox::state::Role;
@@ -25,10 +28,24 @@ pub(super) const SERVICE: Service = Service {
             "get",
             const { &[required("userRoleId", Kind::Int)] },
             &["ADMIN_BASE"],
-            |call| {
-                let at = find(call)?;
-                Ok(view(call, &call.state.roles[at], false))
+            get,
+        ),
+        action(
+            "list",
+            const {
+                &[
+                    optional("filter", Kind::Object(&classes::USER_ROLE_FILTER)),
+                    optional("pager", Kind::Object(&classes::PAGER)),
+                ]
             },
+            &["ADMIN_BASE"],
+            list,
+        ),
+        action(
+            "clone",
+            const { &[required("userRoleId", Kind::Int)] },
+            &["ADMIN_ROLE_ADD"],
+            clone,
         ),
         action(
             "update",
@@ -62,7 +79,7 @@ fn add(call: &mut Call<'_>) -> Outcome {
     }
     let now = call.now();
     let role = Role {
-        id: FIRST_ROLE + i64::try_from(call.state.roles.len()).unwrap_or(0),
+        id: next_id(call),
         name: name.to_owned(),
         system_name: sent.text("systemName").map(str::to_owned),
         description: sent.text("description").map(str::to_owned),
@@ -77,12 +94,60 @@ fn add(call: &mut Call<'_>) -> Outcome {
     Ok(answer)
 }
 
+fn next_id(call: &Call<'_>) -> i64 {
+    FIRST_ROLE + i64::try_from(call.state.roles.len()).unwrap_or(0)
+}
+
+/// The account's own role of the number that was sent, or the installation's.
+fn get(call: &mut Call<'_>) -> Outcome {
+    let id = call.args.int("userRoleId").unwrap_or(0);
+    let mut installed = installed::roles().iter();
+    if let Some(role) = installed.find(|role| role.id == id) {
+        return Ok(view(call, role, false));
+    }
+    let at = find(call)?;
+    Ok(view(call, &call.state.roles[at], false))
+}
+
+/// Copies a role. Its name says when; that there may be one of this name already is not asked.
+fn clone(call: &mut Call<'_>) -> Outcome {
+    let id = call.args.int("userRoleId").unwrap_or(0);
+    let installed = installed::roles().iter().find(|role| role.id == id);
+    let role = match installed {
+        Some(role) => role.clone(),
+        None => call.state.roles[find(call)?].clone(),
+    };
+    let now = call.now();
+    let when = Timestamp::from_second(now).unwrap_or(Timestamp::UNIX_EPOCH);
+    let name = format!(
+        "{} copy ({})",
+        role.name,
+        when.strftime("%a %d %b %Y, %H:%M:%S")
+    );
+    let copy = Role {
+        id: next_id(call),
+        name,
+        system_name: None,
+        permissions: installed::names_of(call.state, &role)
+            .split(',')
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        created: now,
+        updated: now,
+        ..role
+    };
+    let answer = view(call, &copy, false);
+    call.state.roles.push(copy);
+    Ok(answer)
+}
+
 fn names(call: &Call<'_>, list: &str) -> Result<Vec<String>, ApiError> {
     list.split(',')
         .map(str::trim)
         .filter(|name| !name.is_empty())
         .map(|name| {
-            if is_known(name) {
+            if installed::permissions(call.state).any(|known| known.name == name) {
                 return Ok(name.to_owned());
             }
             let partner = call.state.partner.id;
@@ -140,7 +205,10 @@ fn delete(call: &mut Call<'_>) -> Outcome {
     Ok(view(call, &call.state.roles[at], false))
 }
 
-fn view(call: &Call<'_>, role: &Role, fresh: bool) -> Answer {
+/// A role as an answer.
+pub(super) fn view(call: &Call<'_>, role: &Role, fresh: bool) -> Answer {
+    let own = role.id >= FIRST_ROLE;
+    let time = |time: i64| if own { time } else { call.state.opened };
     let system_name = match &role.system_name {
         None if fresh => Some(""),
         name => name.as_deref(),
@@ -153,11 +221,17 @@ fn view(call: &Call<'_>, role: &Role, fresh: bool) -> Answer {
             ("systemName", Answer::maybe(system_name)),
             ("description", Answer::maybe(role.description.as_deref())),
             ("status", Answer::Int(role.status)),
-            ("partnerId", Answer::Int(call.state.partner.id)),
-            ("permissionNames", Answer::text(role.permissions.join(","))),
+            (
+                "partnerId",
+                Answer::Int(if own { call.state.partner.id } else { 0 }),
+            ),
+            (
+                "permissionNames",
+                Answer::text(installed::names_of(call.state, role)),
+            ),
             ("tags", Answer::maybe(role.tags.as_deref())),
-            ("createdAt", Answer::Int(role.created)),
-            ("updatedAt", Answer::Int(role.updated)),
+            ("createdAt", Answer::Int(time(role.created))),
+            ("updatedAt", Answer::Int(time(role.updated))),
         ],
     })
 }

@@ -4,12 +4,13 @@
 //! request by default, after a while or on demand where a test wants the lag that production has.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{State, UserKey};
 
 /// What has changed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::sandbox) enum Touch {
     /// A membership, by its row.
     Row(u32),
@@ -19,6 +20,8 @@ pub(in crate::sandbox) enum Touch {
     Tally(i64),
     /// A user.
     User(UserKey),
+    /// What a profile's document says about something.
+    Metadata(i64, Arc<str>),
 }
 
 /// Marks on their way to the search engine, each with the time (in milliseconds) it arrives.
@@ -66,10 +69,10 @@ impl State {
 
     /// Tells the search engine what is due.
     pub(in crate::sandbox) fn index_due(&mut self, now_ms: i64) {
-        while let Some((due, touch)) = self.index.waiting.front().copied()
-            && due <= now_ms
+        while let Some((due, _)) = self.index.waiting.front()
+            && *due <= now_ms
+            && let Some((_, touch)) = self.index.waiting.pop_front()
         {
-            self.index.waiting.pop_front();
             self.index_one(touch);
         }
     }
@@ -103,6 +106,7 @@ impl State {
                     entry.indexed_tally = entry.tally;
                 }
             }
+            Touch::Metadata(profile, object_id) => self.metadata.index(profile, &object_id),
             Touch::User(key) => self.users.index(key),
         }
     }

@@ -11,16 +11,35 @@ use serde::{Deserialize, Serialize};
 use super::{ACTIVE, Cells, DELETED, State, Touch, Tracked, UserKey, level_names};
 
 /// A piece of background work.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::sandbox) enum Job {
     /// Brings paths and privacy contexts below a category up to date, and unlocks the tree.
     Reindex(i64),
-    /// Deletes the memberships of a deleted user.
+    /// Deletes the memberships of a deleted user or group.
     ForgetUser(UserKey),
     /// Deletes a category's own memberships.
     EmptyCategory(i64),
     /// Adds the members of a category's parent to it.
     CopyMembers(i64),
+    /// Takes documents along to the new version of their profile.
+    TransformMetadata(i64),
+    /// What `group_group.clone` leaves to a bulk upload: the members of a large group.
+    FillClone {
+        /// The group that was cloned.
+        model: UserKey,
+        /// Its clone.
+        clone: UserKey,
+    },
+    /// What `groupUser.sync` leaves to a bulk upload of users: groups to leave, and ids of groups
+    /// to join, made where there are none.
+    SyncGroups {
+        /// Whose groups.
+        user: UserKey,
+        /// The groups to leave.
+        leave: Vec<UserKey>,
+        /// The ids of the groups to join.
+        join: Vec<String>,
+    },
 }
 
 /// Which of Kaltura's workers does a piece of work.
@@ -33,15 +52,21 @@ pub enum JobKind {
     Delete,
     /// `KAsyncCopy`: members of a parent category.
     Copy,
+    /// `KAsyncTransformMetadata`: documents after an element of their profile has gone.
+    TransformMetadata,
+    /// `KAsyncBulkUpload`, as far as `groupUser.sync` and `group_group.clone` make it work.
+    GroupSync,
 }
 
 impl Job {
     /// Which worker does it.
-    pub(in crate::sandbox) fn kind(self) -> JobKind {
+    pub(in crate::sandbox) fn kind(&self) -> JobKind {
         match self {
             Self::Reindex(_) => JobKind::Index,
             Self::ForgetUser(_) | Self::EmptyCategory(_) => JobKind::Delete,
             Self::CopyMembers(_) => JobKind::Copy,
+            Self::TransformMetadata(_) => JobKind::TransformMetadata,
+            Self::FillClone { .. } | Self::SyncGroups { .. } => JobKind::GroupSync,
         }
     }
 }
@@ -118,6 +143,17 @@ impl State {
             Job::ForgetUser(user) => {
                 for row in self.users.rows(user).to_vec() {
                     self.delete_membership(row, now_ms);
+                }
+                self.dissolve_group(user);
+            }
+            Job::TransformMetadata(profile) => self.transform_metadata(profile, now_ms),
+            Job::FillClone { model, clone } => self.fill_clone(model, clone, now_ms),
+            Job::SyncGroups { user, leave, join } => {
+                for group in leave {
+                    self.leave_group(user, group, now_ms);
+                }
+                for id in join {
+                    self.join_synced(user, &id, now_ms);
                 }
             }
             Job::EmptyCategory(category) => {

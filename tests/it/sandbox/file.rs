@@ -30,6 +30,48 @@ async fn members(sandbox: &Sandbox, category: i64) -> Value {
 }
 
 #[tokio::test]
+async fn groups_and_metadata_are_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("account.db");
+    let before = Sandbox::start(kept_in(&file)).await.unwrap();
+    let channel = before.account().add_category(&NewCategory {
+        path: "MediaSpace>site>channels>Physics".to_owned(),
+        ..NewCategory::default()
+    });
+    before.account().add_user("ada", None);
+    for group in ["kept", "left"] {
+        ask(&before, "group_group.add", json!({"group": {"id": group}})).await;
+        let row = json!({"userId": "ada", "groupId": group});
+        ask(&before, "groupUser.add", json!({"groupUser": row})).await;
+    }
+    let pair = json!({"userId": "ada", "groupId": "left"});
+    ask(&before, "groupUser.delete", pair).await;
+    let xsd = "<s:schema xmlns:s=\"http://www.w3.org/2001/XMLSchema\"><s:element name=\"metadata\">\
+               <s:complexType><s:sequence><s:element name=\"A\"/></s:sequence></s:complexType>\
+               </s:element></s:schema>";
+    let profile = json!({"name": "Rules", "metadataObjectType": "2"});
+    let profile = json!({"metadataProfile": profile, "xsdData": xsd});
+    let profile = ask(&before, "metadata_metadataProfile.add", profile).await["id"].clone();
+    let document = |xml: &str| json!({"metadataProfileId": profile, "objectType": "2", "objectId": channel, "xmlData": xml});
+    let added = document("<metadata><A>1</A></metadata>");
+    let added = ask(&before, "metadata_metadata.add", added).await;
+    before.stop().await;
+
+    let after = Sandbox::start(kept_in(&file)).await.unwrap();
+    let rows = json!({"filter": {"userIdEqual": "ada"}});
+    let rows = ask(&after, "groupUser.list", rows).await;
+    assert_eq!(rows["totalCount"], 1);
+    assert_eq!(rows["objects"][0]["groupId"], "kept");
+    let id = json!({"id": added["id"]});
+    assert_eq!(ask(&after, "metadata_metadata.get", id).await, added);
+    let again = ask(&after, "metadata_metadata.add", document("<metadata/>")).await;
+    assert_eq!(again["code"], "METADATA_ALREADY_EXISTS");
+    let wrong = json!({"id": added["id"], "xmlData": "<metadata/>"});
+    let wrong = ask(&after, "metadata_metadata.update", wrong).await;
+    assert_eq!(wrong["code"], "INVALID_METADATA_DATA");
+}
+
+#[tokio::test]
 async fn what_was_written_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("account.db");

@@ -29,6 +29,8 @@ struct Replay {
     categories: BTreeMap<i64, i64>,
     roles: BTreeMap<i64, i64>,
     texts: HashMap<String, String>,
+    /// Numbers of other things, by class: the first answer that shows one ties it to the live one.
+    numbers: HashMap<(String, i64), i64>,
     users: HashSet<String>,
     began: Option<i64>,
     live_began: i64,
@@ -74,6 +76,7 @@ async fn replay(name: &'static str) {
         categories: BTreeMap::new(),
         roles: BTreeMap::new(),
         texts: HashMap::new(),
+        numbers: HashMap::new(),
         users: HashSet::new(),
         began: None,
         played: 0,
@@ -355,6 +358,7 @@ recordings! {
     recording_09_multirequest = "09-multirequest";
     recording_09b_form_and_xml = "09b-form-and-xml";
     recording_11_permissions_and_app_tokens = "11-permissions-and-appToken";
+    recording_12_metadata = "12-metadata";
     recording_14_concurrency = "14-concurrency";
     recording_17_without_entitlement = "17-partner-without-entitlement";
     recording_18_level_none = "18-permission-level-none";
@@ -362,5 +366,7 @@ recordings! {
     recording_21_reference_ids = "21-referenceId-special-characters";
     recording_22_least_privilege = "22-least-privilege";
     recording_23_user_rename = "23-user-rename";
+    recording_24_groups = "24-groups";
     recording_26_channel_presets = "26-channel-presets";
+    recording_27_metadata_mapping = "27-metadata-mapping";
 }

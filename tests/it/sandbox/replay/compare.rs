@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Replay;
 use super::live::renumber;
-use super::scope::{MAPPED_ARGS, TIMES};
+use super::scope::{MAPPED_ARGS, NUMBERED, TIMES};
 use crate::sandbox::client::Reply;
 
 static XML_TIME: LazyLock<Regex> =
@@ -17,6 +17,12 @@ static XML_NUMBER: LazyLock<Regex> = LazyLock::new(|| {
 });
 static XML_ARG: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(<name>CAT</name><value>|category \[&quot;)(\d+)").unwrap());
+
+static CLONED: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r" copy \([A-Z][a-z]{2} [^)]+\)$").unwrap());
+static BULK_ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^http://[^/]+(/api_v3/service/bulkUpload/action/\w+/id/)\d+/ks/.+$").unwrap()
+});
 
 impl Replay {
     pub(super) fn compare_headers(exchange: &Value, reply: &Reply, differences: &mut Vec<String>) {
@@ -62,7 +68,8 @@ impl Replay {
                 } else if old.starts_with("<?xml") {
                     self.plain_xml(old, true) == self.plain_xml(new, false)
                 } else {
-                    self.expected_text(old) == *new
+                    let undated = |text: &str| CLONED.replace(text, " copy").into_owned();
+                    undated(&self.expected_text(old)) == undated(new)
                 };
                 if !same {
                     differences.push(format!("{path}: {} for {}", short(new), short(old)));
@@ -104,8 +111,39 @@ impl Replay {
                 }
                 continue;
             }
+            let class = old.get("objectType").and_then(Value::as_str);
+            if let Some(class) = class
+                && key == "id"
+                && NUMBERED.contains(&class)
+            {
+                self.tie(class, old_value, new_value);
+            }
+            if key.ends_with("FileUrl") {
+                let shape = |url: &Value| {
+                    BULK_ADDRESS
+                        .replace(url.as_str().unwrap_or("?"), "$1")
+                        .into_owned()
+                };
+                if shape(old_value) != shape(new_value) {
+                    differences.push(format!("{path}: {new_value} for {old_value}"));
+                }
+                continue;
+            }
             let expected = self.expected(old, key, old_value);
             self.compare(exchange, &expected, new_value, &path, differences);
+        }
+    }
+
+    /// Ties a number to the live one where it is seen for the first time.
+    fn tie(&mut self, class: &str, recorded: &Value, live: &Value) {
+        let number = |value: &Value| {
+            let text = value.as_str().and_then(|text| text.parse().ok());
+            value.as_i64().or(text)
+        };
+        if let Some((recorded, live)) = number(recorded).zip(number(live)) {
+            self.numbers
+                .entry((class.to_owned(), recorded))
+                .or_insert(live);
         }
     }
 
@@ -115,9 +153,16 @@ impl Replay {
             .get("objectType")
             .and_then(Value::as_str)
             .unwrap_or_default();
+        let code = object.get("code").and_then(Value::as_str);
+        let code = code.unwrap_or_default();
         let map = match (class, key) {
             ("KalturaCategory", "id" | "parentId" | "inheritedParentId" | "fullIds")
-            | ("KalturaCategoryUser", "categoryId" | "categoryFullIds") => &self.categories,
+            | ("KalturaCategoryUser", "categoryId" | "categoryFullIds")
+            | ("KalturaMetadata", "objectId") => &self.categories,
+            ("KalturaMetadata", "metadataProfileId") => {
+                return self.live_number("KalturaMetadataProfile", value);
+            }
+            (class, "id") if NUMBERED.contains(&class) => return self.live_number(class, value),
             ("KalturaUserRole", "id") | ("KalturaUser", "roleIds") => &self.roles,
             ("KalturaAPIException", "args") => {
                 let Value::Object(args) = value else {
@@ -128,7 +173,7 @@ impl Replay {
                     if MAPPED_ARGS.contains(&name.as_str())
                         && let Value::String(text) = arg
                     {
-                        *text = self.expected_arg(text);
+                        *text = self.expected_arg(code, text);
                     }
                 }
                 return Value::Object(live);
@@ -140,7 +185,7 @@ impl Replay {
                         .iter()
                         .filter(|(name, _)| MAPPED_ARGS.contains(&name.as_str()));
                     for arg in ids.filter_map(|(_, arg)| arg.as_str()) {
-                        let live = self.expected_arg(arg);
+                        let live = self.expected_arg(code, arg);
                         text = text
                             .replace(&format!("\"{arg}\""), &format!("\"{live}\""))
                             .replace(&format!("[{arg}]"), &format!("[{live}]"));
@@ -160,7 +205,16 @@ impl Replay {
         }
     }
 
-    pub(super) fn expected_arg(&self, text: &str) -> String {
+    pub(super) fn expected_arg(&self, code: &str, text: &str) -> String {
+        let class = match code {
+            "METADATA_ALREADY_EXISTS" | "METADATA_NOT_FOUND" => Some("KalturaMetadata"),
+            "METADATA_PROFILE_NOT_FOUND" => Some("KalturaMetadataProfile"),
+            _ => None,
+        };
+        if let Some(class) = class {
+            let live = self.live_number(class, &json!(text));
+            return live.as_str().unwrap_or(text).to_owned();
+        }
         let category = text
             .parse()
             .ok()
@@ -264,9 +318,14 @@ impl Replay {
     /// Whether a list looks at the whole account rather than at something of this recording.
     pub(super) fn account_wide(exchange: &Value) -> bool {
         let filter = &exchange["request"]["filter"];
-        !["categoryIdEqual", "parentIdEqual", "userIdEqual", "idEqual"]
-            .iter()
-            .any(|name| !filter[*name].is_null())
+        let narrow = [
+            "categoryIdEqual",
+            "parentIdEqual",
+            "userIdEqual",
+            "groupIdEqual",
+            "idEqual",
+        ];
+        !narrow.iter().any(|name| !filter[*name].is_null())
     }
 
     /// Whether a row of a list was made by this recording.
@@ -282,7 +341,15 @@ impl Replay {
         match row["objectType"].as_str().unwrap_or_default() {
             "KalturaCategory" => known(&row["id"]),
             "KalturaCategoryUser" => known(&row["categoryId"]),
-            "KalturaUser" => {
+            "KalturaUserRole" if row["partnerId"] != 0 => {
+                let id = row["id"].as_i64().unwrap_or(0);
+                if recorded {
+                    self.roles.contains_key(&id)
+                } else {
+                    self.roles.values().any(|live| *live == id)
+                }
+            }
+            "KalturaUser" | "KalturaGroup" => {
                 let id = row["id"].as_str().unwrap_or_default().to_lowercase();
                 self.users.contains(&id) && !matches!(id.as_str(), "admin" | "0")
             }

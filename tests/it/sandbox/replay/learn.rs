@@ -15,8 +15,10 @@ impl Replay {
             match value {
                 Value::Object(inner) => self.learn_users(inner),
                 Value::String(text)
-                    if matches!(key.as_str(), "userId" | "owner" | "id" | "externalId")
-                        || key.ends_with(":userId") =>
+                    if matches!(
+                        key.as_str(),
+                        "userId" | "owner" | "id" | "externalId" | "groupId" | "newGroupId"
+                    ) || key.ends_with(":userId") =>
                 {
                     self.users.insert(text.to_lowercase());
                     self.users
@@ -28,6 +30,14 @@ impl Replay {
     }
 
     pub(super) fn learn(&mut self, exchange: &Value, recorded: &Value, live: &Value) {
+        if let (Value::Array(recorded), Value::Array(live)) = (recorded, live) {
+            let request = &exchange["request"];
+            let first = usize::from(request["0"].is_null());
+            for (at, (recorded, live)) in recorded.iter().zip(live).enumerate() {
+                self.learn(&request[(first + at).to_string()], recorded, live);
+            }
+            return;
+        }
         let is = |service: &str, action: &str| {
             let said = |name: &str| exchange[name].as_str().unwrap_or_default().to_lowercase();
             said("service") == service && said("action") == action
@@ -44,7 +54,7 @@ impl Replay {
             ("category", &mut self.categories),
             ("userrole", &mut self.roles),
         ] {
-            if is(service, "add") {
+            if is(service, "add") || is(service, "clone") {
                 let new = live["id"].as_i64().or_else(|| xml_id(live));
                 if let Some((old, new)) = recorded["id"]
                     .as_i64()

@@ -128,7 +128,19 @@ impl Replay {
             || (of_category && matches!(name, "id" | "idEqual" | "idIn" | "idNotIn"));
         let map = match name {
             _ if category => &self.categories,
+            "objectId" | "objectIdEqual" | "objectIdIn" => &self.categories,
+            "metadataProfileId" | "metadataProfileIdEqual" | "metadataProfileIdIn" => {
+                return self.live_number("KalturaMetadataProfile", value);
+            }
+            "id" if service.eq_ignore_ascii_case("metadata_metadata") => {
+                return self.live_number("KalturaMetadata", value);
+            }
+            "id" | "idEqual" if service.eq_ignore_ascii_case("metadata_metadataProfile") => {
+                return self.live_number("KalturaMetadataProfile", value);
+            }
+            "groupUserId" => return json!(self.live_number("KalturaGroupUser", value)),
             "userRoleId" | "roleIds" | "roleIdsEqual" => &self.roles,
+            "idEqual" | "idIn" if service.eq_ignore_ascii_case("userRole") => &self.roles,
             name if name.ends_with("GreaterThanOrEqual")
                 || name.ends_with("LessThanOrEqual")
                 || name == "expiry" =>
@@ -148,6 +160,23 @@ impl Replay {
                 json!(map.get(&id).unwrap_or(&id))
             }
             Value::String(text) => json!(renumber(text, map)),
+            _ => value.clone(),
+        }
+    }
+
+    /// The live number of a thing of a class, in the type in which it was sent.
+    pub(super) fn live_number(&self, class: &str, value: &Value) -> Value {
+        let number = |id: i64| {
+            self.numbers
+                .get(&(class.to_owned(), id))
+                .copied()
+                .unwrap_or(id)
+        };
+        match value {
+            Value::Number(id) => json!(id.as_i64().map(number)),
+            Value::String(id) => id
+                .parse()
+                .map_or_else(|_| value.clone(), |id| json!(number(id).to_string())),
             _ => value.clone(),
         }
     }

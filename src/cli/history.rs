@@ -1,0 +1,277 @@
+//! `rollbook history`: what happened, to whom, where and why.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::answer::open;
+use super::sync::Format;
+use super::{Exit, places};
+use crate::category::{UpdateMethod, UserId};
+use crate::clock;
+use crate::plan::show::symbol;
+use crate::store::history::members::{Member, Members};
+use crate::store::history::{Asked, Chain, Line};
+use crate::store::journal::Outcome;
+use crate::store::{Store, StoreError};
+
+/// Shows every action and refusal: when, by which run, through which group and binding, what was there
+/// before, what Kaltura answered, and who had released it.
+///
+///   rollbook history --user ada
+///   rollbook history --category BIO-101 --since 30d
+///   rollbook history --category BIO-101 --on 2026-10-01    who was in it on that day, and why
+///   rollbook history --verify                              is every line there, as it was written?
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Arguments {
+    /// Of this person (a user ID).
+    #[arg(long, value_name = "ID")]
+    user: Option<String>,
+    /// Of this channel (a reference ID, a name or a number); may be given several times.
+    #[arg(long, value_name = "CHANNEL")]
+    category: Vec<String>,
+    /// Of this run.
+    #[arg(long, value_name = "RUN")]
+    run: Option<i64>,
+    /// Not older than this: a day (2026-10-01), a moment (2026-10-01T08:00:00Z), or a length of time
+    /// (30d, 12h).
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+    /// Not younger than this, written like --since.
+    #[arg(long, value_name = "WHEN")]
+    until: Option<String>,
+    /// Instead of the lines, who was in the channel at the end of this day.
+    #[arg(long, value_name = "DAY", requires = "category", conflicts_with_all = ["since", "until", "run"])]
+    on: Option<Date>,
+    /// How it is written.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    /// Look whether any line was removed or changed.
+    #[arg(long, conflicts_with_all = ["user", "category", "run", "since", "until", "on"])]
+    verify: bool,
+}
+
+pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let (_, store) = open(config)?;
+    let out = &mut std::io::stdout().lock();
+    if arguments.verify {
+        return verify(&store, out);
+    }
+    let asked = Asked {
+        user: arguments.user.as_deref().map(UserId::new),
+        categories: places::named(&store, &arguments.category)?,
+        run: arguments.run,
+        since: arguments.since.as_deref().map(moment).transpose()?,
+        until: match arguments.on {
+            Some(day) => Some(end_of(day)?),
+            None => arguments.until.as_deref().map(moment).transpose()?,
+        },
+    };
+    if arguments.on.is_some() {
+        let mut members = Members::default();
+        store.history(&asked, |line| {
+            members.after(&line);
+            Ok::<_, StoreError>(())
+        })?;
+        let list: Vec<Member> = members
+            .into_list()
+            .into_iter()
+            .map(|(_, one)| one)
+            .collect();
+        write_members(&list, arguments.format, out)?;
+        return Ok(Exit::Done);
+    }
+    match arguments.format {
+        Format::Text => {
+            let mut any = false;
+            store.history(&asked, |line| {
+                any = true;
+                text(&line, out).map_err(anyhow::Error::from)
+            })?;
+            if !any {
+                writeln!(out, "Nothing is known of that.")?;
+            }
+        }
+        Format::Json => store.history(&asked, |line| {
+            serde_json::to_writer(&mut *out, &line)?;
+            writeln!(out).map_err(anyhow::Error::from)
+        })?,
+        Format::Csv => csv(&store, &asked, out)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn verify(store: &Store, out: &mut impl Write) -> anyhow::Result<Exit> {
+    match store.verify_history()? {
+        Chain::Whole { lines } => {
+            writeln!(
+                out,
+                "The history is whole: {lines} lines, each as it was written."
+            )?;
+            Ok(Exit::Done)
+        }
+        Chain::Broken { number } => {
+            writeln!(
+                out,
+                "The history is broken at line {number}: that line, or the one before it, is not what was written."
+            )?;
+            Ok(Exit::Failed)
+        }
+        Chain::CutOff { last, was } => {
+            writeln!(
+                out,
+                "The history is cut off: its last line is {last}, and there were lines up to {was}."
+            )?;
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+/// A moment as people write it.
+fn moment(text: &str) -> anyhow::Result<Timestamp> {
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(at);
+    }
+    if let Ok(day) = text.parse::<Date>() {
+        return Ok(day.to_zoned(TimeZone::system())?.timestamp());
+    }
+    if let Ok(ago) = text.parse::<SignedDuration>() {
+        return Ok(clock::now().checked_sub(ago)?);
+    }
+    if let Some(days) = text
+        .strip_suffix('d')
+        .and_then(|days| days.parse::<i64>().ok())
+    {
+        return Ok(clock::now().checked_sub(SignedDuration::from_hours(24 * days))?);
+    }
+    bail!(
+        "{text} is no time: write a day (2026-10-01), a moment (2026-10-01T08:00:00Z), or a length of time (30d, 12h)"
+    )
+}
+
+fn end_of(day: Date) -> anyhow::Result<Timestamp> {
+    let next = day.tomorrow().context("the day is out of range")?;
+    let begins = next.to_zoned(TimeZone::system())?.timestamp();
+    Ok(begins.checked_sub(SignedDuration::from_secs(1))?)
+}
+
+fn text(line: &Line, out: &mut impl Write) -> std::io::Result<()> {
+    let channel = line.channel.clone();
+    let channel = channel.unwrap_or_else(|| format!("channel {}", line.category));
+    let symbol = symbol(line.decision).unwrap_or(' ');
+    write!(
+        out,
+        "{}  run {}  {channel}  {symbol} {}  {}",
+        line.at, line.run, line.user, line.decision
+    )?;
+    if let Some(grant) = &line.why {
+        write!(out, "  through {grant}")?;
+        if grant.binding > 0 {
+            write!(out, " (binding {})", grant.binding)?;
+        }
+    }
+    if let Some(by) = &line.approved_by {
+        write!(out, ", approved by {by}")?;
+    }
+    match (line.outcome, &line.answer) {
+        (Outcome::Done | Outcome::Left, _) => writeln!(out),
+        (outcome, Some(answer)) => writeln!(out, "  [{}: {answer}]", outcome.word()),
+        (outcome, None) => writeln!(out, "  [{}]", outcome.word()),
+    }
+}
+
+fn csv(store: &Store, asked: &Asked, out: &mut impl Write) -> anyhow::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record([
+        "line",
+        "at",
+        "run",
+        "category_id",
+        "channel",
+        "user_id",
+        "action",
+        "before",
+        "through",
+        "binding",
+        "approved_by",
+        "outcome",
+        "answer",
+    ])?;
+    store.history(asked, |line| {
+        let before = line.before.as_ref();
+        let before = before.map(|before| {
+            let manual = before.method == UpdateMethod::Manual;
+            let method = if manual { "manual" } else { "automatic" };
+            format!("{} {method}", before.level)
+        });
+        writer.write_record([
+            line.number.to_string(),
+            line.at.to_string(),
+            line.run.to_string(),
+            line.category.to_string(),
+            line.channel.unwrap_or_default(),
+            line.user.to_string(),
+            line.decision.to_string(),
+            before.unwrap_or_default(),
+            line.why
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            line.why
+                .as_ref()
+                .map(|why| why.binding.to_string())
+                .unwrap_or_default(),
+            line.approved_by.unwrap_or_default(),
+            line.outcome.word().to_owned(),
+            line.answer.unwrap_or_default(),
+        ])?;
+        anyhow::Ok(())
+    })?;
+    Ok(writer.flush()?)
+}
+
+fn write_members(list: &[Member], format: Format, out: &mut impl Write) -> anyhow::Result<()> {
+    match format {
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut *out, list)?;
+            writeln!(out)?;
+        }
+        Format::Csv => {
+            let mut writer = csv::Writer::from_writer(out);
+            writer.write_record(["user_id", "level", "since", "run", "why"])?;
+            for one in list {
+                let run = one.run.to_string();
+                let (level, since) = (one.level.to_string(), one.since.to_string());
+                writer.write_record([one.user.as_str(), &level, &since, &run, &why(one)])?;
+            }
+            writer.flush()?;
+        }
+        Format::Text => {
+            for one in list {
+                let (user, level, since, run) = (&one.user, one.level, one.since, one.run);
+                writeln!(
+                    out,
+                    "{user}  {level} since {since} (run {run}), {}",
+                    why(one)
+                )?;
+            }
+            if list.is_empty() {
+                writeln!(out, "Nobody, as far as is known.")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn why(member: &Member) -> String {
+    match (&member.left_alone, &member.why) {
+        (Some(objection), _) => objection.to_string(),
+        (None, Some(grant)) => format!("through {grant}"),
+        (None, None) => "the reason is not known".to_owned(),
+    }
+}
