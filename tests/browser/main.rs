@@ -9,10 +9,12 @@
 )]
 
 use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 use thirtyfour::prelude::*;
 use tokio::process::{Child, Command};
@@ -169,6 +171,16 @@ async fn sandbox_page_a_person_finds_a_channel_acts_by_hand_and_watches_a_write_
     let browser = Browser::start()
         .await
         .expect("chromedriver is installed and does not start");
+    // Also after a failure: a driver that is only killed leaves its browser behind.
+    let told = AssertUnwindSafe(watches_and_acts(&browser, &sandbox, &ks, id));
+    let outcome = told.catch_unwind().await;
+    browser.end().await;
+    if let Err(failure) = outcome {
+        resume_unwind(failure);
+    }
+}
+
+async fn watches_and_acts(browser: &Browser, sandbox: &Sandbox, ks: &str, id: i64) {
     browser.driver.goto(sandbox.url()).await.unwrap();
     browser.sees("#total", "3 channels").await;
 
@@ -197,13 +209,13 @@ async fn sandbox_page_a_person_finds_a_channel_acts_by_hand_and_watches_a_write_
         .await;
     browser.sees("#method-ada", "Make automatic").await;
     let get = json!({"ks": ks, "categoryId": id, "userId": "ada"});
-    let ada = call(&sandbox, "categoryUser.get", get).await;
+    let ada = call(sandbox, "categoryUser.get", get).await;
     assert_eq!(ada["updateMethod"], 0);
 
     // What somebody writes by the API is there without a reload.
     let emmy = json!({"categoryId": id, "userId": "emmy", "permissionLevel": 0, "updateMethod": 1});
     call(
-        &sandbox,
+        sandbox,
         "categoryUser.add",
         json!({"ks": ks, "categoryUser": emmy}),
     )
@@ -250,5 +262,4 @@ async fn sandbox_page_a_person_finds_a_channel_acts_by_hand_and_watches_a_write_
         beyond.json().as_i64().unwrap() <= 0,
         "the page is wider than the window"
     );
-    browser.end().await;
 }
