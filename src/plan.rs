@@ -10,6 +10,7 @@
 //! | [`gate`] | the plan as a whole: what a person must approve |
 //! | [`binding`] | which group goes to which category |
 //! | [`desired`] | who is wanted where |
+//! | [`undo`] | the way back from what a run did |
 //! | [`show`] | how a plan reads |
 
 pub mod binding;
@@ -18,6 +19,7 @@ pub mod desired;
 pub mod gate;
 pub mod membership;
 pub mod show;
+pub mod undo;
 
 use std::sync::Arc;
 

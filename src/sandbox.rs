@@ -16,6 +16,7 @@
 //! | `params`, `classes` | how PHP reads what was sent; Kaltura's classes as tables |
 //! | `dispatch`, `access`, `entitlement` | the order of checks; who may call what, who sees what |
 //! | `service` | one file a service |
+//! | `bulk` | what workers do with CSV files |
 //! | `state` | what there is, twice: stored and indexed; background work |
 //! | `xml`, `xsd` | custom metadata: documents and schemas, with libxml's complaints |
 //! | `file` | the account in a SQLite file |
@@ -38,6 +39,7 @@ use tokio::task::JoinHandle;
 mod access;
 mod account;
 mod answer;
+mod bulk;
 mod calls;
 mod classes;
 mod clock;
@@ -66,12 +68,14 @@ pub use account::{
 };
 pub use calls::{CallLog, CallRecord, MembershipWrite};
 pub use clock::Clock;
-pub use faults::{ActiveFault, Calls, Fault, FaultRule, Faults, RuleError, TransportFault, When};
+pub use faults::{
+    ActiveFault, BulkFault, Calls, Fault, FaultRule, Faults, RuleError, TransportFault, When,
+};
 pub use file::FileError;
 pub use state::JobKind;
 
 use file::File;
-use state::{Partner, State};
+use state::{BulkJobs, Partner, State};
 
 /// How a sandbox is to be.
 #[derive(Debug, Clone)]
@@ -93,6 +97,9 @@ pub struct Options {
     /// How long background work waits; without a delay until [`Account::work`] is called.
     /// Default: a quarter of a second.
     pub job_delay: Option<Duration>,
+    /// How long a bulk upload with more rows than one run takes waits for its next run, if not as long
+    /// as other background work. Kaltura ships with 30 seconds (`job_retry_intervals`).
+    pub bulk_retry_delay: Option<Duration>,
     /// The file that keeps the account; without one it ends with the server. A file that has an
     /// account already gives its own number and secrets to it.
     pub data: Option<PathBuf>,
@@ -114,6 +121,7 @@ impl Default for Options {
             limits: Limits::default(),
             seed: 0,
             job_delay: Some(Duration::from_millis(250)),
+            bulk_retry_delay: None,
             data: None,
             neighbours: Vec::new(),
         }
@@ -139,6 +147,10 @@ pub struct Limits {
     pub list_values: usize,
     /// The longest life of a session that the server starts, in seconds. Default: a day.
     pub session_seconds: i64,
+    /// Rows of a bulk upload that are handled at all (`maxRecords`). Default: 1000.
+    pub bulk_rows: usize,
+    /// Rows of a bulk upload that one run handles. Default: 101, one more than `maxRecordsEachRun` says.
+    pub bulk_rows_per_run: usize,
 }
 
 impl Default for Limits {
@@ -152,6 +164,8 @@ impl Default for Limits {
             max_matches: 10_000,
             list_values: 150,
             session_seconds: 86_400,
+            bulk_rows: 1000,
+            bulk_rows_per_run: 101,
         }
     }
 }
@@ -192,8 +206,7 @@ impl Sandbox {
         };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let url = format!("http://{address}");
-        let server = Arc::new(Server::new(&options, &url)?);
+        let server = Arc::new(Server::new(&options)?);
         let partner = server.lock_first().partner.clone();
         let (end, ended) = oneshot::channel::<()>();
         let routes = http::router(Arc::clone(&server))
@@ -208,7 +221,7 @@ impl Sandbox {
         });
         tracing::debug!(%address, partner_id = partner.id, "the sandbox listens");
         Ok(Self {
-            url,
+            url: format!("http://{address}"),
             server,
             partner,
             end: Some(end),
@@ -276,7 +289,7 @@ struct Server {
 }
 
 impl Server {
-    fn new(options: &Options, url: &str) -> Result<Self, FileError> {
+    fn new(options: &Options) -> Result<Self, FileError> {
         let mut random = fastrand::Rng::with_seed(options.seed);
         let mut secret = || ks::hex(&random.u128(..).to_be_bytes());
         let clock = Clock::default();
@@ -308,17 +321,21 @@ impl Server {
             user_secret: secret(),
             entitlement: options.entitlement,
         }));
+        let faults = Faults::new(options.seed, clock.clone());
+        let calls = CallLog::default();
         let mut accounts: Vec<State> = partners
             .into_iter()
             .map(|partner| {
-                State::new(
+                let mut state = State::new(
                     partner,
-                    url,
                     options.limits.clone(),
                     options.seed,
                     options.job_delay,
                     clock.now(),
-                )
+                );
+                state.jobs.set_retry_delay(options.bulk_retry_delay);
+                state.bulk = BulkJobs::new(calls.clone(), faults.clone());
+                state
             })
             .collect();
         if let Some(file) = &mut file {
@@ -327,8 +344,8 @@ impl Server {
         Ok(Self {
             accounts: accounts.into_iter().map(Mutex::new).collect(),
             file: Mutex::new(file),
-            faults: Faults::new(options.seed, clock.clone()),
-            calls: CallLog::default(),
+            faults,
+            calls,
             clock,
         })
     }

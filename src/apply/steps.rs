@@ -1,6 +1,6 @@
 //! The calls that an action takes, and how to see whether it is done.
 
-use crate::category::{CategoryId, Entitlement, Status, UpdateMethod};
+use crate::category::{CategoryId, Entitlement, PermissionLevel, Status, UpdateMethod};
 use crate::kaltura::{Found, Write};
 use crate::plan::membership::Last;
 use crate::plan::{Action, Decision};
@@ -14,6 +14,7 @@ pub(super) fn writes(category: CategoryId, action: &Action) -> Vec<Write> {
         category,
         user: user.clone(),
         level,
+        method: UpdateMethod::Automatic,
     };
     let remove = || Write::Remove {
         category,
@@ -27,6 +28,7 @@ pub(super) fn writes(category: CategoryId, action: &Action) -> Vec<Write> {
         category,
         user: user.clone(),
         level,
+        method: UpdateMethod::Automatic,
         over_manual: is_manual,
         extra_permissions: before
             .map(|before| before.extra_permissions.clone())
@@ -48,10 +50,68 @@ pub(super) fn writes(category: CategoryId, action: &Action) -> Vec<Write> {
             category,
             user: user.clone(),
         }],
+        Decision::Restore {
+            level,
+            method,
+            status,
+        } => restore(category, action, (level, method, status)),
         Decision::Keep | Decision::Adopt { .. } | Decision::Forget | Decision::Skip(_) => {
             Vec::new()
         }
     }
+}
+
+/// The calls that put a membership back as it was.
+fn restore(
+    category: CategoryId,
+    action: &Action,
+    (level, method, status): (PermissionLevel, UpdateMethod, Status),
+) -> Vec<Write> {
+    let user = || action.user.clone();
+    let add = Write::Add {
+        category,
+        user: user(),
+        level,
+        method,
+    };
+    let remove = Write::Remove {
+        category,
+        user: user(),
+    };
+    let mut writes = match &action.before {
+        None => vec![add],
+        // Kaltura cannot change a membership away from level none.
+        Some(now) if now.level == PermissionLevel::None && level != now.level => vec![remove, add],
+        Some(now) if (now.level, now.method) == (level, method) => Vec::new(),
+        Some(now) => vec![Write::SetLevel {
+            category,
+            user: user(),
+            level,
+            method,
+            over_manual: now.method == UpdateMethod::Manual,
+            extra_permissions: now.extra_permissions.clone(),
+        }],
+    };
+    let is_added = writes
+        .iter()
+        .any(|write| matches!(write, Write::Add { .. }));
+    let is_active = is_added
+        || action
+            .before
+            .as_ref()
+            .is_some_and(|now| now.status == Status::Active);
+    if is_active && status == Status::NotActive {
+        writes.push(Write::Deactivate {
+            category,
+            user: user(),
+        });
+    } else if !is_active && status == Status::Active {
+        writes.push(Write::Activate {
+            category,
+            user: user(),
+        });
+    }
+    writes
 }
 
 /// Whether the server itself would not notice that the membership has changed since the plan was made:
@@ -66,6 +126,7 @@ pub(super) fn needs_a_look(action: &Action) -> bool {
         | Decision::Deactivate
         | Decision::Activate { .. }
         | Decision::Replace { .. }
+        | Decision::Restore { .. }
         | Decision::Merge { .. } => true,
         // The server refuses to change a membership that became manual, unless it is told to.
         Decision::SetLevel { .. } => is_manual,
@@ -111,6 +172,13 @@ fn is_as_wanted(action: &Action, there: Option<&Entitlement>) -> bool {
         Decision::Replace { to, .. } | Decision::Activate { to, .. } => active(to),
         Decision::Remove { .. } => there.is_none(),
         Decision::Deactivate => there.is_none_or(|there| there.status == Status::NotActive),
+        Decision::Restore {
+            level,
+            method,
+            status,
+        } => there.is_some_and(|there| {
+            (there.level, there.method, there.status) == (level, method, status)
+        }),
         // One look shows one row; how many there are only a list can tell.
         Decision::Merge { .. } => false,
         Decision::Keep | Decision::Adopt { .. } | Decision::Forget | Decision::Skip(_) => true,
@@ -141,6 +209,15 @@ pub(super) fn last(action: &Action) -> Option<Last> {
         | Decision::Merge { to, .. } => Some(Last::Active(to)),
         Decision::Remove { .. } => Some(Last::Removed),
         Decision::Deactivate => Some(Last::Deactivated),
-        Decision::Keep | Decision::Forget | Decision::Skip(_) => None,
+        Decision::Restore {
+            level,
+            method: UpdateMethod::Automatic,
+            status,
+        } => Some(match status {
+            Status::Active => Last::Active(level),
+            Status::Pending | Status::NotActive => Last::Deactivated,
+        }),
+        // What a person kept by hand is theirs again, when it is restored.
+        Decision::Restore { .. } | Decision::Keep | Decision::Forget | Decision::Skip(_) => None,
     }
 }

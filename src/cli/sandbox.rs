@@ -122,7 +122,7 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         seed: arguments.random_seed,
         job_delay: arguments.job_delay.0,
         data: arguments.data.clone(),
-        neighbours: Vec::new(),
+        ..default
     })
     .await?;
     let account = sandbox.account();

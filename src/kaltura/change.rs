@@ -7,12 +7,12 @@ use serde_json::Value;
 use super::api_error::{ApiError, Disposition};
 use super::transport::Answer;
 use super::wire::{Call, MemberRow};
-use crate::category::{CategoryId, PermissionLevel, Status, UserId};
+use crate::category::{CategoryId, PermissionLevel, Status, UpdateMethod, UserId};
 
 /// One change of one membership.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
-    /// Make it, as automatic.
+    /// Make it.
     Add {
         /// Where.
         category: CategoryId,
@@ -20,8 +20,10 @@ pub enum Write {
         user: UserId,
         /// As what.
         level: PermissionLevel,
+        /// Whose it is to be; always said, because the server's own default is manual.
+        method: UpdateMethod,
     },
-    /// Change its level, and make it automatic.
+    /// Change its level, and whose it is.
     SetLevel {
         /// Where.
         category: CategoryId,
@@ -29,6 +31,8 @@ pub enum Write {
         user: UserId,
         /// To what.
         level: PermissionLevel,
+        /// Whose it is to be.
+        method: UpdateMethod,
         /// Even if it is manual.
         over_manual: bool,
         /// Permission names beyond those of the level, which must outlive the change.
@@ -92,14 +96,22 @@ impl Write {
                 category,
                 user,
                 level,
-            } => Call::add_member(*category, user, *level),
+                method,
+            } => Call::add_member(*category, user, *level, *method),
             Self::SetLevel {
                 category,
                 user,
                 level,
+                method,
                 over_manual,
                 extra_permissions,
-            } => Call::set_level(*category, user, *level, *over_manual, extra_permissions),
+            } => Call::set_level(
+                *category,
+                user,
+                (*level, *method),
+                *over_manual,
+                extra_permissions,
+            ),
             Self::Remove { category, user } => Call::remove_member(*category, user),
             Self::Activate { category, user } => Call::activate_member(*category, user),
             Self::Deactivate { category, user } => Call::deactivate_member(*category, user),

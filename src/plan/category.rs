@@ -270,6 +270,7 @@ impl Action {
             | Decision::Replace { .. }
             | Decision::Merge { .. } => true,
             Decision::Remove { .. } | Decision::Deactivate => false,
+            Decision::Restore { status, .. } => status == Status::Active,
             _ => self.is_active_before(),
         }
     }
@@ -283,6 +284,9 @@ impl Action {
     fn is_manager_after(&self) -> bool {
         match self.decision {
             Decision::Add { level } => level == PermissionLevel::Manager,
+            Decision::Restore { level, status, .. } => {
+                level == PermissionLevel::Manager && status == Status::Active
+            }
             Decision::SetLevel { to, .. }
             | Decision::Replace { to, .. }
             | Decision::Activate { to, .. }

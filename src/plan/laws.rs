@@ -64,7 +64,11 @@ impl World {
                 }),
                 Decision::Deactivate => change(rows, user, |row| row.status = Status::NotActive),
                 Decision::Remove { .. } => rows.retain(|row| row.user != *user),
-                Decision::Keep | Decision::Adopt { .. } | Decision::Forget | Decision::Skip(_) => {}
+                Decision::Keep
+                | Decision::Adopt { .. }
+                | Decision::Forget
+                | Decision::Restore { .. }
+                | Decision::Skip(_) => {}
             }
             let last = match *decision {
                 Decision::Add { level } | Decision::Adopt { level } => Last::Active(level),
@@ -78,7 +82,7 @@ impl World {
                     self.ledger.remove(user);
                     continue;
                 }
-                Decision::Keep | Decision::Skip(_) => continue,
+                Decision::Restore { .. } | Decision::Keep | Decision::Skip(_) => continue,
             };
             self.ledger.insert(user.clone(), last);
         }

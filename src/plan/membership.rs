@@ -149,6 +149,15 @@ pub enum Decision {
     },
     /// Keep the membership, without access.
     Deactivate,
+    /// Put it back as it was before a run that is undone.
+    Restore {
+        /// The level it had.
+        level: PermissionLevel,
+        /// Whose it was.
+        method: UpdateMethod,
+        /// Whether it was in force, or deactivated.
+        status: Status,
+    },
     /// Leave it alone, although there would be something to do.
     Skip(Objection),
 }
@@ -180,6 +189,10 @@ pub enum Objection {
     Unproven,
     /// The category has no room left.
     CategoryFull,
+    /// It is not as the run left it that is to be undone.
+    ChangedSince,
+    /// Kaltura offers no way back: to a request to join, or to two rows for one person.
+    NoWayBack,
 }
 
 impl Decision {
@@ -204,6 +217,10 @@ impl Decision {
     pub fn is_loss_of(self, have: Option<&Entitlement>) -> bool {
         match self {
             Self::Merge { to, .. } => have.is_some_and(|have| to < have.level),
+            Self::Restore { level, status, .. } => have.is_some_and(|have| {
+                let was_active = have.status == Status::Active;
+                level < have.level || (was_active && status != Status::Active)
+            }),
             _ => self.is_loss(),
         }
     }

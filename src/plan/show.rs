@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use crate::category::{Status, UpdateMethod};
+
 use super::category::{Action, Block, CategoryPlan, Grant};
 use super::desired::Finding;
 use super::gate::Trip;
@@ -39,10 +41,12 @@ impl Counts {
         let mut counts = Self::default();
         for action in plan.categories.iter().flat_map(|part| &part.actions) {
             *match action.decision {
+                Decision::Restore { .. } if action.before.is_none() => &mut counts.add,
                 Decision::Add { .. } | Decision::Activate { .. } => &mut counts.add,
-                Decision::SetLevel { .. } | Decision::Replace { .. } | Decision::Merge { .. } => {
-                    &mut counts.change
-                }
+                Decision::SetLevel { .. }
+                | Decision::Replace { .. }
+                | Decision::Merge { .. }
+                | Decision::Restore { .. } => &mut counts.change,
                 Decision::Remove { .. } => &mut counts.remove,
                 Decision::Deactivate => &mut counts.deactivate,
                 Decision::Skip(_) => &mut counts.refused,
@@ -162,7 +166,10 @@ fn category(part: &CategoryPlan, out: &mut impl Write) -> io::Result<()> {
 pub fn symbol(decision: Decision) -> Option<char> {
     match decision {
         Decision::Add { .. } | Decision::Activate { .. } => Some('+'),
-        Decision::SetLevel { .. } | Decision::Replace { .. } | Decision::Merge { .. } => Some('~'),
+        Decision::SetLevel { .. }
+        | Decision::Replace { .. }
+        | Decision::Merge { .. }
+        | Decision::Restore { .. } => Some('~'),
         Decision::Remove { .. } => Some('-'),
         Decision::Deactivate => Some('⏸'),
         Decision::Skip(_) => Some('!'),
@@ -233,6 +240,20 @@ impl Display for Decision {
             }
             Self::Remove { .. } => f.write_str("no group grants it"),
             Self::Deactivate => f.write_str("no group grants it: deactivated"),
+            Self::Restore {
+                level,
+                method,
+                status,
+            } => {
+                write!(f, "{level} again")?;
+                if *status == Status::NotActive {
+                    f.write_str(", deactivated")?;
+                }
+                if *method == UpdateMethod::Manual {
+                    f.write_str(", kept by hand")?;
+                }
+                Ok(())
+            }
             Self::Skip(objection) => objection.fmt(f),
         }
     }
@@ -253,6 +274,8 @@ impl Display for Objection {
                 f.write_str("would lose access, and the directory's answer is not complete")
             }
             Self::CategoryFull => f.write_str("the channel is full"),
+            Self::ChangedSince => f.write_str("changed since: left as it is"),
+            Self::NoWayBack => f.write_str("Kaltura offers no way back"),
         }
     }
 }

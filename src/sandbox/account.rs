@@ -304,8 +304,8 @@ impl Account {
         self.server.lock_first().index_all();
     }
 
-    /// Does the background work of a kind (all of it without one) that waits, and answers how much
-    /// there was.
+    /// Does the background work of a kind that waits, and answers how much there was. What that work
+    /// leaves for later stays there, as the next run of a bulk upload does; without a kind it is done, too.
     pub fn work(&self, kind: Option<JobKind>) -> usize {
         self.act(|state, now_ms| state.work_now(kind, now_ms))
     }

@@ -25,6 +25,19 @@ pub(super) enum Answer {
     Object(Object),
     /// An error in the place of an answer.
     Error(ApiError),
+    /// A file: it goes out as it is, whatever format was asked for.
+    File(File),
+}
+
+/// A file as an answer.
+#[derive(Debug, Clone)]
+pub(super) struct File {
+    /// Its content type.
+    pub(super) kind: &'static str,
+    /// What is in it.
+    pub(super) content: Vec<u8>,
+    /// Why there is none, for a header of its own.
+    pub(super) error: Option<String>,
 }
 
 /// An API object.
@@ -117,7 +130,7 @@ pub(super) fn to_json(answer: &Answer) -> String {
 
 fn json(answer: &Answer, out: &mut String) {
     match answer {
-        Answer::Null => out.push_str("null"),
+        Answer::Null | Answer::File(_) => out.push_str("null"),
         Answer::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         Answer::Int(value) => _ = write!(out, "{value}"),
         Answer::Text(text) => json_text(text, out),
@@ -199,7 +212,7 @@ pub(super) fn to_xml(answer: &Answer, took: f64) -> String {
 
 fn xml(answer: &Answer, out: &mut String) {
     match answer {
-        Answer::Null => {}
+        Answer::Null | Answer::File(_) => {}
         Answer::Bool(value) => out.push(if *value { '1' } else { '0' }),
         Answer::Int(value) => _ = write!(out, "{value}"),
         Answer::Text(text) => xml_text(text, out),
@@ -262,7 +275,7 @@ pub(super) fn to_php(answer: &Answer) -> String {
 
 fn php(answer: &Answer, out: &mut String) {
     match answer {
-        Answer::Null => out.push_str("N;"),
+        Answer::Null | Answer::File(_) => out.push_str("N;"),
         Answer::Bool(value) => _ = write!(out, "b:{};", u8::from(*value)),
         Answer::Int(value) => _ = write!(out, "i:{value};"),
         Answer::Text(text) => php_text(text, out),

@@ -88,6 +88,8 @@ pub struct MembershipWrite {
     pub error: Option<String>,
     /// When, in unix seconds of the sandbox's clock.
     pub at: i64,
+    /// The bulk upload whose row asked for it; none for a call.
+    pub bulk_job: Option<i64>,
 }
 
 impl CallLog {
@@ -135,7 +137,7 @@ impl CallLog {
     }
 
     /// Remembers a call.
-    pub(super) fn note(&self, answered: Answered<'_>) {
+    pub(super) fn note_call(&self, answered: Answered<'_>) {
         let mut inner = self.lock();
         inner.last_number += 1;
         let record = CallRecord {
@@ -160,6 +162,29 @@ impl CallLog {
         outcome: &Outcome,
         at: i64,
     ) {
+        self.note(action, sent, outcome, at, None);
+    }
+
+    /// Notes what a row of a bulk upload meant to write.
+    pub(super) fn note_bulk_write(
+        &self,
+        action: &'static str,
+        sent: &Map<String, Value>,
+        outcome: &Outcome,
+        at: i64,
+        job: i64,
+    ) {
+        self.note(action, sent, outcome, at, Some(job));
+    }
+
+    fn note(
+        &self,
+        action: &'static str,
+        sent: &Map<String, Value>,
+        outcome: &Outcome,
+        at: i64,
+        bulk_job: Option<i64>,
+    ) {
         let object = match sent.get("categoryUser") {
             Some(Value::Object(object)) if action == "add" => object,
             _ => sent,
@@ -175,6 +200,7 @@ impl CallLog {
             user_id: object.get("userId").map(plain).unwrap_or_default(),
             error,
             at,
+            bulk_job,
         });
     }
 

@@ -23,6 +23,7 @@ macro_rules! enums {
 
 enums! {
     APPEAR_IN_LIST = "KalturaAppearInListType" [1, 3];
+    BATCH_STATUS = "KalturaBatchJobStatus" [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14];
     CATEGORY_STATUS = "KalturaCategoryStatus" [1, 2, 3, 4];
     CATEGORY_USER_STATUS = "KalturaCategoryUserStatus" [1, 2, 3, 4];
     CONTRIBUTION = "KalturaContributionPolicyType" [1, 2];
@@ -349,6 +350,50 @@ pub(super) static USER_ROLE: Class = Class {
         free("tags", Text),
         never("createdAt", Int),
         never("updatedAt", Int),
+    ],
+};
+
+/// How a bulk upload is to be read. Which class it is, the action asks itself.
+pub(super) static BULK_DATA: Class = Class {
+    name: "KalturaBulkUploadJobData",
+    props: &[
+        free("objectType", Text),
+        free("fileName", Text),
+        free("emailRecipients", Text),
+    ],
+};
+
+/// Which bulk uploads are wanted.
+pub(super) static BULK_FILTER: Class = Class {
+    name: "KalturaBulkUploadFilter",
+    props: &[
+        free("orderBy", Text),
+        free("uploadedOnGreaterThanOrEqual", Time),
+        free("uploadedOnLessThanOrEqual", Time),
+        free("uploadedOnEqual", Time),
+        free("statusIn", Text),
+        free("statusEqual", Kind::Enum(&BATCH_STATUS)),
+        free(
+            "bulkUploadObjectTypeEqual",
+            Kind::TextEnum(&BULK_OBJECT_TYPE),
+        ),
+        free("bulkUploadObjectTypeIn", Text),
+    ],
+};
+
+static BULK_OBJECT_TYPE: TextEnum = TextEnum {
+    name: "KalturaBulkUploadObjectType",
+    members: &[
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "6",
+        "7",
+        "bulkUploadFilter.JOB",
+        "scheduleBulkUpload.SCHEDULE_EVENT",
+        "scheduleBulkUpload.SCHEDULE_RESOURCE",
     ],
 };
 

@@ -120,6 +120,12 @@ errors! {
     INTERNAL_SERVERL_ERROR = ";Internal server error occurred";
     QUERY_EXCEEDED_MAX_MATCHES_ALLOWED = ";Unable to generate list. max matches value was reached";
 
+    OBJECT_TYPE_ABSTRACT = "OBJ_TYPE;The object type \"@OBJ_TYPE@\" is abstract, use one of the object implementations";
+
+    // Bulk uploads.
+    BULK_UPLOAD_NOT_FOUND = "ID;Bulk upload id \"@ID@\" not found";
+    INVALID_FILE_TYPE = "FILE_NAME;Restricted file type for file @FILE_NAME@";
+
     // Sessions.
     INVALID_KS = "KSID,ERR_CODE,ERR_DESC;Invalid KS \"@KSID@\", Error \"@ERR_CODE@,@ERR_DESC@\"";
     START_SESSION_ERROR = "PID;Error while starting session for partner [@PID@]";

@@ -5,12 +5,12 @@
 //! before. No stream of random numbers is shared, so the order in which concurrent requests arrive does
 //! not matter. (What counts calls, `next`, `after` and `every`, counts them as they arrive.)
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::clock::Clock;
@@ -80,6 +80,7 @@ struct Inner {
     last_id: u64,
     rules: Vec<Active>,
     injected: BTreeMap<String, u64>,
+    bulk_jobs: VecDeque<BulkFault>,
 }
 
 /// A rule in force, with what it remembers.
@@ -96,6 +97,23 @@ struct Active {
     before: HashMap<u64, u32>,
 }
 
+/// Something that happens to a bulk upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BulkFault {
+    /// The first run fails (status 6); nothing is done.
+    Fail,
+    /// Somebody aborts it before its first run (status 7); nothing is done.
+    Abort,
+    /// Its worker takes it and never comes back (status 2); nothing is done.
+    Stick,
+    /// Everything is done; the log lacks this many of its last rows.
+    LogLacksRows(usize),
+    /// Everything is done; each row of the log has a cell too many before the result.
+    LogHasAnotherCell,
+    /// Everything is done; the log has each row twice.
+    LogRepeatsRows,
+}
+
 impl Faults {
     pub(super) fn new(seed: u64, clock: Clock) -> Self {
         Self {
@@ -105,6 +123,7 @@ impl Faults {
                 last_id: 0,
                 rules: Vec::new(),
                 injected: BTreeMap::new(),
+                bulk_jobs: VecDeque::new(),
             })),
         }
     }
@@ -147,9 +166,16 @@ impl Faults {
         rules.len() < before
     }
 
-    /// Ends all faults.
+    /// Lets this happen to the next bulk upload that is handed in; asked for again, to the one after it.
+    pub fn next_bulk_job(&self, fault: BulkFault) {
+        self.lock().bulk_jobs.push_back(fault);
+    }
+
+    /// Ends all faults; bulk uploads that were handed in keep theirs.
     pub fn clear(&self) {
-        self.lock().rules.clear();
+        let mut inner = self.lock();
+        inner.rules.clear();
+        inner.bulk_jobs.clear();
     }
 
     /// How often each rule has struck since the sandbox was started, those that are over included.
@@ -281,6 +307,11 @@ impl Faults {
             Fault::IndexLag(lag) => Some(*lag),
             _ => None,
         })
+    }
+
+    /// What happens to the bulk upload that is handed in.
+    pub(super) fn bulk_fault(&self) -> Option<BulkFault> {
+        self.lock().bulk_jobs.pop_front()
     }
 
     /// How many rows the page of this list loses.

@@ -23,7 +23,7 @@ use super::connection::Peer;
 use super::dispatch::{self, Request};
 use super::error::Failure;
 use super::faults::{Asked, TransportFault};
-use super::params::{plain, put};
+use super::params::{plain, put, upload};
 use super::{control, page};
 
 /// The routes of the server: what people see, and the API everywhere else.
@@ -46,6 +46,9 @@ pub(super) async fn handle(
         return finish(text("text/html; charset=UTF-8", String::new()));
     }
     let path = request.uri().path().to_owned();
+    let host = request.headers().get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok());
+    let host = host.unwrap_or_default().to_owned();
     let params = decode(request).await;
     let asked = (!server.faults.is_quiet()).then(|| Asked::of(&params));
     if let Some(asked) = &asked {
@@ -55,7 +58,7 @@ pub(super) async fn handle(
         .as_ref()
         .and_then(|asked| server.faults.transport(asked));
     if let (Some(asked), Some(fault)) = (&asked, fault) {
-        server.calls.note(Answered {
+        server.calls.note_call(Answered {
             call: &asked.name(),
             sent: &params,
             user: String::new(),
@@ -80,6 +83,7 @@ pub(super) async fn handle(
     let request = Request {
         params,
         path,
+        host,
         peer: peer.ip().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         began,
     };
@@ -114,11 +118,19 @@ fn respond(
     answer: &Answer,
     began: Instant,
 ) -> Response {
+    if let Answer::File(file) = answer {
+        let body = ([(header::CONTENT_TYPE, file.kind)], file.content.clone());
+        return finish(with_headers(
+            server,
+            body.into_response(),
+            file.error.clone(),
+        ));
+    }
     let format = params.get("format").map(plain).unwrap_or_default();
     let callback = params.get("callback").map(plain).unwrap_or_default();
     let mut kaltura = is_forbidden(answer).then(|| "error-SERVICE_FORBIDDEN".to_owned());
     let html = "text/html; charset=UTF-8";
-    let mut response = match format.as_str() {
+    let response = match format.as_str() {
         "1" => text("application/json", to_json(answer)),
         "2" | "" => text(
             "text/xml;charset=UTF-8",
@@ -138,6 +150,11 @@ fn respond(
             text(html, String::new())
         }
     };
+    finish(with_headers(server, response, kaltura))
+}
+
+/// Adds the headers that each answer of the API has, and the one that says what went wrong.
+fn with_headers(server: &Server, mut response: Response, kaltura: Option<String>) -> Response {
     let headers = response.headers_mut();
     let session = format!("{}, {}", fastrand::u32(..), server.clock.now());
     for (name, value) in [("x-kaltura-session", Some(session)), ("x-kaltura", kaltura)] {
@@ -149,7 +166,7 @@ fn respond(
         header::CACHE_CONTROL,
         HeaderValue::from_static("no-store, no-cache, must-revalidate, post-check=0, pre-check=0"),
     );
-    finish(response)
+    response
 }
 
 /// Whether a call, or one of several, was not open to its session.
@@ -241,8 +258,7 @@ fn json(body: &[u8]) -> Map<String, Value> {
     params
 }
 
-/// A multipart body: its fields, and those of the one that is called `json`. A file is an object of
-/// its name and text.
+/// A multipart body: its fields, and those of the one that is called `json`.
 async fn multipart(request: axum::extract::Request) -> Map<String, Value> {
     let mut params = Map::new();
     let Ok(mut parts) = Multipart::from_request(request, &()).await else {
@@ -254,11 +270,7 @@ async fn multipart(request: axum::extract::Request) -> Map<String, Value> {
         let content = part.bytes().await.unwrap_or_default();
         match file {
             Some(file) => {
-                let mut upload = Map::new();
-                upload.insert("name".to_owned(), Value::String(file));
-                let text = String::from_utf8_lossy(&content).into_owned();
-                upload.insert("content".to_owned(), Value::String(text));
-                put(&mut params, &name, Value::Object(upload));
+                put(&mut params, &name, upload(file, &content));
             }
             None if name == "json" => {
                 for (key, value) in json(&content) {

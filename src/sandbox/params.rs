@@ -27,6 +27,8 @@ pub(super) enum Kind {
     TextEnum(&'static TextEnum),
     /// An object.
     Object(&'static Class),
+    /// A file that came with the request.
+    File,
 }
 
 /// A set of numbers with a name.
@@ -100,6 +102,8 @@ pub(super) enum Cell {
     Bool(bool),
     /// An object.
     Record(Record),
+    /// A file: its name and what is in it.
+    File(String, Vec<u8>),
     /// `name__null`: the value is to be emptied.
     Cleared,
 }
@@ -121,6 +125,11 @@ impl Record {
         for param in params {
             match sent.get(param.name) {
                 Some(Value::Null) if matches!(param.kind, Kind::Object(_)) && !param.required => {}
+                // What did not come as a file is none.
+                Some(value) if matches!(param.kind, Kind::File) && !is_upload(value) => {
+                    let missing = ApiError::new(error::MISSING_MANDATORY_PARAMETER, &[&param.name]);
+                    return Err(missing.into());
+                }
                 Some(value) => {
                     let cell = read(param.kind, param.name, value, now)?;
                     record.cells.push((param.name, cell));
@@ -204,6 +213,14 @@ impl Record {
         matches!(self.get(name), Some(Cell::Bool(true)))
     }
 
+    /// The file sent under a name: what it is called, and what is in it.
+    pub(super) fn file(&self, name: &str) -> Option<(&str, &[u8])> {
+        match self.get(name)? {
+            Cell::File(name, content) => Some((name, content)),
+            _ => None,
+        }
+    }
+
     /// The object sent under a name.
     pub(super) fn record(&self, name: &str) -> Option<&Record> {
         match self.get(name)? {
@@ -262,6 +279,11 @@ fn read(kind: Kind, name: &str, value: &Value, now: i64) -> Result<Cell, Failure
                 return Err(no_member(value, name, kind.name).into());
             }
             Cell::Text(text)
+        }
+        Kind::File => {
+            let part = |name: &str| value.get(name).map(plain).unwrap_or_default();
+            let byte = |c| u8::try_from(c).unwrap_or(b'?');
+            Cell::File(part(UPLOAD), part("content").chars().map(byte).collect())
         }
         Kind::Object(class) => match value {
             Value::Object(sent) => Cell::Record(Record::of_class(class, sent, now)?),
@@ -344,6 +366,24 @@ fn bool(value: &Value) -> bool {
         }
         _ => int(value) != 0,
     }
+}
+
+/// The member of an object that says it came as a file; no client sends such a name.
+const UPLOAD: &str = "\0upload";
+
+/// A file as a parameter: its name, and each byte of it as one character, so that bytes that are no text
+/// survive.
+pub(super) fn upload(name: String, content: &[u8]) -> Value {
+    let mut upload = Map::new();
+    upload.insert(UPLOAD.to_owned(), Value::String(name));
+    let content = content.iter().map(|byte| char::from(*byte)).collect();
+    upload.insert("content".to_owned(), Value::String(content));
+    Value::Object(upload)
+}
+
+/// Whether a parameter came as a file.
+pub(super) fn is_upload(value: &Value) -> bool {
+    value.get(UPLOAD).is_some()
 }
 
 /// Puts a value where a colon-separated key says: `filter:idEqual` into the object `filter`. A

@@ -7,7 +7,7 @@ use super::dispatch::{Call, Outcome};
 use super::params::Param;
 
 mod app_token;
-mod bulk_upload;
+mod bulk;
 mod category;
 mod category_list;
 mod category_metadata;
@@ -50,6 +50,8 @@ pub(super) struct Action {
     pub(super) open_to: Option<&'static [&'static str]>,
     /// The name under which the log of membership writes has it.
     pub(super) writes_membership: Option<&'static str>,
+    /// The action it is another name of, where permissions are concerned (`service->action`).
+    pub(super) alias_of: Option<&'static str>,
     /// What it does.
     pub(super) run: fn(&mut Call<'_>) -> Outcome,
 }
@@ -57,6 +59,8 @@ pub(super) struct Action {
 /// All services.
 pub(super) static ALL: &[Service] = &[
     app_token::SERVICE,
+    bulk::SERVICE,
+    bulk::LEGACY_SERVICE,
     category::SERVICE,
     category_user::SERVICE,
     group::SERVICE,
@@ -82,6 +86,7 @@ const fn action(
         params,
         open_to: Some(open_to),
         writes_membership: None,
+        alias_of: None,
         run,
     }
 }
@@ -97,6 +102,7 @@ const fn open(
         params,
         open_to: None,
         writes_membership: None,
+        alias_of: None,
         run,
     }
 }
@@ -113,6 +119,7 @@ const fn write(
         params,
         open_to: Some(open_to),
         writes_membership: Some(name),
+        alias_of: None,
         run,
     }
 }

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Limits;
+use super::clock::Clock;
 use super::file::Document;
+use super::{CallLog, Faults, Limits};
 
+mod bulk;
 mod category;
 mod changes;
 mod group;
@@ -20,6 +22,7 @@ mod membership;
 mod metadata;
 mod user;
 
+pub(super) use bulk::{BulkJob, BulkJobs, BulkKind, BulkResult, status as bulk_status};
 pub(super) use category::{Categories, Category, INHERIT, Tally};
 pub(super) use changes::{Changes, Tracked};
 pub(super) use group::{
@@ -43,8 +46,6 @@ pub(super) use user::{User, UserKey, Users};
 pub(super) struct State {
     /// Who the account is.
     pub(super) partner: Partner,
-    /// Where the server is: `http://127.0.0.1:PORT`.
-    pub(super) url: String,
     /// When the account was opened, in unix seconds.
     pub(super) opened: i64,
     /// What the account is allowed.
@@ -73,6 +74,8 @@ pub(super) struct State {
     pub(super) index: index::Queue,
     /// Background work that has not been done yet.
     pub(super) jobs: jobs::Queue,
+    /// Files that were handed in.
+    pub(super) bulk: BulkJobs,
     /// Where random numbers come from.
     pub(super) random: fastrand::Rng,
     /// Whether a session without a user has written here. Kaltura then has a user of the empty id,
@@ -96,7 +99,6 @@ pub(super) struct Partner {
 /// The last numbers of things that are numbered and may be gone.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Numbers {
-    pub(super) bulk_upload: i64,
     pub(super) group_row: i64,
     pub(super) metadata: i64,
     pub(super) metadata_profile: i64,
@@ -152,7 +154,6 @@ impl State {
     /// for sessions without one.
     pub(super) fn new(
         partner: Partner,
-        url: &str,
         limits: Limits,
         seed: u64,
         job_delay: Option<Duration>,
@@ -171,7 +172,6 @@ impl State {
         users.insert(owner);
         let mut state = Self {
             partner,
-            url: url.to_owned(),
             opened: now,
             limits,
             categories: Categories::default(),
@@ -186,6 +186,7 @@ impl State {
             seen_sessions: HashSet::new(),
             index: index::Queue::default(),
             jobs: jobs::Queue::new(job_delay),
+            bulk: BulkJobs::new(CallLog::default(), Faults::new(seed, Clock::default())),
             random: fastrand::Rng::with_seed(seed),
             nameless_user: Tracked::default(),
         };
@@ -200,12 +201,6 @@ impl State {
         self.sessions
             .expired
             .extend(self.seen_sessions.iter().cloned());
-    }
-
-    /// The number the next bulk upload gets.
-    pub(super) fn next_bulk_upload(&mut self) -> i64 {
-        self.numbers.bulk_upload += 1;
-        self.numbers.bulk_upload
     }
 
     /// Begins to note what is written, and takes everything there is for unsaved.
@@ -228,6 +223,7 @@ impl State {
             ("numbers", &mut self.numbers),
             ("metadata profiles", &mut self.metadata.profiles),
             ("waiting work", &mut self.jobs.waiting),
+            ("bulk uploads", &mut self.bulk.jobs),
             ("nameless user", &mut self.nameless_user),
         ]
     }

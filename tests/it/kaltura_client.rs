@@ -126,6 +126,7 @@ fn add(user: &str) -> Write {
         category: CategoryId(50),
         user: UserId::new(user),
         level: PermissionLevel::Member,
+        method: UpdateMethod::Automatic,
     }
 }
 

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on says so by failing, and a replay says what it played"
 )]
 
+mod bulk;
 mod client;
 mod control;
 mod faults;

@@ -212,17 +212,18 @@ impl Call {
         Self::pair("get", category, user, Some(Profile::of(MEMBER_FIELDS)))
     }
 
-    /// `categoryUser.add`, always as automatic: the server's own default is manual.
+    /// `categoryUser.add`, whose always said: the server's own default is manual.
     pub(in crate::kaltura) fn add_member(
         category: CategoryId,
         user: &UserId,
         level: PermissionLevel,
+        method: UpdateMethod,
     ) -> Self {
         let parameters = Parameters::Add {
             category_user: CategoryUser {
                 category_id: Some(category),
                 user_id: Some(user.as_str().to_owned()),
-                ..CategoryUser::automatic(level)
+                ..CategoryUser::of(level, method)
             },
             response_profile: Profile::of(MEMBER_FIELDS),
         };
@@ -238,7 +239,7 @@ impl Call {
     pub(in crate::kaltura) fn set_level(
         category: CategoryId,
         user: &UserId,
-        level: PermissionLevel,
+        (level, method): (PermissionLevel, UpdateMethod),
         over_manual: bool,
         extra_permissions: &[String],
     ) -> Self {
@@ -256,7 +257,7 @@ impl Call {
             user_id: user.as_str().to_owned(),
             category_user: CategoryUser {
                 permission_names,
-                ..CategoryUser::automatic(level)
+                ..CategoryUser::of(level, method)
             },
             over_manual,
             response_profile: Profile::of(MEMBER_FIELDS),
@@ -341,14 +342,14 @@ impl Profile {
 }
 
 impl CategoryUser {
-    fn automatic(level: PermissionLevel) -> Self {
+    fn of(level: PermissionLevel, method: UpdateMethod) -> Self {
         Self {
             object_type: "KalturaCategoryUser",
             category_id: None,
             user_id: None,
             permission_level: level_number(level),
             permission_names: None,
-            update_method: method_number(UpdateMethod::Automatic),
+            update_method: method_number(method),
         }
     }
 }
@@ -432,6 +433,7 @@ mod tests {
             CategoryId(5),
             &ada(),
             PermissionLevel::Member,
+            UpdateMethod::Automatic,
         ));
         assert_eq!(
             call["categoryUser"],
@@ -448,7 +450,7 @@ mod tests {
             sent(&Call::set_level(
                 CategoryId(5),
                 &ada(),
-                PermissionLevel::Manager,
+                (PermissionLevel::Manager, UpdateMethod::Automatic),
                 over,
                 &[],
             ))
@@ -468,7 +470,7 @@ mod tests {
         let call = sent(&Call::set_level(
             CategoryId(5),
             &ada(),
-            PermissionLevel::Contributor,
+            (PermissionLevel::Contributor, UpdateMethod::Automatic),
             false,
             &extra,
         ));

@@ -342,6 +342,8 @@ fn what(state: &State, job: &Job) -> String {
         Job::CopyMembers(id) => format!("copy members into {}", name(*id)),
         Job::TransformMetadata(id) => format!("take documents of profile {id} along"),
         Job::FillClone { clone, .. } => format!("fill the group {}", user(*clone)),
-        Job::SyncGroups { user: key, .. } => format!("set the groups of {}", user(*key)),
+        Job::BulkStart(id) => format!("read the file of bulk upload {id}"),
+        Job::BulkRun(id) => format!("do rows of bulk upload {id}"),
+        Job::BulkClose(id) => format!("close bulk upload {id}"),
     }
 }

@@ -112,6 +112,7 @@ pub(super) const SERVICE: Service = Service {
             call.state.categories.locked = false;
             Ok(Answer::Null)
         }),
+        super::bulk::ADD_CATEGORIES,
     ],
 };
 

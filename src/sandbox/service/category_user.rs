@@ -80,6 +80,7 @@ pub(super) const SERVICE: Service = Service {
             &["CONTENT_MANAGE_CATEGORY_USERS"],
             copy_from_category,
         ),
+        super::bulk::ADD_CATEGORY_USERS,
         // Open to nobody but Kaltura's own workers.
         action("index", PAIR, &[], |_| Ok(Answer::Null)),
     ],
@@ -238,13 +239,14 @@ fn delete(call: &mut Call<'_>) -> Outcome {
     let Some(category) = call.category(id) else {
         return Err(ApiError::new(error::CATEGORY_NOT_FOUND, &[&id]).into());
     };
-    if category.inheritance == INHERIT {
+    let is_worker = call.session.is_worker;
+    if category.inheritance == INHERIT && !is_worker {
         return Err(ApiError::new(error::CATEGORY_INHERIT_MEMBERS, &[&id]).into());
     }
     if call.is_enforced() && !call.manages(category) && call.user() != Some(user) {
         return Err(ApiError::new(error::CANNOT_UPDATE_CATEGORY_USER, &[]).into());
     }
-    if category.owner_key == Some(user) {
+    if category.owner_key == Some(user) && !is_worker {
         return Err(ApiError::new(error::CANNOT_UPDATE_CATEGORY_USER_OWNER, &[]).into());
     }
     call.state.delete_membership(row, call.now_ms);

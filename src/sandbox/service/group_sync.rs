@@ -3,12 +3,14 @@
 //! *Its one idea: what is easy is done, the rest is a job.* Groups that are there are joined in the
 //! call; as soon as one has to be made or left, a bulk upload does all that is still to do.
 
-use super::bulk_upload::queued;
+use std::fmt::Write as _;
+
+use super::bulk::hand_in_users;
 use super::group_user::check_join;
 use crate::sandbox::answer::Answer;
 use crate::sandbox::dispatch::{Call, Outcome};
 use crate::sandbox::error::{self, ApiError};
-use crate::sandbox::state::{AUTOMATIC, GROUP, Job, MEMBER_ROLE, State, UserKey, is_group};
+use crate::sandbox::state::{AUTOMATIC, GROUP, MEMBER_ROLE, State, UserKey, is_group};
 use crate::sandbox::text::is_user_id;
 
 /// From more groups on everything is left to the job (`user_groups_sync_threshold`).
@@ -57,9 +59,16 @@ pub(super) fn sync(call: &mut Call<'_>) -> Outcome {
     if leave.is_empty() && join.is_empty() {
         return Ok(Answer::Null);
     }
-    let job = Job::SyncGroups { user, leave, join };
-    call.state.queue(job, call.now_ms);
-    Ok(queued(call))
+    let mut file = "*action,userId,group\n".to_owned();
+    let left = leave.iter().map(|group| {
+        let id = &call.state.users.get(*group).id;
+        format!("-{id}")
+    });
+    for group in left.chain(join) {
+        // Ids know neither quotes nor line ends; commas they do.
+        _ = writeln!(file, "2,\"{user_id}\",\"{group}\"");
+    }
+    hand_in_users(call, file)
 }
 
 /// The groups to leave and the ids of those to join. Ids are compared letter by letter here, so
@@ -106,7 +115,7 @@ fn difference(
 mod tests {
     use super::*;
     use crate::sandbox::Limits;
-    use crate::sandbox::state::{BY_HAND, Partner, User};
+    use crate::sandbox::state::{BY_HAND, GROUP, Partner, User};
 
     fn account(groups: &[&str]) -> (State, UserKey, Vec<UserKey>) {
         let partner = Partner {
@@ -115,9 +124,16 @@ mod tests {
             user_secret: String::new(),
             entitlement: true,
         };
-        let mut state = State::new(partner, "", Limits::default(), 0, None, 0);
+        let mut state = State::new(partner, Limits::default(), 0, None, 0);
         let user = state.users.insert(User::bare("ada", 0));
-        let groups = groups.iter().map(|id| state.add_group(id, 0)).collect();
+        let groups = groups
+            .iter()
+            .map(|id| {
+                let mut group = User::bare(id, 0);
+                group.kind = GROUP;
+                state.users.insert(group)
+            })
+            .collect();
         (state, user, groups)
     }
 

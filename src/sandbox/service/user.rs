@@ -82,6 +82,7 @@ pub(super) const SERVICE: Service = Service {
             &["ADMIN_USER_DELETE"],
             delete,
         ),
+        super::bulk::ADD_USERS,
     ],
 };
 
@@ -257,7 +258,8 @@ pub(super) fn write(user: &mut User, sent: &Record, now: i64) {
         let tags: Vec<&str> = tags
             .split(',')
             .map(str::trim)
-            .filter(|t| !t.is_empty())
+            // Of a single letter Kaltura makes no tag.
+            .filter(|tag| tag.len() > 1)
             .collect();
         user.tags = Some(tags.join(", "));
     }
@@ -266,6 +268,12 @@ pub(super) fn write(user: &mut User, sent: &Record, now: i64) {
             user.texts.retain(|(known, _)| known != name);
             user.texts.push((name, text.to_owned()));
         }
+    }
+    if let Some(born) = sent.int("dateOfBirth") {
+        user.born = Some(born);
+    }
+    if let Some(gender) = sent.int("gender") {
+        user.gender = Some(gender);
     }
     if let Some(kind) = sent.int("type") {
         user.kind = kind;
@@ -342,6 +350,8 @@ pub(super) fn view(call: &Call<'_>, key: UserKey, sent: Option<(&Record, &str)>)
             ("userMode", Answer::Int(user.mode)),
             ("capabilities", Answer::List(Vec::new())),
             ("type", kind),
+            ("dateOfBirth", Answer::maybe_int(user.born)),
+            ("gender", Answer::maybe_int(user.gender)),
             ("isAdmin", Answer::Bool(user.is_admin)),
             ("isGuest", Answer::Bool(false)),
             ("roleIds", role_ids),

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Changes, Job, OF_USER, State, Touch, UserKey};
 use crate::sandbox::state::User;
-use crate::sandbox::text::is_user_id;
 
 /// `type` of a group.
 pub(in crate::sandbox) const GROUP: i64 = 1;
@@ -191,15 +190,6 @@ impl State {
         }
     }
 
-    /// Makes a group of this id.
-    pub(in crate::sandbox) fn add_group(&mut self, id: &str, now_ms: i64) -> UserKey {
-        let mut group = User::bare(id, now_ms / 1000);
-        group.kind = GROUP;
-        let key = self.users.insert(group);
-        self.touch(Touch::User(key), now_ms);
-        key
-    }
-
     /// A user or group is gone: a user leaves all groups at once; what else hangs on it, and on a
     /// group the rows of its members, stays until a worker comes by.
     pub(in crate::sandbox) fn gone(&mut self, key: UserKey, now_ms: i64) {
@@ -209,21 +199,6 @@ impl State {
         let id = Arc::clone(&self.users.get(key).id);
         self.delete_metadata_about(OF_USER, &id, now_ms);
         self.queue(Job::ForgetUser(key), now_ms);
-    }
-
-    /// Puts a user into the group of an id as a synchronisation does: the group is made if need be,
-    /// and what cannot be done is left.
-    pub(super) fn join_synced(&mut self, user: UserKey, id: &str, now_ms: i64) {
-        let group = match self.users.find(id) {
-            Some(key) if is_group(self.users.get(key)) => key,
-            None if is_user_id(id) => self.add_group(id, now_ms),
-            _ => return,
-        };
-        if self.groups.find(user, group).is_none()
-            && self.groups.of_user(user).count() < self.limits.groups_per_user
-        {
-            self.join_group(user, group, AUTOMATIC, MEMBER_ROLE, now_ms);
-        }
     }
 
     /// Puts everybody who is in a group into its clone, too, in the same roles.

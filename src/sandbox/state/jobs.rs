@@ -9,9 +9,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{ACTIVE, Cells, DELETED, State, Touch, Tracked, UserKey, level_names};
+use crate::sandbox::bulk;
 
 /// A piece of background work.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(in crate::sandbox) enum Job {
     /// Brings paths and privacy contexts below a category up to date, and unlocks the tree.
     Reindex(i64),
@@ -19,6 +20,12 @@ pub(in crate::sandbox) enum Job {
     ForgetUser(UserKey),
     /// Deletes a category's own memberships.
     EmptyCategory(i64),
+    /// Takes a bulk upload.
+    BulkStart(i64),
+    /// Handles rows of a bulk upload that was taken.
+    BulkRun(i64),
+    /// Closes a bulk upload some rows of which are in error.
+    BulkClose(i64),
     /// Adds the members of a category's parent to it.
     CopyMembers(i64),
     /// Takes documents along to the new version of their profile.
@@ -30,16 +37,6 @@ pub(in crate::sandbox) enum Job {
         /// Its clone.
         clone: UserKey,
     },
-    /// What `groupUser.sync` leaves to a bulk upload of users: groups to leave, and ids of groups
-    /// to join, made where there are none.
-    SyncGroups {
-        /// Whose groups.
-        user: UserKey,
-        /// The groups to leave.
-        leave: Vec<UserKey>,
-        /// The ids of the groups to join.
-        join: Vec<String>,
-    },
 }
 
 /// Which of Kaltura's workers does a piece of work.
@@ -50,12 +47,14 @@ pub enum JobKind {
     Index,
     /// `KAsyncDelete`: memberships of what was deleted or has become INHERIT.
     Delete,
+    /// `KAsyncBulkUpload`: one run of each bulk upload that waits for one.
+    Bulk,
+    /// `KAsyncBulkUploadCloser`: bulk uploads that are almost done.
+    BulkClose,
     /// `KAsyncCopy`: members of a parent category.
     Copy,
     /// `KAsyncTransformMetadata`: documents after an element of their profile has gone.
     TransformMetadata,
-    /// `KAsyncBulkUpload`, as far as `groupUser.sync` and `group_group.clone` make it work.
-    GroupSync,
 }
 
 impl Job {
@@ -64,9 +63,10 @@ impl Job {
         match self {
             Self::Reindex(_) => JobKind::Index,
             Self::ForgetUser(_) | Self::EmptyCategory(_) => JobKind::Delete,
+            Self::BulkStart(_) | Self::BulkRun(_) | Self::FillClone { .. } => JobKind::Bulk,
+            Self::BulkClose(_) => JobKind::BulkClose,
             Self::CopyMembers(_) => JobKind::Copy,
             Self::TransformMetadata(_) => JobKind::TransformMetadata,
-            Self::FillClone { .. } | Self::SyncGroups { .. } => JobKind::GroupSync,
         }
     }
 }
@@ -76,6 +76,8 @@ impl Job {
 pub(in crate::sandbox) struct Queue {
     pub(in crate::sandbox) waiting: Tracked<VecDeque<(i64, Job)>>,
     delay: Option<Duration>,
+    /// How long a bulk upload waits for its next run.
+    retry_delay: Option<Duration>,
 }
 
 impl Queue {
@@ -84,19 +86,34 @@ impl Queue {
         Self {
             waiting: Tracked::default(),
             delay,
+            retry_delay: None,
         }
+    }
+
+    /// Makes bulk uploads wait longer (or less long) for their next run than for their first.
+    pub(in crate::sandbox) fn set_retry_delay(&mut self, delay: Option<Duration>) {
+        self.retry_delay = delay;
     }
 }
 
 impl State {
     /// Leaves work for later.
     pub(in crate::sandbox) fn queue(&mut self, job: Job, now_ms: i64) {
-        let due = match self.jobs.delay {
-            Some(delay) => {
-                now_ms.saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 4))
-            }
-            None => i64::MAX,
-        };
+        self.queue_in(self.jobs.delay, job, now_ms);
+    }
+
+    /// Leaves the next run of a bulk upload for later.
+    pub(in crate::sandbox) fn queue_retry(&mut self, job: Job, now_ms: i64) {
+        // Where work waits to be asked for, so do further runs.
+        let delay = self.jobs.delay;
+        let retry = delay.and(self.jobs.retry_delay).or(delay);
+        self.queue_in(retry, job, now_ms);
+    }
+
+    fn queue_in(&mut self, delay: Option<Duration>, job: Job, now_ms: i64) {
+        let due = delay.map_or(i64::MAX, |delay| {
+            now_ms.saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX / 4))
+        });
         self.jobs.waiting.push_back((due, job));
     }
 
@@ -109,19 +126,33 @@ impl State {
         }
     }
 
-    /// Does all work of a kind (of every kind without one), its time come or not, and answers how
-    /// much there was.
+    /// Does the work of a kind that waits, its time come or not, and answers how much there was.
+    /// What that work leaves for later stays there; only without a kind is all of it done.
     pub(in crate::sandbox) fn work_now(&mut self, kind: Option<JobKind>, now_ms: i64) -> usize {
         let mut done = 0;
-        while let Some(at) = self
-            .jobs
-            .waiting
-            .iter()
-            .position(|(_, job)| kind.is_none_or(|kind| job.kind() == kind))
-            && let Some((_, job)) = self.jobs.waiting.remove(at)
-        {
-            self.work(job, now_ms);
-            done += 1;
+        loop {
+            let is_meant = |job: Job| kind.is_none_or(|kind| job.kind() == kind);
+            if !self.jobs.waiting.iter().any(|(_, job)| is_meant(*job)) {
+                break;
+            }
+            let waiting = std::mem::take(&mut *self.jobs.waiting);
+            let (mine, others): (VecDeque<_>, VecDeque<_>) =
+                waiting.into_iter().partition(|(_, job)| is_meant(*job));
+            *self.jobs.waiting = others;
+            for (_, job) in mine {
+                // Nobody is there to see a bulk upload between its start and its run.
+                if let Job::BulkStart(id) = job {
+                    if bulk::start(self, id) {
+                        bulk::run(self, id, now_ms);
+                    }
+                } else {
+                    self.work(job, now_ms);
+                }
+                done += 1;
+            }
+            if kind.is_some() {
+                break;
+            }
         }
         self.index_all();
         done
@@ -148,14 +179,6 @@ impl State {
             }
             Job::TransformMetadata(profile) => self.transform_metadata(profile, now_ms),
             Job::FillClone { model, clone } => self.fill_clone(model, clone, now_ms),
-            Job::SyncGroups { user, leave, join } => {
-                for group in leave {
-                    self.leave_group(user, group, now_ms);
-                }
-                for id in join {
-                    self.join_synced(user, &id, now_ms);
-                }
-            }
             Job::EmptyCategory(category) => {
                 let rows = self
                     .categories
@@ -165,6 +188,13 @@ impl State {
                     self.delete_membership(row, now_ms);
                 }
             }
+            Job::BulkStart(id) => {
+                if bulk::start(self, id) {
+                    self.queue(Job::BulkRun(id), now_ms);
+                }
+            }
+            Job::BulkRun(id) => bulk::run(self, id, now_ms),
+            Job::BulkClose(id) => bulk::close(self, id),
             Job::CopyMembers(category) => self.copy_members(category, now_ms),
         }
     }

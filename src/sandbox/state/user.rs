@@ -30,6 +30,9 @@ pub(in crate::sandbox) struct User {
     #[serde(deserialize_with = "known_texts")]
     pub(in crate::sandbox) texts: Vec<(&'static str, String)>,
     pub(in crate::sandbox) tags: Option<String>,
+    /// Day of birth, in unix seconds.
+    pub(in crate::sandbox) born: Option<i64>,
+    pub(in crate::sandbox) gender: Option<i64>,
     pub(in crate::sandbox) is_admin: bool,
     pub(in crate::sandbox) is_account_owner: bool,
     pub(in crate::sandbox) login_enabled: bool,
@@ -83,6 +86,8 @@ impl User {
             email: None,
             texts: Vec::new(),
             tags: None,
+            born: None,
+            gender: None,
             is_admin: false,
             is_account_owner: false,
             login_enabled: false,

@@ -56,14 +56,26 @@ impl Members {
             }
             (
                 Outcome::Done,
+                Decision::Restore {
+                    level,
+                    status: Status::Active,
+                    ..
+                },
+            ) => Some(there(level, None)),
+            (
+                Outcome::Done,
                 Decision::SetLevel { to, .. }
                 | Decision::Replace { to, .. }
                 | Decision::Activate { to, .. }
                 | Decision::Merge { to, .. },
             ) => Some(there(to, None)),
-            (Outcome::Done, Decision::Remove { .. } | Decision::Deactivate | Decision::Forget) => {
-                None
-            }
+            (
+                Outcome::Done,
+                Decision::Remove { .. }
+                | Decision::Deactivate
+                | Decision::Forget
+                | Decision::Restore { .. },
+            ) => None,
             (_, Decision::Skip(objection)) => {
                 before.map(|before| there(before.level, Some(objection)))
             }

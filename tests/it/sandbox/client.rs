@@ -38,14 +38,26 @@ pub(super) async fn send(
     headers: &[(String, String)],
     body: &str,
 ) -> std::io::Result<Reply> {
+    send_bytes(sandbox, method, path, headers, body.as_bytes()).await
+}
+
+/// Sends one request whose body need not be a text.
+pub(super) async fn send_bytes(
+    sandbox: &Sandbox,
+    method: &str,
+    path: &str,
+    headers: &[(String, String)],
+    body: &[u8],
+) -> std::io::Result<Reply> {
     let address = sandbox.url().trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await?;
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in headers {
         _ = write!(head, "{name}: {value}\r\n");
     }
-    _ = write!(head, "Content-Length: {}\r\n\r\n{body}", body.len());
+    _ = write!(head, "Content-Length: {}\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
     let answer = String::from_utf8_lossy(&answer);
@@ -72,6 +84,34 @@ pub(super) async fn call(sandbox: &Sandbox, call: &str, mut params: Value) -> Va
     let headers = [("Content-Type".to_owned(), "application/json".to_owned())];
     let reply = send(sandbox, "POST", &path, &headers, &params.to_string()).await;
     reply.unwrap().value()
+}
+
+/// A multipart body of fields and files (name of the field, name of the file, content), with its header.
+pub(super) fn multipart(
+    fields: &[(&str, &str)],
+    files: &[(&str, &str, &[u8])],
+) -> ((String, String), Vec<u8>) {
+    const BOUNDARY: &str = "----rollbook-7f3a";
+    let mut body = Vec::new();
+    for (name, value) in fields {
+        let head =
+            format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(value.as_bytes());
+        body.extend_from_slice(b"\r\n");
+    }
+    for (name, file, content) in files {
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{file}\"\r\n\
+             Content-Type: text/csv\r\n\r\n"
+        );
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
+    let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+    (("Content-Type".to_owned(), kind), body)
 }
 
 /// A started sandbox with a session of an administrator who enforces nothing.

@@ -71,7 +71,7 @@ async fn what_a_synchronisation_makes_or_removes_waits_for_the_worker() {
     let job = call(&sandbox, "groupUser.sync", sync("new")).await;
     assert_eq!(job["objectType"], "KalturaBulkUpload");
     assert_eq!(groups_of(&sandbox, &ks, "ada").await, ["by-hand", "old"]);
-    assert_eq!(account.work(Some(JobKind::GroupSync)), 1);
+    assert_eq!(account.work(Some(JobKind::Bulk)), 1);
     assert_eq!(groups_of(&sandbox, &ks, "ada").await, ["by-hand", "new"]);
 }
 
@@ -135,7 +135,7 @@ async fn a_clone_of_a_large_group_is_filled_by_the_worker() {
         (&copy["membersCount"], &copy["processStatus"]),
         (&json!(0), &json!(1))
     );
-    account.work(Some(JobKind::GroupSync));
+    account.work(Some(JobKind::Bulk));
     let get = json!({"ks": ks, "groupId": "copy"});
     let copy = call(&sandbox, "group_group.get", get).await;
     assert_eq!(

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use rollbook::sandbox::{JobKind, NewCategory, Options, Sandbox};
 
-use super::client::{Reply, call, send};
+use super::client::{Reply, call, send, send_bytes};
 
+mod bulk;
 mod compare;
 mod learn;
 mod live;
@@ -28,6 +29,9 @@ struct Replay {
     sessions: HashMap<String, String>,
     categories: BTreeMap<i64, i64>,
     roles: BTreeMap<i64, i64>,
+    bulk_jobs: BTreeMap<i64, i64>,
+    /// What the logs of bulk uploads call their objects.
+    objects: BTreeMap<i64, i64>,
     texts: HashMap<String, String>,
     /// Numbers of other things, by class: the first answer that shows one ties it to the live one.
     numbers: HashMap<(String, i64), i64>,
@@ -75,6 +79,8 @@ async fn replay(name: &'static str) {
         sessions: HashMap::new(),
         categories: BTreeMap::new(),
         roles: BTreeMap::new(),
+        bulk_jobs: BTreeMap::new(),
+        objects: BTreeMap::new(),
         texts: HashMap::new(),
         numbers: HashMap::new(),
         users: HashSet::new(),
@@ -84,7 +90,7 @@ async fn replay(name: &'static str) {
         skipped: BTreeMap::new(),
         failures: Vec::new(),
     };
-    replay.prepare().await;
+    replay.prepare(exchanges).await;
     for (at, exchange) in exchanges.iter().enumerate() {
         replay.before(at, exchange, exchanges);
         match replay.reason_to_skip(exchange) {
@@ -110,7 +116,7 @@ async fn replay(name: &'static str) {
 
 impl Replay {
     /// What the recorded account held before, as far as the recording needs it.
-    async fn prepare(&mut self) {
+    async fn prepare(&mut self, exchanges: &[Value]) {
         let account = self.sandbox.account();
         account.add_user("admin", None);
         let ks = account.session("admin", 2, "disableentitlement", 86_400);
@@ -151,6 +157,9 @@ impl Replay {
                 });
             }
         }
+        if self.name.starts_with("10d") {
+            self.prepare_large_job(&ks, exchanges).await;
+        }
         if self.name.starts_with("05-") {
             account.add_user("own04@example.org", None);
         }
@@ -185,6 +194,9 @@ impl Replay {
             .filter(|(name, n, _)| *name == self.name && *n == number)
         {
             account.work(Some(*kind));
+        }
+        if let Some(kind) = bulk::worker_before(exchange) {
+            account.work(Some(kind));
         }
         let workers = exchange["workers_before"].as_str().unwrap_or_default();
         for (worker, kind) in [
@@ -272,6 +284,11 @@ impl Replay {
                 exchange["action"].as_str().unwrap_or_default()
             ),
         };
+        if exchange["encoding"] == "multipart" {
+            let (kind, body) = self.live_multipart(service, request, expired);
+            let reply = send_bytes(&self.sandbox, "POST", &path, &[kind], &body).await;
+            return reply.unwrap();
+        }
         let json = ("Content-Type".to_owned(), "application/json".to_owned());
         let form = "application/x-www-form-urlencoded".to_owned();
         let (method, path, headers, body) = match exchange["encoding"].as_str() {
@@ -357,6 +374,9 @@ recordings! {
     recording_08_user = "08-user";
     recording_09_multirequest = "09-multirequest";
     recording_09b_form_and_xml = "09b-form-and-xml";
+    recording_10_bulk_category_user = "10-bulk-categoryUser";
+    recording_10b_bulk_category_and_user = "10b-bulk-category-user";
+    recording_10d_bulk_large_job = "10d-bulk-large-job-end";
     recording_11_permissions_and_app_tokens = "11-permissions-and-appToken";
     recording_12_metadata = "12-metadata";
     recording_14_concurrency = "14-concurrency";

@@ -65,6 +65,7 @@ impl Replay {
                 }
             }
         }
+        self.learn_bulk(exchange, recorded, live);
         if is("apptoken", "add") {
             for name in ["id", "token"] {
                 if let (Some(old), Some(new)) = (recorded[name].as_str(), live[name].as_str()) {

@@ -126,8 +126,10 @@ impl Replay {
             || name.starts_with("ancestorId")
             || name.starts_with("fullIds")
             || (of_category && matches!(name, "id" | "idEqual" | "idIn" | "idNotIn"));
+        let of_bulk = ["bulkupload_bulk", "bulkupload"].contains(&&*service.to_lowercase());
         let map = match name {
             _ if category => &self.categories,
+            "id" if of_bulk => &self.bulk_jobs,
             "objectId" | "objectIdEqual" | "objectIdIn" => &self.categories,
             "metadataProfileId" | "metadataProfileIdEqual" | "metadataProfileIdIn" => {
                 return self.live_number("KalturaMetadataProfile", value);
