@@ -109,6 +109,7 @@ enum Command {
     /// Show it all on this machine: a made-up university and a sandbox account.
     Demo(demo::Arguments),
     /// Serve a sandbox account, to try a configuration against.
+    #[command(after_help = sandbox::EXAMPLES)]
     Sandbox(sandbox::Arguments),
 }
 

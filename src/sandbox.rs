@@ -20,6 +20,7 @@
 //! | `state` | what there is, twice: stored and indexed; background work |
 //! | `xml`, `xsd` | custom metadata: documents and schemas, with libxml's complaints |
 //! | `file` | the account in a SQLite file |
+//! | `control`, `page` | what people see and do at `/sandbox` and `/`, past the API |
 //! | `answer`, `error` | what goes back, in JSON, XML and PHP |
 //! | [`ks`] | session strings |
 //! | [`Faults`], [`CallLog`], [`Account`] | the handles of tests, demo and benchmarks |
@@ -29,6 +30,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -42,6 +44,7 @@ mod calls;
 mod classes;
 mod clock;
 mod connection;
+mod control;
 mod dispatch;
 mod entitlement;
 mod error;
@@ -50,17 +53,24 @@ mod file;
 mod filter;
 mod http;
 pub mod ks;
+mod page;
 mod params;
+pub mod seed;
 mod service;
 mod state;
 mod text;
 mod xml;
 mod xsd;
 
-pub use account::{Account, MemberView, NewCategory};
-pub use calls::{CallLog, MembershipWrite};
+pub use account::{
+    Account, Act, ActError, CHANNELS, ChannelId, ChannelView, JobView, JoinPolicy, Level, Look,
+    MemberRow, MemberView, Method, NewCategory, Overview, Rows, Status, UserView,
+};
+pub use calls::{CallLog, CallRecord, MembershipWrite};
 pub use clock::Clock;
-pub use faults::{BulkFault, Faults, TransportFault};
+pub use faults::{
+    ActiveFault, BulkFault, Calls, Fault, FaultRule, Faults, RuleError, TransportFault, When,
+};
 pub use file::FileError;
 pub use state::JobKind;
 
@@ -119,7 +129,7 @@ impl Default for Options {
 }
 
 /// The limits of an account, as a Kaltura server ships them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Limits {
     /// Active members of a category, its owner counted (`max_users_per_category`). Default: 5000.
     pub users_per_category: i64,
@@ -311,7 +321,7 @@ impl Server {
             user_secret: secret(),
             entitlement: options.entitlement,
         }));
-        let faults = Faults::new(options.seed);
+        let faults = Faults::new(options.seed, clock.clone());
         let calls = CallLog::default();
         let mut accounts: Vec<State> = partners
             .into_iter()

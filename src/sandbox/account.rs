@@ -16,6 +16,14 @@ use super::state::{
     level_names,
 };
 
+mod acts;
+mod views;
+mod words;
+
+pub use acts::{Act, ActError, CHANNELS, ChannelId};
+pub use views::{ChannelView, JobView, Look, MemberRow, Overview, Rows, UserView};
+pub use words::{JoinPolicy, Level, Method, Status};
+
 /// A handle to a sandbox's account. Clones are the same account.
 #[derive(Debug, Clone)]
 pub struct Account {
@@ -209,6 +217,23 @@ impl Account {
         });
     }
 
+    /// Gives a category another name; the paths below it follow when the background job runs.
+    pub fn rename_category(&self, category_id: i64, name: &str) {
+        self.act(|state, now_ms| {
+            if let Some(category) = state.categories.get(category_id) {
+                let mut category = Category::clone(category);
+                name.clone_into(&mut category.name);
+                category.updated = now_ms / 1000;
+                state.categories.place(&mut category);
+                state
+                    .categories
+                    .change(category_id, |stored| *stored = category);
+                state.touch(Touch::Category(category_id), now_ms);
+                state.queue(Job::Reindex(category_id), now_ms);
+            }
+        });
+    }
+
     /// Gives a category another reference ID, or none.
     pub fn set_reference_id(&self, category_id: i64, reference_id: Option<&str>) {
         self.act(|state, now_ms| {
@@ -265,10 +290,7 @@ impl Account {
 
     /// Makes every session that was used or started so far expire.
     pub fn expire_sessions(&self) {
-        self.act(|state, _| {
-            let seen = state.seen_sessions.clone();
-            state.sessions.expired.extend(seen);
-        });
+        self.act(|state, _| state.expire_sessions());
     }
 
     /// Makes lists lag behind writes by this much; without a lag they see a write when its request
@@ -303,10 +325,13 @@ impl Account {
         &self.server.clock
     }
 
-    /// Acts on the account, and lets lists see it at once unless they lag.
+    /// Acts on the account, and lets lists see it at once unless they lag. Work that is due is done
+    /// before.
     fn act<T>(&self, act: impl FnOnce(&mut State, i64) -> T) -> T {
         let now_ms = self.server.clock.now_ms();
         let mut state = self.server.lock_first();
+        state.work_due(now_ms);
+        state.index_due(now_ms);
         let done = act(&mut state, now_ms);
         state.index_due(now_ms);
         self.server.save(&mut state);

@@ -3,9 +3,11 @@
 //! *Its one idea: a test may assert on what was asked, not only on what came of it*: that a second run
 //! writes nothing, that reads are batched, that nobody was deleted twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::dispatch::Outcome;
@@ -23,6 +25,54 @@ struct Inner {
     requests: u64,
     calls: BTreeMap<String, u64>,
     writes: Vec<MembershipWrite>,
+    recent: VecDeque<CallRecord>,
+    last_number: u64,
+}
+
+/// Calls that are remembered one by one.
+const RECENT: usize = 500;
+
+/// Parameters that tell what a call is about, and no secret.
+const TELLING: [&str; 9] = [
+    "categoryId",
+    "userId",
+    "id",
+    "name",
+    "referenceId",
+    "permissionLevel",
+    "categoryIdEqual",
+    "userIdEqual",
+    "referenceIdEqual",
+];
+
+/// One of the last calls. It holds no session and no secret.
+#[derive(Debug, Clone, Serialize)]
+pub struct CallRecord {
+    /// Its number, counted from 1.
+    pub number: u64,
+    /// When it was answered, in unix milliseconds of the sandbox's clock.
+    pub at_ms: i64,
+    /// Service and action: `categoryUser.add`.
+    pub call: String,
+    /// What it was about: `categoryId 12, userId ada`.
+    pub about: String,
+    /// The user of its session; empty for none.
+    pub user: String,
+    /// `ok`, the code of an error, or what became of the request.
+    pub outcome: String,
+    /// How long after the request came, in milliseconds.
+    pub duration_ms: f64,
+}
+
+/// A call that was answered, or not.
+#[derive(Debug)]
+pub(super) struct Answered<'a> {
+    pub(super) call: &'a str,
+    pub(super) sent: &'a Map<String, Value>,
+    pub(super) user: String,
+    pub(super) outcome: String,
+    pub(super) began: Instant,
+    pub(super) now_ms: i64,
 }
 
 /// A call that meant to write a membership.
@@ -63,6 +113,12 @@ impl CallLog {
         self.lock().writes.clone()
     }
 
+    /// The last calls, the latest first.
+    pub fn recent(&self, most: usize) -> Vec<CallRecord> {
+        let inner = self.lock();
+        inner.recent.iter().rev().take(most).cloned().collect()
+    }
+
     /// Forgets everything.
     pub fn reset(&self) {
         *self.lock() = Inner::default();
@@ -78,6 +134,25 @@ impl CallLog {
             Some(count) => *count += 1,
             None => _ = calls.insert(call.to_owned(), 1),
         }
+    }
+
+    /// Remembers a call.
+    pub(super) fn note_call(&self, answered: Answered<'_>) {
+        let mut inner = self.lock();
+        inner.last_number += 1;
+        let record = CallRecord {
+            number: inner.last_number,
+            at_ms: answered.now_ms,
+            call: answered.call.to_owned(),
+            about: about(answered.sent),
+            user: answered.user,
+            outcome: answered.outcome,
+            duration_ms: (answered.began.elapsed().as_secs_f64() * 1e6).round() / 1e3,
+        };
+        if inner.recent.len() == RECENT {
+            inner.recent.pop_front();
+        }
+        inner.recent.push_back(record);
     }
 
     pub(super) fn note_write(
@@ -132,4 +207,19 @@ impl CallLog {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a call was about, of what may be shown.
+fn about(sent: &Map<String, Value>) -> String {
+    let mut told: Vec<String> = Vec::new();
+    let objects = sent.values().filter_map(Value::as_object);
+    for object in std::iter::once(sent).chain(objects) {
+        for name in TELLING {
+            let value = object.get(name).map(plain).unwrap_or_default();
+            if !value.is_empty() {
+                told.push(format!("{name} {value}"));
+            }
+        }
+    }
+    told.join(", ")
 }

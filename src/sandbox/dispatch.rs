@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
+use std::time::Instant;
 
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -13,7 +14,9 @@ use serde_json::{Map, Value};
 use super::Server;
 use super::access::Permissions;
 use super::answer::Answer;
+use super::calls::Answered;
 use super::error::{self, ApiError, Failure};
+use super::faults::{Asked, AskedCall};
 use super::ks::Ks;
 use super::params::{Param, Record, int, is_upload, plain};
 use super::service::{self, Action};
@@ -36,6 +39,8 @@ pub(super) struct Request {
     pub(super) host: String,
     /// Where it came from.
     pub(super) peer: IpAddr,
+    /// When it came.
+    pub(super) began: Instant,
 }
 
 /// One call of an action, ready to run.
@@ -146,7 +151,9 @@ fn multirequest(
             other => answers.push(other?),
         }
     }
-    if let Some(keep) = server.faults.shortened() {
+    if !server.faults.is_quiet()
+        && let Some(keep) = server.faults.shortened(&Asked::of(&request.params))
+    {
         answers.truncate(keep);
     }
     Ok(Answer::List(answers))
@@ -192,7 +199,20 @@ fn single(
     accounts: &mut [&mut State],
     now_ms: i64,
 ) -> Outcome {
-    let (service, action, found) = find(sent)?;
+    let mut user = String::new();
+    let (service, action, found) = match find(sent) {
+        Ok(found) => found,
+        Err(failure) => {
+            let call = format!(
+                "{}.{}",
+                sent.get("service").map(plain).unwrap_or_default(),
+                sent.get("action").map(plain).unwrap_or_default()
+            );
+            let outcome = Err(failure);
+            note(server, request, sent, &call, user, &outcome, now_ms);
+            return outcome;
+        }
+    };
     let name = format!("{}.{}", found.0, found.1.name);
     server.calls.count(&name);
     let outcome = run(
@@ -202,13 +222,39 @@ fn single(
         accounts,
         now_ms,
         (&service, &action, &name, found.1),
+        &mut user,
     );
+    note(server, request, sent, &name, user, &outcome, now_ms);
     if let Some(write) = found.1.writes_membership {
         server
             .calls
             .note_write(write, sent, &outcome, now_ms / 1000);
     }
     outcome
+}
+
+/// Remembers a call for those who watch.
+fn note(
+    server: &Server,
+    request: &Request,
+    sent: &Map<String, Value>,
+    call: &str,
+    user: String,
+    outcome: &Outcome,
+    now_ms: i64,
+) {
+    server.calls.note_call(Answered {
+        call,
+        sent,
+        user,
+        outcome: match outcome {
+            Ok(_) => "ok".to_owned(),
+            Err(Failure::Api(error)) => error.code.to_string(),
+            Err(Failure::Fatal) => "PHP has died".to_owned(),
+        },
+        began: request.began,
+        now_ms,
+    });
 }
 
 fn run(
@@ -218,6 +264,7 @@ fn run(
     accounts: &mut [&mut State],
     now_ms: i64,
     (service, action, name, found): (&str, &str, &str, &'static Action),
+    user: &mut String,
 ) -> Outcome {
     let forbidden = || {
         // The name of a plugin's service comes back in lower case.
@@ -250,6 +297,9 @@ fn run(
             });
         opened.ok_or_else(|| invalid_ks(&text))?
     };
+    if let Some(ks) = &ks {
+        user.clone_from(&ks.user_id);
+    }
     if let Some(asked) = asked {
         if !partners.contains(&asked) && asked != TEMPLATE_PARTNER {
             let blocked = error::SERVICE_FORBIDDEN_CONTENT_BLOCKED;
@@ -265,7 +315,15 @@ fn run(
     }
     let args = Record::of_action(found.params, sent, now_ms / 1000)?;
     let state = &mut *accounts[at];
+    let asked = (!server.faults.is_quiet()).then(|| AskedCall::of(name, sent));
     if let Some(ks) = &ks {
+        if asked
+            .as_ref()
+            .is_some_and(|asked| server.faults.expires_sessions(asked))
+        {
+            state.seen_sessions.insert(text.clone());
+            state.expire_sessions();
+        }
         check(state, ks, &text, request, now_ms / 1000)?;
     }
     let permissions = Permissions::of(ks.as_ref(), state)?;
@@ -273,9 +331,16 @@ fn run(
     if !open {
         return Err(forbidden().into());
     }
-    if let Some(error) = server.faults.error_for(name) {
+    if let Some(error) = asked
+        .as_ref()
+        .and_then(|asked| server.faults.error_for(asked))
+    {
         return Err(error.into());
     }
+    let lag = asked
+        .as_ref()
+        .and_then(|asked| server.faults.index_lag(asked));
+    state.index.delay_call(lag);
     let mut call = Call {
         state,
         session: Session {
@@ -289,8 +354,13 @@ fn run(
         host: &request.host,
         now_ms,
     };
-    let mut answer = (found.run)(&mut call)?;
-    if let Some(lost) = server.faults.lost_rows() {
+    let outcome = (found.run)(&mut call);
+    call.state.index.delay_call(None);
+    let mut answer = outcome?;
+    if let Some(asked) = &asked
+        && is_list(&answer)
+        && let Some(lost) = server.faults.lost_rows(asked)
+    {
         shorten(&mut answer, lost);
     }
     if let Some(Value::Object(profile)) = sent.get("responseProfile") {
@@ -413,6 +483,10 @@ pub(super) fn invalid_ks(id: &str) -> ApiError {
     error
 }
 
+fn is_list(answer: &Answer) -> bool {
+    matches!(answer, Answer::Object(object) if object.class.ends_with("ListResponse"))
+}
+
 /// Loses the last rows of a page, as when the search engine lists rows the database has lost.
 fn shorten(answer: &mut Answer, lost: usize) {
     if let Answer::Object(object) = answer {
@@ -445,8 +519,8 @@ fn show_only(answer: &mut Answer, profile: &Map<String, Value>) {
                 .retain(|(name, _)| fields.contains(name) == include);
         }
     };
-    if let Answer::Object(object) = answer
-        && object.class.ends_with("ListResponse")
+    if is_list(answer)
+        && let Answer::Object(object) = answer
     {
         for (_, value) in &mut object.fields {
             if let Answer::List(rows) = value {

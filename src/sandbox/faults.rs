@@ -1,15 +1,28 @@
 //! Bad days on demand.
 //!
-//! *Its one idea: a fault is asked for, never accidental*: by number of calls, or by chance from the
-//! sandbox's seed, so that a failing test fails again.
+//! *Its one idea: a fault is asked for, never accidental*, and it happens again: whether chance strikes
+//! a call is a hash of the seed, the rule, what the call asks for, and how often the same was asked
+//! before. No stream of random numbers is shared, so the order in which concurrent requests arrive does
+//! not matter. (What counts calls, `next`, `after` and `every`, counts them as they arrive.)
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
+use super::clock::Clock;
 use super::error::ApiError;
+
+mod asked;
+mod parse;
+mod rule;
+
+pub(super) use asked::{Asked, AskedCall};
+pub use parse::RuleError;
+pub use rule::{Calls, Fault, FaultRule, When};
 
 /// What goes wrong on purpose: a cheap handle, shared with the running server.
 #[derive(Debug, Clone)]
@@ -17,28 +30,17 @@ pub struct Faults {
     inner: Arc<Mutex<Inner>>,
 }
 
-#[derive(Debug)]
-struct Inner {
-    latency: Duration,
-    errors: Vec<ErrorRule>,
-    transport: Vec<(TransportFault, u32)>,
-    short_answers: Option<(u32, usize)>,
-    short_pages: Option<(u32, usize)>,
-    bulk_jobs: VecDeque<BulkFault>,
-    random: fastrand::Rng,
-}
-
-#[derive(Debug)]
-struct ErrorRule {
-    call: String,
-    code: String,
-    chance: Chance,
-}
-
-#[derive(Debug)]
-enum Chance {
-    Next(u32),
-    Probability(f64),
+/// A rule in force.
+#[derive(Debug, Clone, Serialize)]
+pub struct ActiveFault {
+    /// By what it can be ended.
+    pub id: u64,
+    /// The rule as a line.
+    pub line: String,
+    /// The rule.
+    pub rule: FaultRule,
+    /// How often it has struck.
+    pub struck: u64,
 }
 
 /// Something that happens to an HTTP request as a whole.
@@ -52,6 +54,47 @@ pub enum TransportFault {
     Status(u16),
     /// PHP has died without a word: HTTP status 200, no body; everything was done.
     Empty,
+    /// Nothing is done and nothing answered for so long; then the connection breaks.
+    TimeoutBefore(Duration),
+    /// Everything is done, and nothing answered for so long; then the connection breaks.
+    TimeoutAfter(Duration),
+}
+
+impl fmt::Display for TransportFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CutBefore => f.write_str("cut before"),
+            Self::CutAfter => f.write_str("cut after"),
+            Self::Status(status) => write!(f, "HTTP {status}"),
+            Self::Empty => f.write_str("empty answer"),
+            Self::TimeoutBefore(_) => f.write_str("time-out before"),
+            Self::TimeoutAfter(_) => f.write_str("time-out after"),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    seed: u64,
+    clock: Clock,
+    last_id: u64,
+    rules: Vec<Active>,
+    injected: BTreeMap<String, u64>,
+    bulk_jobs: VecDeque<BulkFault>,
+}
+
+/// A rule in force, with what it remembers.
+#[derive(Debug)]
+struct Active {
+    id: u64,
+    line: String,
+    rule: FaultRule,
+    since_ms: i64,
+    /// Calls that were meant.
+    seen: u32,
+    struck: u64,
+    /// How often the same was asked before.
+    before: HashMap<u64, u32>,
 }
 
 /// Something that happens to a bulk upload.
@@ -72,56 +115,55 @@ pub enum BulkFault {
 }
 
 impl Faults {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, clock: Clock) -> Self {
         Self {
             inner: Arc::new(Mutex::new(Inner {
-                latency: Duration::ZERO,
-                errors: Vec::new(),
-                transport: Vec::new(),
-                short_answers: None,
-                short_pages: None,
+                seed,
+                clock,
+                last_id: 0,
+                rules: Vec::new(),
+                injected: BTreeMap::new(),
                 bulk_jobs: VecDeque::new(),
-                random: fastrand::Rng::with_seed(seed),
             })),
         }
     }
 
-    /// Delays every answer by this much from now on.
-    pub fn latency(&self, latency: Duration) {
-        self.lock().latency = latency;
+    /// Puts a rule in force, after those that are, and answers by what it can be ended.
+    pub fn add(&self, rule: FaultRule) -> u64 {
+        let mut inner = self.lock();
+        inner.last_id += 1;
+        let active = Active {
+            id: inner.last_id,
+            line: rule.to_string(),
+            rule,
+            since_ms: inner.clock.now_ms(),
+            seen: 0,
+            struck: 0,
+            before: HashMap::new(),
+        };
+        inner.rules.push(active);
+        inner.last_id
     }
 
-    /// Answers the next calls of an action (`categoryUser.add`; `*` for any) with an error code.
-    pub fn fail_next(&self, call: &str, times: u32, code: &str) {
-        self.lock().errors.push(ErrorRule {
-            call: call.to_owned(),
-            code: code.to_owned(),
-            chance: Chance::Next(times),
-        });
+    /// The rules in force.
+    pub fn rules(&self) -> Vec<ActiveFault> {
+        let mut inner = self.lock();
+        inner.forget_what_is_over();
+        let active = |active: &Active| ActiveFault {
+            id: active.id,
+            line: active.line.clone(),
+            rule: active.rule.clone(),
+            struck: active.struck,
+        };
+        inner.rules.iter().map(active).collect()
     }
 
-    /// Answers calls of an action (`*` for any) with an error code, with this probability each.
-    pub fn fail_randomly(&self, call: &str, probability: f64, code: &str) {
-        self.lock().errors.push(ErrorRule {
-            call: call.to_owned(),
-            code: code.to_owned(),
-            chance: Chance::Probability(probability),
-        });
-    }
-
-    /// Lets this happen to the next HTTP requests.
-    pub fn break_next(&self, fault: TransportFault, times: u32) {
-        self.lock().transport.push((fault, times));
-    }
-
-    /// Keeps only the first answers of the next multirequests, as after a gap in their numbering.
-    pub fn shorten_answers(&self, times: u32, keep: usize) {
-        self.lock().short_answers = Some((times, keep));
-    }
-
-    /// Loses the last rows of the next pages of lists.
-    pub fn shorten_pages(&self, times: u32, lose: usize) {
-        self.lock().short_pages = Some((times, lose));
+    /// Ends one rule, and answers whether it was in force.
+    pub fn remove(&self, id: u64) -> bool {
+        let rules = &mut self.lock().rules;
+        let before = rules.len();
+        rules.retain(|active| active.id != id);
+        rules.len() < before
     }
 
     /// Lets this happen to the next bulk upload that is handed in; asked for again, to the one after it.
@@ -132,57 +174,180 @@ impl Faults {
     /// Ends all faults; bulk uploads that were handed in keep theirs.
     pub fn clear(&self) {
         let mut inner = self.lock();
-        inner.latency = Duration::ZERO;
-        inner.errors.clear();
-        inner.transport.clear();
-        inner.short_answers = None;
-        inner.short_pages = None;
+        inner.rules.clear();
         inner.bulk_jobs.clear();
     }
 
-    pub(super) fn wait(&self) -> Duration {
-        self.lock().latency
+    /// How often each rule has struck since the sandbox was started, those that are over included.
+    pub fn injected(&self) -> BTreeMap<String, u64> {
+        self.lock().injected.clone()
     }
 
-    pub(super) fn transport(&self) -> Option<TransportFault> {
-        let rules = &mut self.lock().transport;
-        let (fault, left) = rules.first_mut()?;
-        let fault = *fault;
-        *left = left.saturating_sub(1);
-        rules.retain(|(_, left)| *left > 0);
-        Some(fault)
+    /// Delays every answer by this much from now on.
+    pub fn latency(&self, latency: Duration) {
+        self.end(|fault| matches!(fault, Fault::Latency(..)));
+        if !latency.is_zero() {
+            self.add(FaultRule::new(Fault::Latency(latency, latency)));
+        }
     }
 
-    pub(super) fn error_for(&self, call: &str) -> Option<ApiError> {
+    /// Answers the next calls of an action (`categoryUser.add`; `*` for any) with an error code.
+    pub fn fail_next(&self, call: &str, times: u32, code: &str) {
+        let rule = FaultRule::new(Fault::Error(code.to_owned())).of(Calls::named(call));
+        self.add(rule.next(times));
+    }
+
+    /// Answers calls of an action (`*` for any) with an error code, with this probability each.
+    pub fn fail_randomly(&self, call: &str, probability: f64, code: &str) {
+        let mut rule = FaultRule::new(Fault::Error(code.to_owned())).of(Calls::named(call));
+        rule.when.rate = Some(probability);
+        self.add(rule);
+    }
+
+    /// Lets this happen to the next HTTP requests.
+    pub fn break_next(&self, fault: TransportFault, times: u32) {
+        let fault = match fault {
+            TransportFault::CutBefore => Fault::CutBefore,
+            TransportFault::CutAfter => Fault::CutAfter,
+            TransportFault::Status(status) => Fault::Status(status),
+            TransportFault::Empty => Fault::Empty,
+            TransportFault::TimeoutBefore(time) => Fault::TimeoutBefore(time),
+            TransportFault::TimeoutAfter(time) => Fault::TimeoutAfter(time),
+        };
+        self.add(FaultRule::new(fault).next(times));
+    }
+
+    /// Keeps only the first answers of the next multirequests, as after a gap in their numbering.
+    pub fn shorten_answers(&self, times: u32, keep: usize) {
+        self.end(|fault| matches!(fault, Fault::ShortAnswers(_)));
+        self.add(FaultRule::new(Fault::ShortAnswers(keep)).next(times));
+    }
+
+    /// Loses the last rows of the next pages of lists.
+    pub fn shorten_pages(&self, times: u32, lose: usize) {
+        self.end(|fault| matches!(fault, Fault::ShortPages(_)));
+        self.add(FaultRule::new(Fault::ShortPages(lose)).next(times));
+    }
+
+    fn end(&self, which: impl Fn(&Fault) -> bool) {
+        self.lock()
+            .rules
+            .retain(|active| !which(&active.rule.fault));
+    }
+
+    /// Whether nothing goes wrong; then nobody needs to know what was asked.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.lock().rules.is_empty()
+    }
+
+    /// How long a request waits for its answer.
+    pub(super) fn wait(&self, asked: &Asked) -> Duration {
         let inner = &mut *self.lock();
-        let random = &mut inner.random;
-        let mut rules = inner.errors.iter_mut();
-        let rule = rules.find_map(|rule| {
-            let meant = rule.call == "*" || rule.call.eq_ignore_ascii_case(call);
-            let hit = match &mut rule.chance {
-                _ if !meant => false,
-                Chance::Next(left) => {
-                    let hit = *left > 0;
-                    *left = left.saturating_sub(1);
-                    hit
-                }
-                Chance::Probability(probability) => random.f64() < *probability,
-            };
-            hit.then_some(rule)
+        inner.forget_what_is_over();
+        let mut wait = Duration::ZERO;
+        for active in &mut inner.rules {
+            if let Fault::Latency(from, to) = active.rule.fault
+                && asked.has(|call| active.rule.means(call))
+                && let Some(chance) = active.strike(inner.seed, asked.digest, &mut inner.injected)
+            {
+                wait += from + to.saturating_sub(from).mul_f64(chance);
+            }
+        }
+        wait
+    }
+
+    /// What happens to a request as a whole.
+    pub(super) fn transport(&self, asked: &Asked) -> Option<TransportFault> {
+        self.first(
+            asked.digest,
+            |rule| asked.has(|call| rule.means(call)),
+            |fault| match fault {
+                Fault::CutBefore => Some(TransportFault::CutBefore),
+                Fault::CutAfter => Some(TransportFault::CutAfter),
+                Fault::Status(status) => Some(TransportFault::Status(*status)),
+                Fault::Empty => Some(TransportFault::Empty),
+                Fault::TimeoutBefore(time) => Some(TransportFault::TimeoutBefore(*time)),
+                Fault::TimeoutAfter(time) => Some(TransportFault::TimeoutAfter(*time)),
+                _ => None,
+            },
+        )
+    }
+
+    /// How many answers of a multirequest are kept.
+    pub(super) fn shortened(&self, asked: &Asked) -> Option<usize> {
+        self.first(
+            asked.digest,
+            |rule| asked.has(|call| rule.means(call)),
+            |fault| match fault {
+                Fault::ShortAnswers(keep) => Some(*keep),
+                _ => None,
+            },
+        )
+    }
+
+    /// Whether the account's sessions expire just before this call.
+    pub(super) fn expires_sessions(&self, call: &AskedCall<'_>) -> bool {
+        let expires = |fault: &Fault| (*fault == Fault::ExpireSession).then_some(());
+        self.first_of(call, expires).is_some()
+    }
+
+    /// The error a call is answered with.
+    pub(super) fn error_for(&self, call: &AskedCall<'_>) -> Option<ApiError> {
+        let code = self.first_of(call, |fault| match fault {
+            Fault::Error(code) => Some(code.clone()),
+            Fault::CategoriesLocked => Some("CATEGORIES_LOCKED".to_owned()),
+            _ => None,
         })?;
-        Some(ApiError::on_demand(&rule.code))
+        Some(ApiError::on_demand(&code))
     }
 
-    pub(super) fn shortened(&self) -> Option<usize> {
-        use_up(&mut self.lock().short_answers)
+    /// How much later lists see what this call writes.
+    pub(super) fn index_lag(&self, call: &AskedCall<'_>) -> Option<Duration> {
+        self.first_of(call, |fault| match fault {
+            Fault::IndexLag(lag) => Some(*lag),
+            _ => None,
+        })
     }
 
+    /// What happens to the bulk upload that is handed in.
     pub(super) fn bulk_fault(&self) -> Option<BulkFault> {
         self.lock().bulk_jobs.pop_front()
     }
 
-    pub(super) fn lost_rows(&self) -> Option<usize> {
-        use_up(&mut self.lock().short_pages)
+    /// How many rows the page of this list loses.
+    pub(super) fn lost_rows(&self, call: &AskedCall<'_>) -> Option<usize> {
+        self.first_of(call, |fault| match fault {
+            Fault::ShortPages(lose) => Some(*lose),
+            _ => None,
+        })
+    }
+
+    fn first_of<T>(&self, call: &AskedCall<'_>, of: impl Fn(&Fault) -> Option<T>) -> Option<T> {
+        self.first(call.digest, |rule| rule.means(call.name), of)
+    }
+
+    /// What the first rule of a kind does that means a call and strikes it.
+    fn first<T>(
+        &self,
+        digest: u64,
+        means: impl Fn(&FaultRule) -> bool,
+        of: impl Fn(&Fault) -> Option<T>,
+    ) -> Option<T> {
+        let inner = &mut *self.lock();
+        inner.forget_what_is_over();
+        for active in &mut inner.rules {
+            let Some(found) = of(&active.rule.fault) else {
+                continue;
+            };
+            if means(&active.rule)
+                && active
+                    .strike(inner.seed, digest, &mut inner.injected)
+                    .is_some()
+            {
+                return Some(found);
+            }
+        }
+        None
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -190,13 +355,148 @@ impl Faults {
     }
 }
 
-/// Takes one of a number of times.
-fn use_up(rule: &mut Option<(u32, usize)>) -> Option<usize> {
-    let (left, value) = rule.as_mut()?;
-    let value = *value;
-    *left = left.saturating_sub(1);
-    if *left == 0 {
-        *rule = None;
+impl Inner {
+    fn forget_what_is_over(&mut self) {
+        if self.rules.is_empty() {
+            return;
+        }
+        let now_ms = self.clock.now_ms();
+        self.rules.retain(|active| {
+            let When { next, lasts, .. } = active.rule.when;
+            let used_up = next.is_some_and(|next| active.struck >= next.into());
+            let over = lasts.is_some_and(|lasts| {
+                u128::try_from(now_ms - active.since_ms).is_ok_and(|ms| ms >= lasts.as_millis())
+            });
+            !used_up && !over
+        });
     }
-    Some(value)
+}
+
+impl Active {
+    /// Counts a call that is meant, and answers whether the rule strikes it: with a number from 0 to 1
+    /// that is the call's own.
+    fn strike(
+        &mut self,
+        seed: u64,
+        digest: u64,
+        injected: &mut BTreeMap<String, u64>,
+    ) -> Option<f64> {
+        let When {
+            next,
+            after,
+            every,
+            rate,
+            ..
+        } = self.rule.when;
+        self.seen = self.seen.saturating_add(1);
+        let turn = self.seen.checked_sub(after).filter(|turn| *turn > 0)?;
+        if every.is_some_and(|every| turn % every != 0)
+            || next.is_some_and(|next| self.struck >= next.into())
+        {
+            return None;
+        }
+        let before = self.before.entry(digest).or_default();
+        let [chance, other] = chances(seed, &self.line, digest, *before);
+        *before += 1;
+        if rate.is_some_and(|rate| chance >= rate) {
+            return None;
+        }
+        self.struck += 1;
+        *injected.entry(self.line.clone()).or_default() += 1;
+        Some(other)
+    }
+}
+
+/// Two numbers from 0 to 1 that depend on nothing but these.
+fn chances(seed: u64, line: &str, digest: u64, before: u32) -> [f64; 2] {
+    let mut hash = Sha256::new();
+    hash.update(seed.to_be_bytes());
+    hash.update(digest.to_be_bytes());
+    hash.update(before.to_be_bytes());
+    hash.update(line);
+    let hash = hash.finalize();
+    [&hash[..4], &hash[4..8]].map(|part| {
+        let number = part.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
+        f64::from(number) / 4_294_967_296.0
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn faults(seed: u64, lines: &[&str]) -> Faults {
+        let faults = Faults::new(seed, Clock::default());
+        for line in lines {
+            faults.add(line.parse().unwrap());
+        }
+        faults
+    }
+
+    /// Which of a hundred adds fail, when they come in this order.
+    fn failures(faults: &Faults, order: impl Iterator<Item = u32>) -> Vec<u32> {
+        let mut failed: Vec<u32> = order
+            .filter(|user| {
+                let sent = json!({"ks": "a session", "userId": user.to_string()});
+                let sent = sent.as_object().cloned().unwrap();
+                let call = AskedCall::of("categoryUser.add", &sent);
+                faults.error_for(&call).is_some()
+            })
+            .collect();
+        failed.sort_unstable();
+        failed
+    }
+
+    #[test]
+    fn chance_strikes_the_same_calls_in_whatever_order_they_come() {
+        let line = "categoryUser.add: error=LOCK_TIMED_OUT rate=20%";
+        let forwards = failures(&faults(7, &[line]), 0..100);
+        let backwards = failures(&faults(7, &[line]), (0..100).rev());
+        assert_eq!(forwards, backwards);
+        assert!((10..30).contains(&forwards.len()), "{forwards:?}");
+        assert_ne!(forwards, failures(&faults(8, &[line]), 0..100));
+    }
+
+    #[test]
+    fn a_call_that_is_tried_again_has_another_chance() {
+        let faults = faults(7, &["error=LOCK_TIMED_OUT rate=50%"]);
+        let first = failures(&faults, 0..100);
+        assert_ne!(first, failures(&faults, 0..100));
+    }
+
+    #[test]
+    fn calls_are_let_pass_and_counted() {
+        let faults = faults(0, &["error=A after=2 every=3 next=2"]);
+        assert_eq!(failures(&faults, 1..=20), [5, 8]);
+        assert!(faults.rules().is_empty());
+        let struck = [("error=A next=2 after=2 every=3".to_owned(), 2)];
+        assert_eq!(faults.injected(), BTreeMap::from(struck));
+    }
+
+    #[test]
+    fn a_rule_ends_with_its_time() {
+        let faults = faults(0, &["categories-locked for=20s"]);
+        let sent = serde_json::Map::new();
+        let update = AskedCall::of("category.update", &sent);
+        assert!(faults.error_for(&update).is_some());
+        assert!(
+            faults
+                .error_for(&AskedCall::of("category.get", &sent))
+                .is_none()
+        );
+        faults.lock().clock.advance(Duration::from_secs(20));
+        assert!(faults.error_for(&update).is_none());
+        assert!(faults.rules().is_empty());
+    }
+
+    #[test]
+    fn latency_lies_between_its_bounds() {
+        let faults = faults(0, &["latency=50ms..200ms"]);
+        let waits: Vec<Duration> = (0..50).map(|_| faults.wait(&Asked::default())).collect();
+        let bounds = Duration::from_millis(50)..=Duration::from_millis(200);
+        assert!(waits.iter().all(|wait| bounds.contains(wait)));
+        assert!(waits.iter().max() > waits.iter().min());
+    }
 }

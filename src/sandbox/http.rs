@@ -18,44 +18,30 @@ use serde_json::{Map, Value};
 
 use super::Server;
 use super::answer::{Answer, to_json, to_php, to_xml};
+use super::calls::Answered;
 use super::connection::Peer;
 use super::dispatch::{self, Request};
 use super::error::Failure;
-use super::faults::TransportFault;
+use super::faults::{Asked, TransportFault};
 use super::params::{plain, put, upload};
+use super::{control, page};
 
-/// The routes of the server: one.
+/// The routes of the server: what people see, and the API everywhere else.
 pub(super) fn router(server: Arc<Server>) -> Router {
-    Router::new()
+    control::routes()
+        .merge(page::routes())
         .fallback(handle)
         .layer(DefaultBodyLimit::disable())
         .with_state(server)
 }
 
-async fn handle(
+pub(super) async fn handle(
     State(server): State<Arc<Server>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: axum::extract::Request,
 ) -> Response {
     let began = Instant::now();
     server.calls.request();
-    let wait = server.faults.wait();
-    if !wait.is_zero() {
-        tokio::time::sleep(wait).await;
-    }
-    let fault = server.faults.transport();
-    match fault {
-        Some(TransportFault::CutBefore) => {
-            peer.cut();
-            return Response::default();
-        }
-        Some(TransportFault::Status(status)) => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-            let page = format!("<html><body><h1>{status}</h1></body></html>");
-            return (status, [(header::CONTENT_TYPE, "text/html")], page).into_response();
-        }
-        _ => {}
-    }
     if request.method() == Method::OPTIONS {
         return finish(text("text/html; charset=UTF-8", String::new()));
     }
@@ -64,17 +50,49 @@ async fn handle(
     let host = host.and_then(|host| host.to_str().ok());
     let host = host.unwrap_or_default().to_owned();
     let params = decode(request).await;
+    let asked = (!server.faults.is_quiet()).then(|| Asked::of(&params));
+    if let Some(asked) = &asked {
+        tokio::time::sleep(server.faults.wait(asked)).await;
+    }
+    let fault = asked
+        .as_ref()
+        .and_then(|asked| server.faults.transport(asked));
+    if let (Some(asked), Some(fault)) = (&asked, fault) {
+        server.calls.note_call(Answered {
+            call: &asked.name(),
+            sent: &params,
+            user: String::new(),
+            outcome: fault.to_string(),
+            began,
+            now_ms: server.clock.now_ms(),
+        });
+    }
+    match fault {
+        Some(TransportFault::CutBefore) => return broken(&peer),
+        Some(TransportFault::TimeoutBefore(time)) => {
+            tokio::time::sleep(time).await;
+            return broken(&peer);
+        }
+        Some(TransportFault::Status(status)) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+            let page = format!("<html><body><h1>{status}</h1></body></html>");
+            return (status, [(header::CONTENT_TYPE, "text/html")], page).into_response();
+        }
+        _ => {}
+    }
     let request = Request {
         params,
         path,
         host,
         peer: peer.ip().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        began,
     };
     let outcome = dispatch::answer(&server, &request);
     match fault {
-        Some(TransportFault::CutAfter) => {
-            peer.cut();
-            Response::default()
+        Some(TransportFault::CutAfter) => broken(&peer),
+        Some(TransportFault::TimeoutAfter(time)) => {
+            tokio::time::sleep(time).await;
+            broken(&peer)
         }
         Some(TransportFault::Empty) => finish(text("text/html; charset=UTF-8", String::new())),
         _ => match outcome {
@@ -85,6 +103,12 @@ async fn handle(
             }
         },
     }
+}
+
+/// No answer: the connection breaks before its first byte.
+fn broken(peer: &Peer) -> Response {
+    peer.cut();
+    Response::default()
 }
 
 /// Writes an answer in the format that was asked for; XML when none was.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::clock::Clock;
 use super::file::Document;
 use super::{CallLog, Faults, Limits};
 
@@ -185,7 +186,7 @@ impl State {
             seen_sessions: HashSet::new(),
             index: index::Queue::default(),
             jobs: jobs::Queue::new(job_delay),
-            bulk: BulkJobs::new(CallLog::default(), Faults::new(seed)),
+            bulk: BulkJobs::new(CallLog::default(), Faults::new(seed, Clock::default())),
             random: fastrand::Rng::with_seed(seed),
             nameless_user: Tracked::default(),
         };
@@ -193,6 +194,13 @@ impl State {
             state.users.index(key);
         }
         state
+    }
+
+    /// Makes every session that was seen so far expire.
+    pub(super) fn expire_sessions(&mut self) {
+        self.sessions
+            .expired
+            .extend(self.seen_sessions.iter().cloned());
     }
 
     /// Begins to note what is written, and takes everything there is for unsaved.

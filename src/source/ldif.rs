@@ -5,7 +5,10 @@
 //! changed it while it was read. The file is read twice, people first, so that no more than one
 //! entry is in memory.
 
+mod groups;
 mod reader;
+
+pub use groups::{ExportedGroup, exported_groups};
 
 use std::fs::File;
 use std::io::{self, BufReader};

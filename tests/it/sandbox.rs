@@ -8,10 +8,13 @@
 
 mod bulk;
 mod client;
+mod control;
 mod faults;
 mod file;
 mod findings;
 mod groups;
 mod metadata;
+mod program;
+mod python_client;
 mod replay;
 mod rules;

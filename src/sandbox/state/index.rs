@@ -29,9 +29,26 @@ pub(in crate::sandbox) enum Touch {
 pub(in crate::sandbox) struct Queue {
     waiting: VecDeque<(i64, Touch)>,
     lag: Option<Duration>,
+    /// How much later the marks of the call that runs arrive.
+    call_lag: Option<Duration>,
 }
 
 impl Queue {
+    /// How many marks are on their way.
+    pub(in crate::sandbox) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How much the search engine lags behind the database.
+    pub(in crate::sandbox) fn lag(&self) -> Option<Duration> {
+        self.lag
+    }
+
+    /// Makes what is written from now on arrive this much later, until the call is over.
+    pub(in crate::sandbox) fn delay_call(&mut self, lag: Option<Duration>) {
+        self.call_lag = lag;
+    }
+
     /// Makes the search engine lag behind the database by this much from now on.
     pub(in crate::sandbox) fn set_lag(&mut self, lag: Option<Duration>) {
         self.lag = lag;
@@ -41,7 +58,8 @@ impl Queue {
 impl State {
     /// Notes that something has changed.
     pub(in crate::sandbox) fn touch(&mut self, touch: Touch, now_ms: i64) {
-        let lag = self.index.lag.map_or(0, |lag| {
+        let lag = self.index.lag.max(self.index.call_lag);
+        let lag = lag.map_or(0, |lag| {
             i64::try_from(lag.as_millis()).unwrap_or(i64::MAX / 4)
         });
         self.index

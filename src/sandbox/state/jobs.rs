@@ -40,7 +40,8 @@ pub(in crate::sandbox) enum Job {
 }
 
 /// Which of Kaltura's workers does a piece of work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum JobKind {
     /// `KAsyncIndex`: paths and privacy contexts after a rename or a move.
     Index,
@@ -57,7 +58,8 @@ pub enum JobKind {
 }
 
 impl Job {
-    fn kind(&self) -> JobKind {
+    /// Which worker does it.
+    pub(in crate::sandbox) fn kind(&self) -> JobKind {
         match self {
             Self::Reindex(_) => JobKind::Index,
             Self::ForgetUser(_) | Self::EmptyCategory(_) => JobKind::Delete,

@@ -148,3 +148,70 @@ async fn latency_delays_every_answer() {
     call(&sandbox, "system.ping", json!({})).await;
     assert!(began.elapsed() >= Duration::from_millis(120));
 }
+
+fn rule(sandbox: &Sandbox, line: &str) {
+    sandbox.account().faults().add(line.parse().unwrap());
+}
+
+#[tokio::test]
+async fn a_time_out_before_leaves_nothing_done_and_one_after_leaves_all_done() {
+    let (sandbox, ks) = start().await;
+    let id = channel(&sandbox);
+    for (line, members) in [
+        ("timeout-before=100ms next=1", 0),
+        ("timeout-after=100ms next=1", 1),
+    ] {
+        rule(&sandbox, line);
+        let began = Instant::now();
+        assert!(add(&sandbox, &ks, id, "ada").await.is_err());
+        assert!(began.elapsed() >= Duration::from_millis(100));
+        assert_eq!(sandbox.account().members(id).len(), members, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_expires_in_the_middle_of_a_run() {
+    let (sandbox, ks) = start().await;
+    let id = channel(&sandbox);
+    rule(&sandbox, "expire-session after=2 calls");
+    for user in ["ada", "bob"] {
+        let (_, done) = add(&sandbox, &ks, id, user).await.unwrap();
+        assert!(done.contains("KalturaCategoryUser"), "{done}");
+    }
+    let (_, refused) = add(&sandbox, &ks, id, "eve").await.unwrap();
+    assert!(refused.contains("EXPIRED"), "{refused}");
+    let ks = sandbox.account().session("admin", 2, "", 3600);
+    let (_, done) = add(&sandbox, &ks, id, "eve").await.unwrap();
+    assert!(done.contains("KalturaCategoryUser"), "{done}");
+}
+
+#[tokio::test]
+async fn a_list_sees_a_write_later_by_the_rule() {
+    let (sandbox, ks) = start().await;
+    let id = channel(&sandbox);
+    rule(&sandbox, "categoryUser.add: index-lag=5s");
+    add(&sandbox, &ks, id, "ada").await.unwrap();
+    let filter = json!({"ks": ks, "filter": {"categoryIdEqual": id}});
+    let listed = call(&sandbox, "categoryUser.list", filter.clone()).await;
+    assert_eq!(listed["totalCount"], 0);
+    assert_eq!(sandbox.account().members(id).len(), 1);
+    sandbox.account().clock().advance(Duration::from_secs(5));
+    let listed = call(&sandbox, "categoryUser.list", filter).await;
+    assert_eq!(listed["totalCount"], 1);
+}
+
+#[tokio::test]
+async fn a_rule_about_an_action_strikes_the_request_that_holds_it_and_no_other() {
+    let (sandbox, ks) = start().await;
+    let id = channel(&sandbox);
+    rule(&sandbox, "categoryUser.*: status=503");
+    let list = call(&sandbox, "category.list", json!({"ks": ks})).await;
+    assert_eq!(list["objectType"], "KalturaCategoryListResponse");
+    assert_eq!(add(&sandbox, &ks, id, "ada").await.unwrap().0, 503);
+    let item =
+        json!({"service": "categoryUser", "action": "get", "categoryId": id, "userId": "ada"});
+    let multi = call(&sandbox, "multirequest.null", json!({"ks": ks, "1": item})).await;
+    assert!(multi.as_str().unwrap().contains("503"), "{multi}");
+    let injected = sandbox.account().faults().injected();
+    assert_eq!(injected["categoryUser.*: status=503"], 2);
+}
