@@ -8,7 +8,7 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -143,6 +143,7 @@ async fn planning(size: Size, folder: &Path, config: &Config) -> Result<()> {
             let fed = assignment.categories.get(&category.id)?;
             let desired = desired::desired(&fed.feeds, &roster);
             Some(category::plan(&Knowledge {
+                over: &BTreeSet::new(),
                 category,
                 people: People::All,
                 desired: &desired.people,

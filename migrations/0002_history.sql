@@ -45,9 +45,10 @@ CREATE TABLE undone (
     PRIMARY KEY (category_id, user_key)
 ) WITHOUT ROWID;
 
--- A ledger line knows since when it is so: a deactivated membership waits for its end.
+-- A ledger line knows since when it is so: a deactivated membership waits for its end. Of those there are,
+-- nobody knows; their time begins now.
 ALTER TABLE ledger ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX ledger_deactivated ON ledger (since) WHERE state = 'deactivated';
+UPDATE ledger SET since = unixepoch();
 
 -- A held plan is kept as it was, channel by channel, and each channel has its own answer.
 ALTER TABLE held DROP COLUMN approved_at;

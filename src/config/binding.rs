@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use super::policy::ManualPolicy;
+use super::policy::{Departure, ManualPolicy};
 use crate::category::PermissionLevel;
 
 /// One rule from groups to categories. A group may match several bindings; the highest level wins.
@@ -29,6 +29,9 @@ pub struct Binding {
     pub roles: BTreeMap<String, PermissionLevel>,
     /// What to do with manual memberships here. Default: as `[policy]` says.
     pub manual: Option<ManualPolicy>,
+    /// What happens to those who are no longer wanted here. Default: as `[policy]` says. Where several
+    /// bindings feed one category, the gentlest of them counts.
+    pub departure: Option<Departure>,
 }
 
 /// How a category is found.

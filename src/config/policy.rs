@@ -1,6 +1,10 @@
 //! `[policy]`: what to do where reasonable people differ.
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::duration::Period;
 
 /// The choices that are the organisation's.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, Default)]
@@ -31,15 +35,64 @@ pub enum ManualPolicy {
     Override,
 }
 
-/// What happens to those who are no longer wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
+/// What happens to those who are no longer wanted. The later one is gentler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 pub enum Departure {
     /// The membership is deleted.
     #[default]
     Delete,
+    /// The membership is deactivated, comes back as it was if they return, and is deleted when this
+    /// time is over.
+    Grace(Period),
     /// The membership is deactivated, and comes back as it was if they return.
     Deactivate,
+}
+
+/// A departure that is written as a table.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Grace {
+    deactivate_for: Period,
+    #[serde(rename = "then")]
+    _then: Option<Then>,
+}
+
+/// What comes after the time. There is nothing else yet, and it reads better when it is said.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Then {
+    Delete,
+}
+
+impl<'de> Deserialize<'de> for Departure {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WordOrTable)
+    }
+}
+
+struct WordOrTable;
+
+impl<'de> Visitor<'de> for WordOrTable {
+    type Value = Departure;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(
+            "\"delete\", \"deactivate\", or { deactivate_for = \"14d\", then = \"delete\" }",
+        )
+    }
+
+    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Departure, E> {
+        match word {
+            "delete" => Ok(Departure::Delete),
+            "deactivate" => Ok(Departure::Deactivate),
+            _ => Err(E::invalid_value(Unexpected::Str(word), &self)),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Departure, A::Error> {
+        let table = Grace::deserialize(MapAccessDeserializer::new(table))?;
+        Ok(Departure::Grace(table.deactivate_for))
+    }
 }
 
 /// Which memberships are ours to take away.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use regex::Regex;
 
 use crate::category::{CategoryId, PermissionLevel, ReferenceId};
-use crate::config::{self, CategorySelector, policy::ManualPolicy};
+use crate::config::{self, CategorySelector, policy::Departure, policy::ManualPolicy};
 use crate::directory::{GroupId, Role};
 
 /// The bindings of the configuration, ready to be asked.
@@ -24,6 +24,7 @@ struct Rule {
     category: Option<CategorySelector>,
     levels: Arc<Levels>,
     manual: Option<ManualPolicy>,
+    departure: Option<Departure>,
 }
 
 #[derive(Debug, Clone)]
@@ -61,6 +62,8 @@ pub struct Target {
     pub levels: Arc<Levels>,
     /// What the binding says about manual memberships, if anything.
     pub manual: Option<ManualPolicy>,
+    /// What the binding says about those who leave, if anything.
+    pub departure: Option<Departure>,
 }
 
 /// Which category is meant.
@@ -88,6 +91,7 @@ impl Bindings {
                         roles: BTreeMap::new(),
                     }),
                     manual: None,
+                    departure: None,
                 }],
             });
         }
@@ -119,6 +123,7 @@ impl Bindings {
                     category: rule.selector(group)?,
                     levels: Arc::clone(&rule.levels),
                     manual: rule.manual,
+                    departure: rule.departure,
                 })
             })
     }
@@ -140,6 +145,7 @@ impl Rule {
                 roles: binding.roles.clone(),
             }),
             manual: binding.manual,
+            departure: binding.departure,
         })
     }
 

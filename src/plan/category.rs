@@ -1,6 +1,6 @@
 //! One category: what is to be done about all its people, and what stands against it as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,8 @@ pub struct Knowledge<'a> {
     pub actual: &'a [Entitlement],
     /// What this program last did there.
     pub ledger: &'a BTreeMap<UserId, Last>,
+    /// Whom this program deactivated so long ago that their time is over.
+    pub over: &'a BTreeSet<UserId>,
     /// What stands against the category as a whole.
     pub block: Option<Block>,
     /// User IDs that nobody may touch, and those that two people share.
@@ -41,7 +43,7 @@ pub enum People<'a> {
     /// Everybody.
     All,
     /// These only. What is there of others was not asked.
-    Only(&'a std::collections::BTreeSet<UserId>),
+    Only(&'a BTreeSet<UserId>),
 }
 
 /// Why somebody is wanted in a category.
@@ -365,6 +367,7 @@ fn action(knowledge: &Knowledge<'_>, user: &UserId, copies: &[&Entitlement]) -> 
         copies: copies.len(),
         last: knowledge.ledger.get(user).copied(),
         person: standing(knowledge, user),
+        is_over: knowledge.over.contains(user),
     };
     Action {
         user: have.map_or(user, |have| &have.user).clone(),

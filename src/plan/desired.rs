@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::binding::{Bindings, Levels, Selector};
 use super::category::{Block, Grant, Want};
 use crate::category::{Category, CategoryId, ReferenceId, UserId};
-use crate::config::policy::{ManualPolicy, VanishedGroup};
+use crate::config::policy::{Departure, ManualPolicy, VanishedGroup};
 use crate::directory::{GroupId, Role};
 
 /// The mirror's number of a person, a group or a mere name.
@@ -57,6 +57,19 @@ pub struct Fed {
     pub block: Option<Block>,
     /// What its bindings say about manual memberships, if anything.
     pub manual: Option<ManualPolicy>,
+    /// What each of its bindings says about those who leave, if anything.
+    pub departures: BTreeSet<Option<Departure>>,
+}
+
+impl Fed {
+    /// What happens to those who leave: the gentlest of what the bindings say, where one that says
+    /// nothing means the policy.
+    pub fn departure(&self, policy: Departure) -> Departure {
+        let said = self.departures.iter();
+        said.map(|said| said.unwrap_or(policy))
+            .max()
+            .unwrap_or(policy)
+    }
 }
 
 /// One group that feeds a category.
@@ -119,6 +132,7 @@ pub fn assign(
             for category in &found {
                 let fed = assignment.categories.entry(category.id).or_default();
                 fed.manual = fed.manual.or(target.manual);
+                fed.departures.insert(target.departure);
                 fed.feeds.push(Feed {
                     entry: group.entry,
                     group_id: group.group_id.clone(),
@@ -144,6 +158,7 @@ pub fn assign(
             for category in index.find(&target.category) {
                 let fed = assignment.categories.entry(category.id).or_default();
                 fed.vanished.push(name.group_id.clone());
+                fed.departures.insert(target.departure);
                 if policy == VanishedGroup::Keep && fed.block.is_none() {
                     let group = name.group_id.clone();
                     fed.block = Some(Block::NoSuchGroup { group });

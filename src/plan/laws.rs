@@ -34,6 +34,7 @@ impl World {
             desired: &self.desired,
             actual: &self.actual,
             ledger: &self.ledger,
+            over: &BTreeSet::new(),
             block: None,
             standing: &self.standing,
             rules: self.rules,

@@ -17,6 +17,7 @@
 //! | level | several automatic rows | any | [`Merge`](Decision::Merge): the surplus goes |
 //! | none | nothing | any | `Keep`, or [`Forget`](Decision::Forget): the ledger only |
 //! | none | automatic | any | [`Remove`](Decision::Remove) or [`Deactivate`](Decision::Deactivate): policy |
+//! | none | automatic, not active | deactivated by us, and its time is over | `Remove` |
 //!
 //! Objections, strongest first: the person is protected, or owns the category; the user ID is one
 //! that Kaltura would refuse, or that two people share; the membership is manual (not asked when it
@@ -41,6 +42,8 @@ pub struct Row<'a> {
     pub last: Option<Last>,
     /// What is known about the person beyond the row itself.
     pub person: Standing,
+    /// Whether this program deactivated it so long ago that its time is over.
+    pub is_over: bool,
 }
 
 /// What this program last did to a membership: the ledger's entry.
@@ -310,8 +313,16 @@ fn farewell(row: &Row<'_>, rules: Rules) -> Decision {
     };
     match rules.departure {
         Departure::Delete => Decision::Remove { copies: row.copies },
-        Departure::Deactivate if have.status == Status::NotActive => Decision::Keep,
-        Departure::Deactivate => Decision::Deactivate,
+        Departure::Grace(_) | Departure::Deactivate if have.status == Status::NotActive => {
+            // What a person deactivated has no time that could be over.
+            let ours = row.last == Some(Last::Deactivated);
+            if rules.departure != Departure::Deactivate && ours && row.is_over {
+                Decision::Remove { copies: row.copies }
+            } else {
+                Decision::Keep
+            }
+        }
+        Departure::Grace(_) | Departure::Deactivate => Decision::Deactivate,
     }
 }
 

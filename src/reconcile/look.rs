@@ -3,9 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::SignedDuration;
+
 use super::scope::{Scope, Who, unproven};
 use super::{Engine, RunError};
 use crate::category::{Category, CategoryId, Entitlement, UserId};
+use crate::clock;
+use crate::config::policy::Departure;
 use crate::kaltura::Found;
 use crate::plan::category::{self, Block, Knowledge, People};
 use crate::plan::desired::{self, Assignment, Finding, Roster};
@@ -332,6 +336,8 @@ impl Planner {
                 .or(unproven(self.is_proven))
                 .or(desired.gap);
             let ledger = store.ledger(actual.category.id)?;
+            let departure = fed.departure(self.rules.departure);
+            let over = over(store, actual.category.id, departure)?;
             let plan = category::plan(&Knowledge {
                 category: &actual.category,
                 people: match &actual.who {
@@ -341,10 +347,12 @@ impl Planner {
                 desired: &desired.people,
                 actual: &actual.members,
                 ledger: &ledger,
+                over: &over,
                 block,
                 standing: &self.standing,
                 rules: Rules {
                     manual: fed.manual.unwrap_or(self.rules.manual),
+                    departure,
                     ..self.rules
                 },
                 room: self.room,
@@ -354,6 +362,23 @@ impl Planner {
             }
         }
         Ok((plans, findings))
+    }
+}
+
+/// Whom this program deactivated so long ago that their time is over.
+fn over(
+    store: &Store,
+    category: CategoryId,
+    departure: Departure,
+) -> Result<BTreeSet<UserId>, StoreError> {
+    let Departure::Grace(period) = departure else {
+        return Ok(BTreeSet::new());
+    };
+    let period = SignedDuration::try_from(period.0).unwrap_or(SignedDuration::MAX);
+    match clock::now().checked_sub(period) {
+        Ok(until) => store.deactivated_until(category, until),
+        // Longer than time itself: never over.
+        Err(_) => Ok(BTreeSet::new()),
     }
 }
 

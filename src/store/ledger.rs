@@ -38,6 +38,23 @@ impl Store {
         Ok(found)
     }
 
+    /// Reads whom this program had deactivated in a category by then, and has left so.
+    pub fn deactivated_until(
+        &self,
+        category: CategoryId,
+        until: Timestamp,
+    ) -> Result<BTreeSet<UserId>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT user_id FROM ledger
+             WHERE category_id = ?1 AND state = 'deactivated' AND since <= ?2",
+        )?;
+        let rows = statement.query_map(params![category.0, until.as_second()], |row| {
+            row.get::<_, String>(0).map(UserId::new)
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Reads in which categories this program did anything for a person.
     pub fn ledger_of(&self, user: &UserId) -> Result<BTreeSet<CategoryId>, StoreError> {
         let connection = self.lock();

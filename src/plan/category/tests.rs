@@ -54,6 +54,7 @@ fn planned(
         desired,
         actual,
         ledger: &ledger,
+        over: &BTreeSet::new(),
         block: None,
         standing: &standing,
         rules: Rules::default(),

@@ -37,6 +37,7 @@ fn by_course() -> Bindings {
         level,
         roles: BTreeMap::new(),
         manual: None,
+        departure: None,
     };
     Bindings::new(&[
         binding("(?<course>[a-z]+)-students", PermissionLevel::Member),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::category::UserId;
+use crate::config::Period;
 
 const LEVELS: [PermissionLevel; 5] = [
     PermissionLevel::None,
@@ -23,6 +24,7 @@ struct Case {
     last: Option<Last>,
     person: Standing,
     rules: Rules,
+    is_over: bool,
 }
 
 impl Case {
@@ -33,6 +35,7 @@ impl Case {
             copies: self.copies,
             last: self.last,
             person: self.person,
+            is_over: self.is_over,
         }
     }
 
@@ -61,6 +64,17 @@ type Expected = fn(&Case) -> Decision;
 /// Deactivated, and not by us.
 fn deactivated_by_hand(case: &Case) -> bool {
     case.is(Status::NotActive) && case.last != Some(Last::Deactivated)
+}
+
+/// The policy keeps those who leave, without access, for a time or for good.
+fn keeps_deactivated(case: &Case) -> bool {
+    case.rules.departure != Departure::Delete
+}
+
+/// Deactivated by us for as long as the policy says.
+fn has_waited_out(case: &Case) -> bool {
+    let counts = matches!(case.rules.departure, Departure::Grace(_));
+    counts && case.is_over && case.last == Some(Last::Deactivated)
 }
 
 /// Nothing there, and nothing to do: nobody is asked.
@@ -198,8 +212,8 @@ const TABLE: &[(&str, Applies, Expected)] = &[
         |_| Decision::Skip(Objection::NotOurs),
     ),
     (
-        "not wanted, deactivated already",
-        |c| c.rules.departure == Departure::Deactivate && c.is(Status::NotActive),
+        "not wanted, deactivated already, and the time is not over or nobody counts it",
+        |c| keeps_deactivated(c) && c.is(Status::NotActive) && !has_waited_out(c),
         |_| Decision::Keep,
     ),
     (
@@ -209,7 +223,7 @@ const TABLE: &[(&str, Applies, Expected)] = &[
     ),
     (
         "not wanted: deactivated",
-        |c| c.rules.departure == Departure::Deactivate,
+        |c| keeps_deactivated(c) && !(c.is(Status::NotActive) && has_waited_out(c)),
         |_| Decision::Deactivate,
     ),
     (
@@ -241,7 +255,8 @@ fn entitlements() -> Vec<(Option<Entitlement>, usize)> {
 fn all_rules() -> Vec<Rules> {
     let mut found = Vec::new();
     for manual in [ManualPolicy::Respect, ManualPolicy::Override] {
-        for departure in [Departure::Delete, Departure::Deactivate] {
+        let grace = Departure::Grace(Period::seconds(60));
+        for departure in [Departure::Delete, Departure::Deactivate, grace] {
             for ownership in [Ownership::Automatic, Ownership::Ledger] {
                 for removed_by_hand in [RemovedByHand::Add, RemovedByHand::Skip] {
                     for losses in [Losses::Proven, Losses::Unproven] {
@@ -281,14 +296,17 @@ fn every_case(mut look: impl FnMut(&Case)) {
             for last in &lasts {
                 for person in people {
                     for rules in &rules {
-                        look(&Case {
-                            want,
-                            have: have.clone(),
-                            copies: *copies,
-                            last: *last,
-                            person,
-                            rules: *rules,
-                        });
+                        for is_over in [false, true] {
+                            look(&Case {
+                                want,
+                                have: have.clone(),
+                                copies: *copies,
+                                last: *last,
+                                person,
+                                rules: *rules,
+                                is_over,
+                            });
+                        }
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! What the configuration decides.
 
-use super::site::{Start, with};
+use super::site::{AUTOMATIC, MEMBER, NOT_ACTIVE, Site, Start, with};
 use crate::slapd::SUFFIX;
 
 fn deactivating() -> Start {
@@ -83,4 +83,81 @@ async fn memberships_of_others_stay_where_ownership_goes_by_the_ledger() {
     site.sync().await.is(0);
     site.sync_full().await.is(0);
     assert_eq!(site.members("bio"), ["guest", "p0"]);
+}
+
+const GRACE: &str = "departure = { deactivate_for = \"2h\", then = \"delete\" }";
+
+/// A site whose leavers are kept without access for two hours, and somebody who left.
+async fn left() -> Site {
+    let site = with(4, &[("bio", &[0, 1, 2])])
+        .set(|settings| settings.policy = GRACE.into())
+        .in_step()
+        .await;
+    site.leave("bio", 1);
+    site.sync().await.is(0).says("⏸ p1");
+    site
+}
+
+/// Lets hours pass for what was deactivated.
+fn hours_later(site: &Site, hours: i64) {
+    let state = rusqlite::Connection::open(site.path("rollbook.db")).unwrap();
+    let earlier = "UPDATE ledger SET since = since - ?1 * 3600";
+    state.execute(earlier, [hours]).unwrap();
+}
+
+#[tokio::test]
+async fn who_leaves_is_deactivated_for_a_time_and_then_deleted() {
+    let site = left().await;
+    site.sync_full().await.is(0);
+    hours_later(&site, 1);
+    site.sync_full().await.is(0);
+    let bio = site.channel("bio");
+    assert_eq!(site.account().member(bio, "p1").unwrap().status, NOT_ACTIVE);
+    hours_later(&site, 1);
+    site.sync_full().await.is(0).says("- p1");
+    assert!(site.account().member(bio, "p1").is_none());
+    site.sync_full().await.is(0).says("Nothing to do");
+}
+
+#[tokio::test]
+async fn who_returns_in_time_is_as_before() {
+    let site = left().await;
+    hours_later(&site, 1);
+    site.join("bio", 1);
+    site.sync().await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
+    hours_later(&site, 9);
+    site.sync_full().await.is(0).says("Nothing to do");
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
+}
+
+#[tokio::test]
+async fn whom_a_person_deactivated_is_not_deleted_by_the_clock() {
+    let site = left().await;
+    site.put("bio", "p2", (MEMBER, AUTOMATIC, NOT_ACTIVE));
+    site.leave("bio", 2);
+    hours_later(&site, 99);
+    site.sync_full().await.is(0);
+    let bio = site.channel("bio");
+    assert_eq!(site.account().member(bio, "p2").unwrap().status, NOT_ACTIVE);
+}
+
+#[tokio::test]
+async fn the_gentlest_binding_of_a_channel_decides_how_people_leave() {
+    let site = with(4, &[("bio", &[0, 1, 2]), ("chem", &[0, 1, 2])])
+        .set(|settings| {
+            settings.bindings =
+                format!("[[binding]]\ngroup = \"bio\"\n{GRACE}\n[[binding]]\ngroup = \".+\"\n");
+        })
+        .in_step()
+        .await;
+    for group in ["bio", "chem"] {
+        site.leave(group, 1);
+    }
+    site.sync().await.is(0);
+    let status = |channel| {
+        let member = site.account().member(site.channel(channel), "p1");
+        member.map(|member| member.status)
+    };
+    assert_eq!((status("bio"), status("chem")), (Some(NOT_ACTIVE), None));
 }
