@@ -14,6 +14,7 @@ use crate::reconcile::RunError;
 use crate::telemetry::{self, LogFormat};
 
 mod answer;
+mod apply;
 mod approve;
 mod check;
 mod demo;
@@ -26,6 +27,7 @@ mod retry;
 mod run;
 mod sandbox;
 mod show;
+mod state;
 mod status;
 mod sync;
 mod undo;
@@ -86,6 +88,8 @@ Exit codes:
 enum Command {
     /// Bring the channels in step with the groups, once.
     Sync(sync::Arguments),
+    /// Do what a saved plan says, where it still is what would be done.
+    Apply(apply::Arguments),
     /// List the plans that wait for a person.
     Held(held::Arguments),
     /// Print a held plan, whole.
@@ -98,6 +102,8 @@ enum Command {
     Undo(undo::Arguments),
     /// Show what happened, to whom, where and why.
     History(history::Arguments),
+    /// Copy the state file, look through it, or begin anew.
+    State(state::Arguments),
     /// Try again now what was set aside.
     Retry(retry::Arguments),
     /// Look whether configuration, directory and Kaltura are in place.
@@ -160,12 +166,14 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     let config = arguments.config;
     match arguments.command {
         Command::Sync(arguments) => sync::run(&config, arguments).await,
+        Command::Apply(arguments) => apply::run(&config, &arguments).await,
         Command::Held(arguments) => held::run(&config, &arguments),
         Command::Show(arguments) => show::run(&config, &arguments),
         Command::Approve(arguments) => approve::run(&config, &arguments),
         Command::Reject(arguments) => reject::run(&config, &arguments),
         Command::Undo(arguments) => undo::run(&config, &arguments).await,
         Command::History(arguments) => history::run(&config, &arguments),
+        Command::State(arguments) => state::run(&config, &arguments).await,
         Command::Retry(arguments) => retry::run(&config, &arguments),
         Command::Check(arguments) => check::run(&config, &arguments).await,
         Command::Status(arguments) => status::run(&config, &arguments),

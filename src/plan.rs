@@ -11,6 +11,7 @@
 //! | [`binding`] | which group goes to which category |
 //! | [`desired`] | who is wanted where |
 //! | [`undo`] | the way back from what a run did |
+//! | [`saved`] | whether a saved plan still is what would be done |
 //! | [`show`] | how a plan reads |
 
 pub mod binding;
@@ -18,6 +19,7 @@ pub mod category;
 pub mod desired;
 pub mod gate;
 pub mod membership;
+pub mod saved;
 pub mod show;
 pub mod undo;
 

@@ -25,7 +25,9 @@ use crate::clock;
 use crate::config::Config;
 use crate::directory::GroupId;
 use crate::kaltura::{Kaltura, KalturaError};
+use crate::plan::Plan;
 use crate::plan::binding::Bindings;
+use crate::plan::saved::{self, Difference};
 use crate::progress::Progress;
 use crate::source::{Source, SourceError};
 use crate::store::lease::{Claim, Lease};
@@ -45,6 +47,9 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The setting that names the configuration whose first plan has been applied.
 const ACCEPTED: &str = "configuration";
+/// The setting of a state file that was made anew: its first plan is held, whatever the configuration
+/// says of first runs.
+pub const REBUILT: &str = "rebuilt";
 /// The setting that names the configuration whose first plan has been made, and may be held.
 const PLANNED: &str = "configuration_planned";
 
@@ -95,6 +100,13 @@ pub enum Task {
         /// The run's number.
         run: i64,
     },
+    /// Do what a saved plan says, where it still is what would be done.
+    Apply {
+        /// The file, as it is named on the command line.
+        file: String,
+        /// What it says.
+        plan: Arc<Plan>,
+    },
 }
 
 impl Task {
@@ -103,6 +115,7 @@ impl Task {
         match self {
             Self::Sync => "sync".to_owned(),
             Self::Undo { run } => format!("undo {run}"),
+            Self::Apply { file, .. } => format!("apply {file}"),
         }
     }
 }
@@ -110,7 +123,9 @@ impl Task {
 impl Request {
     /// Whether the run is about something in particular: then other marks keep waiting.
     fn is_narrow(&self) -> bool {
-        !(self.users.is_empty() && self.groups.is_empty() && self.categories.is_empty())
+        let named =
+            !(self.users.is_empty() && self.groups.is_empty() && self.categories.is_empty());
+        named || matches!(self.task, Task::Apply { .. })
     }
 }
 
@@ -136,9 +151,28 @@ pub enum RunError {
     /// The state file could not be used.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// A saved plan is not what would be done any more.
+    #[error(
+        "the saved plan is out of date, and nothing of it was done:\n  {0}\nMake it anew: rollbook sync --dry-run --out FILE"
+    )]
+    Stale(String),
     /// Something asked for on the command line is not there.
     #[error("{0}")]
     NotFound(String),
+}
+
+/// Of what is otherwise, so much is named.
+const MOST_DIFFERENCES: usize = 10;
+
+impl RunError {
+    fn stale(differences: &[Difference]) -> Self {
+        let shown = differences.iter().take(MOST_DIFFERENCES);
+        let mut lines: Vec<String> = shown.map(ToString::to_string).collect();
+        if differences.len() > MOST_DIFFERENCES {
+            lines.push(format!("and {} more", differences.len() - MOST_DIFFERENCES));
+        }
+        Self::Stale(lines.join("\n  "))
+    }
 }
 
 impl From<ApplyError> for RunError {
@@ -166,7 +200,7 @@ async fn run(engine: &Engine, request: &Request, lease: Lease) -> Result<Report,
     let mut report = begin(engine, request).await?;
     let before = report::Traffic::from(engine.kaltura.traffic());
     let result = match request.task {
-        Task::Sync => steps(engine, request, lease, &mut report).await,
+        Task::Sync | Task::Apply { .. } => steps(engine, request, lease, &mut report).await,
         Task::Undo { run } => undo::steps(engine, request, run, lease, &mut report).await,
     };
     report.traffic = report::Traffic::from(engine.kaltura.traffic()) - before;
@@ -201,7 +235,12 @@ async fn steps(
     let planned = look::plan(engine, &scope, report.is_proven()).await?;
     report.unread = planned.unread.count();
     report.findings.extend(planned.findings);
-    let review = verdict::review(engine, &request.task, planned.plan, scope.memberships).await?;
+    let plan = match &request.task {
+        Task::Apply { plan, .. } => saved::compare(plan, &planned.plan)
+            .map_err(|differences| RunError::stale(&differences))?,
+        Task::Sync | Task::Undo { .. } => planned.plan,
+    };
+    let review = verdict::review(engine, &request.task, plan, scope.memberships).await?;
     report.trips.clone_from(&review.trips);
     report.note_plan(&review);
     if request.dry_run {

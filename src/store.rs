@@ -160,6 +160,28 @@ impl Store {
         })
     }
 
+    /// Writes a copy of the whole file, consistent although somebody may be writing to it.
+    pub fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let to = to.to_string_lossy();
+        self.lock().execute("VACUUM INTO ?1", [&*to])?;
+        Ok(())
+    }
+
+    /// Looks through the whole file; answers what is wrong with it, nothing if it is sound.
+    pub fn check(&self) -> Result<Vec<String>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare("PRAGMA integrity_check(20)")?;
+        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+        let mut found = Vec::new();
+        for row in rows {
+            let row = row?;
+            if row != "ok" {
+                found.push(row);
+            }
+        }
+        Ok(found)
+    }
+
     /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -190,6 +212,13 @@ impl Store {
             .prepare_cached("SELECT value FROM setting WHERE name = ?1")?
             .query_row([name], |row| row.get(0))
             .optional()?)
+    }
+
+    /// Forgets a setting.
+    pub fn drop_setting(&self, name: &str) -> Result<(), StoreError> {
+        self.lock()
+            .execute("DELETE FROM setting WHERE name = ?1", [name])?;
+        Ok(())
     }
 
     /// Writes a setting.

@@ -106,7 +106,14 @@ pub(super) async fn questions(engine: &Engine, request: &Request) -> Result<Ques
     if request.is_narrow() {
         let users = request.users.iter().cloned().map(Mark::Person);
         let groups = request.groups.iter().cloned().map(Mark::Group);
-        let marks = users.chain(groups).collect();
+        let saved = match &request.task {
+            Task::Apply { plan, .. } => plan.changes().collect(),
+            Task::Sync | Task::Undo { .. } => Vec::new(),
+        };
+        let saved = saved
+            .into_iter()
+            .map(|(part, action)| Mark::Entitlement(part.category.id, action.user.clone()));
+        let marks = users.chain(groups).chain(saved).collect();
         return Ok(Questions {
             marks,
             narrow: true,

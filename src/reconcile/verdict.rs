@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use super::{ACCEPTED, Engine, PLANNED, RunError, Task, look, report, scope};
+use super::{ACCEPTED, Engine, PLANNED, REBUILT, RunError, Task, look, report, scope};
 use crate::apply::{Applied, Applier};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
@@ -23,6 +23,7 @@ const MOST_REASONS: usize = 5;
 /// What the state file knows that bears on a plan.
 struct Known {
     accepted: Option<String>,
+    is_rebuilt: bool,
     approvals: BTreeMap<Digest, String>,
     rejections: BTreeSet<Digest>,
     undone: BTreeSet<(CategoryId, UserId)>,
@@ -45,6 +46,7 @@ pub(super) async fn review(
             let since = now.saturating_sub(SignedDuration::try_from(window).unwrap_or_default());
             Ok(Known {
                 accepted: store.setting(ACCEPTED)?,
+                is_rebuilt: store.setting(REBUILT)?.is_some(),
                 approvals: store.approvals(now)?,
                 rejections: store.rejections()?,
                 undone: store.undone()?,
@@ -56,12 +58,12 @@ pub(super) async fn review(
     let is_sync = *task == Task::Sync;
     let (none, undone) = (BTreeSet::new(), &known.undone);
     let hold_first =
-        is_sync && engine.config.safety.first_run == crate::config::safety::FirstRun::Hold;
+        known.is_rebuilt || engine.config.safety.first_run == crate::config::safety::FirstRun::Hold;
     Ok(gate::review(
         plan,
         &Circumstances {
             safety: &engine.config.safety,
-            first_run: hold_first && known.accepted != Some(fingerprint),
+            first_run: is_sync && hold_first && known.accepted != Some(fingerprint),
             memberships,
             recent: &known.recent,
             undone: if is_sync { undone } else { &none },
@@ -268,6 +270,7 @@ async fn accept_configuration(engine: &Engine, planned_all: bool) -> Result<(), 
             let is_answered = |held: &Held| held.open + held.approved == 0;
             if planned && store.held()?.iter().all(is_answered) {
                 store.set_setting(ACCEPTED, &fingerprint)?;
+                store.drop_setting(REBUILT)?;
             }
             Ok(())
         })

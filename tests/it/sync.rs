@@ -15,6 +15,8 @@ mod kaltura_side;
 mod network;
 mod people;
 mod policy;
+mod saved;
 mod site;
+mod state;
 mod two_things;
 mod undo;

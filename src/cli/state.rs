@@ -1,0 +1,129 @@
+//! `rollbook state`: look after the state file.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+
+use super::{Exit, engine, sync};
+use crate::clock;
+use crate::config::Config;
+use crate::plan::show::many;
+use crate::reconcile::{REBUILT, Request, reconcile};
+use crate::store::Store;
+use crate::store::history::Chain;
+
+/// Looks after the file in which Rollbook keeps what it knows.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Write a copy of it, consistent although a run may be going on.
+    Backup {
+        /// The copy; it must not be there yet.
+        file: PathBuf,
+    },
+    /// Look through all of it: is every page sound, is every line of the history as it was written?
+    Verify,
+    /// Begin anew, where the file is damaged or lost: the old one is kept beside it, the directory is
+    /// read in full, memberships that are as they should be are adopted from Kaltura, and everything
+    /// else is held until somebody approves it.
+    Rebuild,
+}
+
+pub(super) async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
+    match &arguments.task {
+        Task::Backup { file } => backup(config, file),
+        Task::Verify => verify(config),
+        Task::Rebuild => rebuild(config).await,
+    }
+}
+
+fn backup(config: &Path, file: &Path) -> anyhow::Result<Exit> {
+    let store = Store::open(&Config::load(config)?.config.state.path)?;
+    if file.exists() {
+        bail!("{} is there already: take another name", file.display());
+    }
+    let copied = store.backup(file);
+    copied.with_context(|| format!("the copy {} could not be written", file.display()))?;
+    writeln!(
+        std::io::stdout(),
+        "The state file is copied to {}.",
+        file.display()
+    )?;
+    Ok(Exit::Done)
+}
+
+fn verify(config: &Path) -> anyhow::Result<Exit> {
+    let path = Config::load(config)?.config.state.path;
+    let out = &mut std::io::stdout().lock();
+    let store = Store::open(&path)?;
+    let wrong = store.check()?;
+    if !wrong.is_empty() {
+        writeln!(out, "{} is damaged:", path.display())?;
+        for line in wrong {
+            writeln!(out, "  {line}")?;
+        }
+        writeln!(
+            out,
+            "Put a backup in its place, or begin anew: rollbook state rebuild"
+        )?;
+        return Ok(Exit::Failed);
+    }
+    let history = store.verify_history()?;
+    let Chain::Whole { lines } = history else {
+        writeln!(
+            out,
+            "{} is sound, but its history is not as it was written: rollbook history --verify",
+            path.display()
+        )?;
+        return Ok(Exit::Failed);
+    };
+    writeln!(
+        out,
+        "{} is sound; the history has {}, each as it was written.",
+        path.display(),
+        many(lines, "line")
+    )?;
+    Ok(Exit::Done)
+}
+
+async fn rebuild(config: &Path) -> anyhow::Result<Exit> {
+    let path = Config::load(config)?.config.state.path;
+    let out = &mut std::io::stdout();
+    if let Some(kept) = put_aside(&path)? {
+        writeln!(out, "The old state file is kept as {}.", kept.display())?;
+    }
+    Store::open(&path)?.set_setting(REBUILT, "yes")?;
+    let engine = engine::open(config)?;
+    let request = Request {
+        command: "state rebuild".to_owned(),
+        full: true,
+        ..Request::default()
+    };
+    let report = reconcile(&engine, &request).await?;
+    sync::text(&report, out)?;
+    Ok(sync::exit(&report, false))
+}
+
+/// Gives the file, and what SQLite keeps beside it, another name.
+fn put_aside(path: &Path) -> anyhow::Result<Option<PathBuf>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let beside = |name: &str| PathBuf::from(format!("{}{name}", path.display()));
+    let kept = format!(".old-{}", clock::now().strftime("%Y%m%dT%H%M%SZ"));
+    for end in ["-wal", "-shm"] {
+        if beside(end).exists() {
+            std::fs::rename(beside(end), beside(&format!("{kept}{end}")))?;
+        }
+    }
+    std::fs::rename(path, beside(&kept))
+        .with_context(|| format!("the old state file {} cannot be renamed", path.display()))?;
+    Ok(Some(beside(&kept)))
+}

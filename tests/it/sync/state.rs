@@ -1,0 +1,59 @@
+//! Looking after the state file.
+
+use super::site::{ACTIVE, AUTOMATIC, MEMBER, Site, with};
+
+async fn lived() -> Site {
+    with(4, &[("bio", &[0, 1, 2])]).in_step().await
+}
+
+#[tokio::test]
+async fn a_backup_is_a_state_file_like_the_original() {
+    let site = lived().await;
+    let copy = site.path("copy.db").display().to_string();
+    site.rollbook(&["state", "backup", &copy]).await.is(0);
+    site.rollbook(&["state", "backup", &copy]).await.is(1);
+    site.leave("bio", 1);
+    site.sync().await.is(0);
+    std::fs::copy(site.path("copy.db"), site.path("rollbook.db")).unwrap();
+    for end in ["-wal", "-shm"] {
+        _ = std::fs::remove_file(site.path(&format!("rollbook.db{end}")));
+    }
+    site.rollbook(&["state", "verify"])
+        .await
+        .is(0)
+        .says("is sound");
+    site.sync_full().await;
+    assert_eq!(site.members("bio"), ["p0", "p2"]);
+}
+
+#[tokio::test]
+async fn a_sound_file_is_said_to_be_sound() {
+    let site = lived().await;
+    let said = site.rollbook(&["state", "verify"]).await.is(0);
+    said.says("is sound; the history has 3 lines");
+}
+
+#[tokio::test]
+async fn a_file_made_anew_adopts_what_is_right_and_holds_the_rest() {
+    let site = lived().await;
+    site.put("bio", "p3", (MEMBER, AUTOMATIC, ACTIVE));
+    site.account().remove_membership(site.channel("bio"), "p0");
+    std::fs::write(
+        site.path("rollbook.db"),
+        "this was a state file".repeat(500),
+    )
+    .unwrap();
+    for end in ["-wal", "-shm"] {
+        _ = std::fs::remove_file(site.path(&format!("rollbook.db{end}")));
+    }
+    site.sync().await.is(1);
+    site.account().calls().reset();
+    let rebuilt = site.rollbook(&["state", "rebuild"]).await.is(4);
+    let digest = rebuilt.digest();
+    rebuilt.says("is kept as").says("+ p0").says("- p3");
+    assert_eq!(site.account().calls().writes(), []);
+    site.rollbook(&["approve", &digest]).await.is(0);
+    site.sync().await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
+    site.sync_full().await.is(0).says("Nothing to do");
+}
