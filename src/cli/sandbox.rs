@@ -30,7 +30,7 @@ Fault rules: [CALLS:] FAULT [next=N] [after=N] [every=N] [rate=P%] [for=TIME], w
 (categoryUser.add), a service (categoryUser.*) or multirequest, and FAULT one of
   latency=TIME[..TIME]  error=CODE  status=NUMBER  empty  cut-before  cut-after  timeout-before=TIME
   timeout-after=TIME  expire-session  index-lag=TIME  short-pages lose=N  short-answers keep=N
-  categories-locked
+  categories-locked  bulk-job=fail|abort|stick|log-lacks|log-adds-cell|log-repeats [rows=N]
 
 Scripts find all that the page shows and does at /sandbox, as JSON.";
 

@@ -89,6 +89,12 @@ impl Call<'_> {
     pub(super) fn now(&self) -> i64 {
         self.now_ms / 1000
     }
+
+    /// Service and action, as they were sent.
+    pub(super) fn name(&self) -> String {
+        let text = |name: &str| self.sent.get(name).map(plain).unwrap_or_default();
+        format!("{}.{}", text("service"), text("action"))
+    }
 }
 
 /// Answers a request, single or multiple. Fails as a whole only where PHP itself would die.

@@ -5,7 +5,7 @@
 //! before. No stream of random numbers is shared, so the order in which concurrent requests arrive does
 //! not matter. (What counts calls, `next`, `after` and `every`, counts them as they arrive.)
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -80,7 +80,6 @@ struct Inner {
     last_id: u64,
     rules: Vec<Active>,
     injected: BTreeMap<String, u64>,
-    bulk_jobs: VecDeque<BulkFault>,
 }
 
 /// A rule in force, with what it remembers.
@@ -123,7 +122,6 @@ impl Faults {
                 last_id: 0,
                 rules: Vec::new(),
                 injected: BTreeMap::new(),
-                bulk_jobs: VecDeque::new(),
             })),
         }
     }
@@ -168,14 +166,12 @@ impl Faults {
 
     /// Lets this happen to the next bulk upload that is handed in; asked for again, to the one after it.
     pub fn next_bulk_job(&self, fault: BulkFault) {
-        self.lock().bulk_jobs.push_back(fault);
+        self.add(FaultRule::new(Fault::BulkJob(fault)).next(1));
     }
 
     /// Ends all faults; bulk uploads that were handed in keep theirs.
     pub fn clear(&self) {
-        let mut inner = self.lock();
-        inner.rules.clear();
-        inner.bulk_jobs.clear();
+        self.lock().rules.clear();
     }
 
     /// How often each rule has struck since the sandbox was started, those that are over included.
@@ -309,9 +305,12 @@ impl Faults {
         })
     }
 
-    /// What happens to the bulk upload that is handed in.
-    pub(super) fn bulk_fault(&self) -> Option<BulkFault> {
-        self.lock().bulk_jobs.pop_front()
+    /// What happens to the bulk upload that this call hands in.
+    pub(super) fn bulk_fault(&self, call: &AskedCall<'_>) -> Option<BulkFault> {
+        self.first_of(call, |fault| match fault {
+            Fault::BulkJob(fault) => Some(*fault),
+            _ => None,
+        })
     }
 
     /// How many rows the page of this list loses.

@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::BulkFault;
 use super::rule::{Calls, Fault, FaultRule, When};
 use crate::sandbox::service;
 
@@ -92,9 +93,12 @@ const FAULTS: &[&str] = &[
     "short-pages",
     "short-answers",
     "categories-locked",
+    "bulk-job",
 ];
 
-const MODIFIERS: &[&str] = &["next", "after", "every", "rate", "for", "lose", "keep"];
+const MODIFIERS: &[&str] = &[
+    "next", "after", "every", "rate", "for", "lose", "keep", "rows",
+];
 
 /// How long nothing is answered, unless a rule says so.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -238,6 +242,7 @@ fn fault(word: &Word, modifiers: &[Word]) -> Result<Fault, RuleError> {
     };
     let lose = extra("lose", "short-pages")?;
     let keep = extra("keep", "short-answers")?;
+    let rows = extra("rows", "bulk-job")?;
     let takes_value = [
         "latency",
         "error",
@@ -245,6 +250,7 @@ fn fault(word: &Word, modifiers: &[Word]) -> Result<Fault, RuleError> {
         "timeout-before",
         "timeout-after",
         "index-lag",
+        "bulk-job",
     ];
     if !takes_value.contains(&word.name.as_str()) {
         word.nothing()?;
@@ -280,8 +286,35 @@ fn fault(word: &Word, modifiers: &[Word]) -> Result<Fault, RuleError> {
         "index-lag" => Fault::IndexLag(word.time(TIME)?),
         "short-pages" => Fault::ShortPages(lose.map_or(Ok(1), |word| word.number(LOSE))?),
         "short-answers" => Fault::ShortAnswers(keep.map_or(Ok(0), |word| word.number(KEEP))?),
+        "bulk-job" => Fault::BulkJob(bulk_fault(word, rows)?),
         _ => Fault::CategoriesLocked,
     })
+}
+
+fn bulk_fault(word: &Word, rows: Option<&Word>) -> Result<BulkFault, RuleError> {
+    const WANTED: &str =
+        "one of fail, abort, stick, log-lacks, log-adds-cell and log-repeats is wanted";
+    const ROWS: &str = "how many rows the log lacks: rows=3";
+    let fault = match word.value.as_deref().unwrap_or_default() {
+        "fail" => BulkFault::Fail,
+        "abort" => BulkFault::Abort,
+        "stick" => BulkFault::Stick,
+        "log-lacks" => {
+            let rows = rows.map_or(Ok(1), |rows| rows.number(ROWS))?;
+            return Ok(BulkFault::LogLacksRows(rows));
+        }
+        "log-adds-cell" => BulkFault::LogHasAnotherCell,
+        "log-repeats" => BulkFault::LogRepeatsRows,
+        _ => return Err(word.refused(WANTED)),
+    };
+    if rows.is_some() {
+        return Err(RuleError::Misplaced {
+            word: "rows",
+            fault: word.to_string(),
+            owner: "bulk-job=log-lacks",
+        });
+    }
+    Ok(fault)
 }
 
 fn when(modifiers: &[Word]) -> Result<When, RuleError> {
@@ -403,6 +436,12 @@ mod tests {
             "short-pages lose=2 rate=10%",
             "short-answers keep=3",
             "categories-locked for=20s",
+            "bulk-job=fail next=1",
+            "categoryUser.*: bulk-job=abort",
+            "bulk-job=stick every=2",
+            "bulk-job=log-lacks rows=3 next=1",
+            "bulk-job=log-adds-cell",
+            "bulk-job=log-repeats rate=10%",
         ] {
             assert_eq!(rule(line).to_string(), line);
             let json = serde_json::to_string(&rule(line)).unwrap();
@@ -426,6 +465,10 @@ mod tests {
         assert_eq!(rule("timeout-after"), rule("timeout-after=30s"));
         assert_eq!(rule("expire-session"), rule("expire-session next=1"));
         assert_eq!(rule("*: empty"), rule("empty"));
+        assert_eq!(
+            rule("bulk-job=log-lacks"),
+            rule("bulk-job=log-lacks rows=1")
+        );
     }
 
     #[test]
@@ -474,5 +517,13 @@ mod tests {
             "`lose` does not go with `empty`; it belongs to short-pages"
         );
         assert_eq!(refusal("empty next=1 next=2"), "`next` is there twice");
+        assert_eq!(
+            refusal("bulk-job=explode"),
+            "`bulk-job=explode` cannot be read: one of fail, abort, stick, log-lacks, log-adds-cell and log-repeats is wanted"
+        );
+        assert_eq!(
+            refusal("bulk-job=fail rows=3"),
+            "`rows` does not go with `bulk-job=fail`; it belongs to bulk-job=log-lacks"
+        );
     }
 }
