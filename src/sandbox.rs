@@ -362,6 +362,18 @@ impl Server {
         }
     }
 
+    /// Takes the file away for a while, in which nothing is saved.
+    fn lend_file(&self) -> Option<File> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.take()
+    }
+
+    /// Puts a file that was taken away back.
+    fn return_file(&self, lent: Option<File>) {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        *file = lent;
+    }
+
     /// Gives the file back, though handles to the account may live on.
     fn close(&self) {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);

@@ -325,6 +325,14 @@ impl Account {
         &self.server.clock
     }
 
+    /// Does many acts; the account's file gets all of them at the end, at once.
+    pub fn in_one_go(&self, acts: impl FnOnce(&Self)) {
+        let file = self.server.lend_file();
+        acts(self);
+        self.server.return_file(file);
+        self.act(|_, _| ());
+    }
+
     /// Acts on the account, and lets lists see it at once unless they lag. Work that is due is done
     /// before.
     fn act<T>(&self, act: impl FnOnce(&mut State, i64) -> T) -> T {
