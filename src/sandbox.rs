@@ -63,8 +63,9 @@ mod xml;
 mod xsd;
 
 pub use account::{
-    Account, Act, ActError, CHANNELS, ChannelId, ChannelView, JobView, JoinPolicy, Level, Look,
-    MemberRow, MemberView, Method, NewCategory, Overview, Rows, Status, UserView,
+    Account, Act, ActError, BulkStatus, BulkUploadView, CHANNELS, ChannelId, ChannelView, JobView,
+    JoinPolicy, Level, Look, MemberRow, MemberView, Method, NewCategory, Overview, Rows, Status,
+    UserView,
 };
 pub use calls::{CallLog, CallRecord, MembershipWrite};
 pub use clock::Clock;

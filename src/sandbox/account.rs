@@ -17,12 +17,14 @@ use super::state::{
 };
 
 mod acts;
+mod bulk_uploads;
 mod views;
 mod words;
 
 pub use acts::{Act, ActError, CHANNELS, ChannelId};
+pub use bulk_uploads::BulkUploadView;
 pub use views::{ChannelView, JobView, Look, MemberRow, Overview, Rows, UserView};
-pub use words::{JoinPolicy, Level, Method, Status};
+pub use words::{BulkStatus, JoinPolicy, Level, Method, Status};
 
 /// A handle to a sandbox's account. Clones are the same account.
 #[derive(Debug, Clone)]
