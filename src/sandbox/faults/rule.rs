@@ -38,7 +38,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::BulkFault;
-use super::parse::{self, RuleError, Word};
+use super::parse::{self, Word};
+use super::refusal::RuleError;
 
 /// Calls that a move of a whole tree locks out.
 const LOCKED_CALLS: [&str; 4] = [
