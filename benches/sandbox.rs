@@ -264,7 +264,7 @@ fn add(made: &Made, address: &str, round: usize, at: Nth) -> Result<Load> {
         let request = round * REQUESTS + request;
         let channel = (request / 2) % made.channels;
         let first = MEMBERS + (request % 2) * BATCH;
-        let mut body = json!({"format": 1, "ks": ks});
+        let mut body = json!({"service": "multirequest", "format": 1, "ks": ks});
         for place in 0..BATCH {
             body[(place + 1).to_string()] = json!({
                 "service": "categoryUser", "action": "add",
