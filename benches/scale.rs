@@ -28,6 +28,10 @@ use rollbook::source::{Proof, Source};
 use rollbook::store::Store;
 use tokio::sync::{mpsc, oneshot};
 
+mod measure;
+
+use measure::{median, peak_of};
+
 /// As in the binary.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -313,19 +317,6 @@ fn rollbook(config: &Path, sandbox: &Sandbox, arguments: &[&str]) -> Result<Run>
         calls: calls.by_action().values().sum(),
         output: std::fs::read_to_string(output)?,
     })
-}
-
-/// The most memory that a process has had, in MiB, by the kernel's own count.
-fn peak_of(process: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib / 1024)
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }
 
 async fn sandbox(size: Size) -> Result<Sandbox> {

@@ -63,8 +63,9 @@ mod xml;
 mod xsd;
 
 pub use account::{
-    Account, Act, ActError, CHANNELS, ChannelId, ChannelView, JobView, JoinPolicy, Level, Look,
-    MemberRow, MemberView, Method, NewCategory, Overview, Rows, Status, UserView,
+    Account, Act, ActError, BulkStatus, BulkUploadView, CHANNELS, ChannelId, ChannelView, JobView,
+    JoinPolicy, Level, Look, MemberRow, MemberView, Method, NewCategory, Overview, Rows, Status,
+    UserView,
 };
 pub use calls::{CallLog, CallRecord, MembershipWrite};
 pub use clock::Clock;
@@ -360,6 +361,18 @@ impl Server {
             let error: &dyn std::error::Error = &error;
             tracing::error!(error, "the sandbox could not save its account");
         }
+    }
+
+    /// Takes the file away for a while, in which nothing is saved.
+    fn lend_file(&self) -> Option<File> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.take()
+    }
+
+    /// Puts a file that was taken away back.
+    fn return_file(&self, lent: Option<File>) {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        *file = lent;
     }
 
     /// Gives the file back, though handles to the account may live on.

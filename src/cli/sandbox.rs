@@ -30,7 +30,7 @@ Fault rules: [CALLS:] FAULT [next=N] [after=N] [every=N] [rate=P%] [for=TIME], w
 (categoryUser.add), a service (categoryUser.*) or multirequest, and FAULT one of
   latency=TIME[..TIME]  error=CODE  status=NUMBER  empty  cut-before  cut-after  timeout-before=TIME
   timeout-after=TIME  expire-session  index-lag=TIME  short-pages lose=N  short-answers keep=N
-  categories-locked
+  categories-locked  bulk-job=fail|abort|stick|log-lacks|log-adds-cell|log-repeats [rows=N]
 
 Scripts find all that the page shows and does at /sandbox, as JSON.";
 
@@ -146,8 +146,8 @@ fn fill(account: &Account, arguments: &Arguments) -> anyhow::Result<()> {
     let is_new = account.overview().categories == 0;
     match arguments.seed.as_deref().filter(|_| is_new) {
         None => {}
-        Some("small") => seed::small(account),
-        Some("university") => seed::university(account),
+        Some("small") => account.in_one_go(seed::small),
+        Some("university") => account.in_one_go(seed::university),
         Some(path) => {
             let groups = exported_groups(Path::new(path)).with_context(|| {
                 format!("--seed {path}: `small`, `university` or an LDIF file is wanted")
@@ -155,10 +155,12 @@ fn fill(account: &Account, arguments: &Arguments) -> anyhow::Result<()> {
             if groups.is_empty() {
                 bail!("--seed {path}: there is no group in this file");
             }
-            seed::groups(
-                account,
-                groups.into_iter().map(|group| (group.id, group.name)),
-            );
+            account.in_one_go(|account| {
+                seed::groups(
+                    account,
+                    groups.into_iter().map(|group| (group.id, group.name)),
+                );
+            });
         }
     }
     for channel in &arguments.channel {

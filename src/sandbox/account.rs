@@ -17,12 +17,14 @@ use super::state::{
 };
 
 mod acts;
+mod bulk_uploads;
 mod views;
 mod words;
 
 pub use acts::{Act, ActError, CHANNELS, ChannelId};
+pub use bulk_uploads::BulkUploadView;
 pub use views::{ChannelView, JobView, Look, MemberRow, Overview, Rows, UserView};
-pub use words::{JoinPolicy, Level, Method, Status};
+pub use words::{BulkStatus, JoinPolicy, Level, Method, Status};
 
 /// A handle to a sandbox's account. Clones are the same account.
 #[derive(Debug, Clone)]
@@ -323,6 +325,14 @@ impl Account {
     /// The sandbox's clock.
     pub fn clock(&self) -> &Clock {
         &self.server.clock
+    }
+
+    /// Does many acts; the account's file gets all of them at the end, at once.
+    pub fn in_one_go(&self, acts: impl FnOnce(&Self)) {
+        let file = self.server.lend_file();
+        acts(self);
+        self.server.return_file(file);
+        self.act(|_, _| ());
     }
 
     /// Acts on the account, and lets lists see it at once unless they lag. Work that is due is done

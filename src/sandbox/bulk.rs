@@ -32,7 +32,7 @@ pub(super) use log::render;
 use slice::{Row, Slice, is_one_of, is_truthy};
 
 /// `status` of a result.
-const ERROR: i64 = 1;
+pub(super) const ERROR: i64 = 1;
 const OK: i64 = 2;
 
 /// `BulkUploadAction`, as far as these files know it.

@@ -48,6 +48,8 @@ pub(super) fn routes() -> Router<Arc<Server>> {
         .route("/sandbox/channels/{channel}/members", get(members))
         .route("/sandbox/users", get(users))
         .route("/sandbox/jobs", get(jobs))
+        .route("/sandbox/bulk-uploads", get(bulk_uploads))
+        .route("/sandbox/bulk-uploads/{id}/log", get(bulk_log))
         .route("/sandbox/calls", get(calls))
         .route("/sandbox/act", post(act))
         .route("/sandbox/work", post(work))
@@ -146,6 +148,23 @@ async fn users(State(server): Shared, Query(wanted): Query<Wanted>) -> Response 
 
 async fn jobs(State(server): Shared) -> Response {
     shown(&account_of(&server).jobs())
+}
+
+async fn bulk_uploads(State(server): Shared, Query(wanted): Query<Wanted>) -> Response {
+    shown(&account_of(&server).bulk_uploads(&wanted.into()))
+}
+
+async fn bulk_log(State(server): Shared, Path(id): Path<i64>) -> Response {
+    let Some(log) = account_of(&server).bulk_log(id) else {
+        let why = format!("there is no bulk upload {id}; /sandbox/bulk-uploads lists them");
+        return refused(StatusCode::NOT_FOUND, &why);
+    };
+    // What people wrote stays a text, whatever a browser takes it for.
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=UTF-8"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, log).into_response()
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -5,10 +5,8 @@
 //! (`KalturaDispatcher.php`); a client sees the first that fails.
 
 use std::net::IpAddr;
-use std::sync::LazyLock;
 use std::time::Instant;
 
-use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::Server;
@@ -16,11 +14,21 @@ use super::access::Permissions;
 use super::answer::Answer;
 use super::calls::Answered;
 use super::error::{self, ApiError, Failure};
-use super::faults::{Asked, AskedCall};
+use super::faults::AskedCall;
 use super::ks::Ks;
-use super::params::{Param, Record, int, is_upload, plain};
+use super::params::{Param, Record, int, plain};
 use super::service::{self, Action};
 use super::state::State;
+
+mod multirequest;
+mod shape;
+mod validity;
+
+use multirequest::multirequest;
+use shape::{is_list, shorten, show_only};
+use validity::check;
+
+pub(super) use validity::invalid_ks;
 
 /// A partner every installation has: known, and nobody's business.
 const TEMPLATE_PARTNER: i64 = 99;
@@ -89,6 +97,12 @@ impl Call<'_> {
     pub(super) fn now(&self) -> i64 {
         self.now_ms / 1000
     }
+
+    /// Service and action, as they were sent.
+    pub(super) fn name(&self) -> String {
+        let text = |name: &str| self.sent.get(name).map(plain).unwrap_or_default();
+        format!("{}.{}", text("service"), text("action"))
+    }
 }
 
 /// Answers a request, single or multiple. Fails as a whole only where PHP itself would die.
@@ -115,81 +129,6 @@ pub(super) fn answer(server: &Server, request: &Request) -> Outcome {
     }
     server.save(accounts[0]);
     answer
-}
-
-fn multirequest(
-    server: &Server,
-    request: &Request,
-    accounts: &mut [&mut State],
-    now_ms: i64,
-) -> Outcome {
-    let mut answers: Vec<Answer> = Vec::new();
-    let first = usize::from(!request.params.contains_key("0"));
-    // The first gap and the first item without service or action end the whole request.
-    for at in first.. {
-        let Some(Value::Object(item)) = request.params.get(&at.to_string()) else {
-            break;
-        };
-        if !item.contains_key("service") || !item.contains_key("action") {
-            break;
-        }
-        let mut item = item.clone();
-        for inherited in ["ks", "partnerId", "clientTag"] {
-            if let Some(value) = request.params.get(inherited)
-                && !item.contains_key(inherited)
-            {
-                item.insert(inherited.to_owned(), value.clone());
-            }
-        }
-        for value in item.values_mut() {
-            fill_tokens(value, &answers);
-        }
-        match single(server, request, &item, accounts, now_ms) {
-            Err(Failure::Api(error)) => answers.push(Answer::Error(error)),
-            // PHP writes a file and exits: nothing else is answered.
-            Ok(file @ Answer::File(_)) => return Ok(file),
-            other => answers.push(other?),
-        }
-    }
-    if !server.faults.is_quiet()
-        && let Some(keep) = server.faults.shortened(&Asked::of(&request.params))
-    {
-        answers.truncate(keep);
-    }
-    Ok(Answer::List(answers))
-}
-
-/// Replaces `{1:result:objects:0:id}` by what an earlier item answered: nothing, where that item
-/// failed or has no such value. A token that points ahead stays as it is.
-fn fill_tokens(value: &mut Value, answers: &[Answer]) {
-    static TOKEN: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"\{(\d+):result:?([^{}]*)\}").ok());
-    match value {
-        _ if is_upload(value) => {}
-        Value::Object(members) => members.values_mut().for_each(|v| fill_tokens(v, answers)),
-        Value::Array(items) => items.iter_mut().for_each(|v| fill_tokens(v, answers)),
-        Value::String(text) if text.contains(":result") => {
-            let Some(pattern) = TOKEN.as_ref() else {
-                return;
-            };
-            let filled = pattern.replace_all(text, |found: &regex::Captures<'_>| {
-                let Some(answer) = found[1]
-                    .parse::<usize>()
-                    .ok()
-                    .and_then(|number| answers.get(number.checked_sub(1)?))
-                else {
-                    return found[0].to_owned();
-                };
-                let path: Vec<&str> = found[2]
-                    .split(':')
-                    .filter(|part| !part.is_empty())
-                    .collect();
-                answer.text_at(&path).unwrap_or_default()
-            });
-            *text = filled.into_owned();
-        }
-        _ => {}
-    }
 }
 
 fn single(
@@ -422,114 +361,6 @@ fn find(sent: &Map<String, Value>) -> Result<(String, String, Found), Failure> {
             ApiError::new(error::ACTION_DOES_NOT_EXISTS, &[&action, &service])
         })?;
     Ok((service, action, (known.name, found)))
-}
-
-/// A session that was written by the account may still be over. The reason stands where the text
-/// of the session stands when it cannot be read at all.
-fn check(
-    state: &mut State,
-    ks: &Ks,
-    text: &str,
-    request: &Request,
-    now: i64,
-) -> Result<(), Failure> {
-    if !state.seen_sessions.contains(text) {
-        state.seen_sessions.insert(text.to_owned());
-    }
-    let sessions = &state.sessions;
-    let together = ks.privilege("sessionid");
-    let fault = if sessions.ended.contains(text)
-        || together.is_some_and(|id| sessions.ended_ids.contains(id))
-    {
-        Some("LOGOUT")
-    } else if ks.expiry <= now || sessions.expired.contains(text) {
-        Some("EXPIRED")
-    } else if let Some(limit) = ks.privilege("actionslimit") {
-        let used = state.sessions.uses.entry(text.to_owned()).or_default();
-        *used += 1;
-        (*used > super::params::leading_int(limit)).then_some("EXCEEDED_ACTIONS_LIMIT")
-    } else {
-        None
-    };
-    let ip = ks.privilege("iprestrict");
-    let uri = ks.privilege("urirestrict");
-    let fault = fault
-        .or_else(|| {
-            let outside =
-                ip.is_some_and(|ip| !ip.split('/').any(|ip| ip == request.peer.to_string()));
-            outside.then_some("EXCEEDED_RESTRICTED_IP")
-        })
-        .or_else(|| {
-            let outside =
-                uri.is_some_and(|uris| !uris.split('|').any(|uri| fits(uri, &request.path)));
-            outside.then_some("EXCEEDED_RESTRICTED_URI")
-        });
-    fault.map_or(Ok(()), |reason| Err(invalid_ks(reason).into()))
-}
-
-fn fits(pattern: &str, path: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => path.starts_with(start),
-        None => path == pattern,
-    }
-}
-
-/// `INVALID_KS` with the session, or the reason, in `KSID`.
-pub(super) fn invalid_ks(id: &str) -> ApiError {
-    let mut error = ApiError::new(error::INVALID_KS, &[&id, &"-1", &"INVALID_STR"]);
-    if let Some((_, shown)) = error.args.first_mut() {
-        id.clone_into(shown);
-    }
-    error
-}
-
-fn is_list(answer: &Answer) -> bool {
-    matches!(answer, Answer::Object(object) if object.class.ends_with("ListResponse"))
-}
-
-/// Loses the last rows of a page, as when the search engine lists rows the database has lost.
-fn shorten(answer: &mut Answer, lost: usize) {
-    if let Answer::Object(object) = answer {
-        for (name, value) in &mut object.fields {
-            if *name == "objects"
-                && let Answer::List(rows) = value
-            {
-                rows.truncate(rows.len().saturating_sub(lost));
-            }
-        }
-    }
-}
-
-/// Applies a response profile: type 1 shows the fields it names, any other hides them.
-fn show_only(answer: &mut Answer, profile: &Map<String, Value>) {
-    let fields = profile.get("fields").map(plain).unwrap_or_default();
-    let fields: Vec<&str> = fields
-        .split(',')
-        .map(str::trim)
-        .filter(|f| !f.is_empty())
-        .collect();
-    if fields.is_empty() {
-        return;
-    }
-    let include = profile.get("type").map(int) == Some(1);
-    let trim = |answer: &mut Answer| {
-        if let Answer::Object(object) = answer {
-            object
-                .fields
-                .retain(|(name, _)| fields.contains(name) == include);
-        }
-    };
-    if is_list(answer)
-        && let Answer::Object(object) = answer
-    {
-        for (_, value) in &mut object.fields {
-            if let Answer::List(rows) = value {
-                rows.iter_mut().for_each(trim);
-            }
-        }
-    } else {
-        trim(answer);
-    }
 }
 
 /// A parameter the action refuses to run without.

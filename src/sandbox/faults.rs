@@ -5,23 +5,26 @@
 //! before. No stream of random numbers is shared, so the order in which concurrent requests arrive does
 //! not matter. (What counts calls, `next`, `after` and `every`, counts them as they arrive.)
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::clock::Clock;
 use super::error::ApiError;
 
+mod active;
 mod asked;
 mod parse;
+mod refusal;
 mod rule;
 
+use active::Active;
+
 pub(super) use asked::{Asked, AskedCall};
-pub use parse::RuleError;
+pub use refusal::RuleError;
 pub use rule::{Calls, Fault, FaultRule, When};
 
 /// What goes wrong on purpose: a cheap handle, shared with the running server.
@@ -80,21 +83,6 @@ struct Inner {
     last_id: u64,
     rules: Vec<Active>,
     injected: BTreeMap<String, u64>,
-    bulk_jobs: VecDeque<BulkFault>,
-}
-
-/// A rule in force, with what it remembers.
-#[derive(Debug)]
-struct Active {
-    id: u64,
-    line: String,
-    rule: FaultRule,
-    since_ms: i64,
-    /// Calls that were meant.
-    seen: u32,
-    struck: u64,
-    /// How often the same was asked before.
-    before: HashMap<u64, u32>,
 }
 
 /// Something that happens to a bulk upload.
@@ -123,7 +111,6 @@ impl Faults {
                 last_id: 0,
                 rules: Vec::new(),
                 injected: BTreeMap::new(),
-                bulk_jobs: VecDeque::new(),
             })),
         }
     }
@@ -132,15 +119,7 @@ impl Faults {
     pub fn add(&self, rule: FaultRule) -> u64 {
         let mut inner = self.lock();
         inner.last_id += 1;
-        let active = Active {
-            id: inner.last_id,
-            line: rule.to_string(),
-            rule,
-            since_ms: inner.clock.now_ms(),
-            seen: 0,
-            struck: 0,
-            before: HashMap::new(),
-        };
+        let active = Active::new(inner.last_id, rule, inner.clock.now_ms());
         inner.rules.push(active);
         inner.last_id
     }
@@ -168,14 +147,12 @@ impl Faults {
 
     /// Lets this happen to the next bulk upload that is handed in; asked for again, to the one after it.
     pub fn next_bulk_job(&self, fault: BulkFault) {
-        self.lock().bulk_jobs.push_back(fault);
+        self.add(FaultRule::new(Fault::BulkJob(fault)).next(1));
     }
 
     /// Ends all faults; bulk uploads that were handed in keep theirs.
     pub fn clear(&self) {
-        let mut inner = self.lock();
-        inner.rules.clear();
-        inner.bulk_jobs.clear();
+        self.lock().rules.clear();
     }
 
     /// How often each rule has struck since the sandbox was started, those that are over included.
@@ -309,9 +286,12 @@ impl Faults {
         })
     }
 
-    /// What happens to the bulk upload that is handed in.
-    pub(super) fn bulk_fault(&self) -> Option<BulkFault> {
-        self.lock().bulk_jobs.pop_front()
+    /// What happens to the bulk upload that this call hands in.
+    pub(super) fn bulk_fault(&self, call: &AskedCall<'_>) -> Option<BulkFault> {
+        self.first_of(call, |fault| match fault {
+            Fault::BulkJob(fault) => Some(*fault),
+            _ => None,
+        })
     }
 
     /// How many rows the page of this list loses.
@@ -361,64 +341,8 @@ impl Inner {
             return;
         }
         let now_ms = self.clock.now_ms();
-        self.rules.retain(|active| {
-            let When { next, lasts, .. } = active.rule.when;
-            let used_up = next.is_some_and(|next| active.struck >= next.into());
-            let over = lasts.is_some_and(|lasts| {
-                u128::try_from(now_ms - active.since_ms).is_ok_and(|ms| ms >= lasts.as_millis())
-            });
-            !used_up && !over
-        });
+        self.rules.retain(|active| !active.is_over(now_ms));
     }
-}
-
-impl Active {
-    /// Counts a call that is meant, and answers whether the rule strikes it: with a number from 0 to 1
-    /// that is the call's own.
-    fn strike(
-        &mut self,
-        seed: u64,
-        digest: u64,
-        injected: &mut BTreeMap<String, u64>,
-    ) -> Option<f64> {
-        let When {
-            next,
-            after,
-            every,
-            rate,
-            ..
-        } = self.rule.when;
-        self.seen = self.seen.saturating_add(1);
-        let turn = self.seen.checked_sub(after).filter(|turn| *turn > 0)?;
-        if every.is_some_and(|every| turn % every != 0)
-            || next.is_some_and(|next| self.struck >= next.into())
-        {
-            return None;
-        }
-        let before = self.before.entry(digest).or_default();
-        let [chance, other] = chances(seed, &self.line, digest, *before);
-        *before += 1;
-        if rate.is_some_and(|rate| chance >= rate) {
-            return None;
-        }
-        self.struck += 1;
-        *injected.entry(self.line.clone()).or_default() += 1;
-        Some(other)
-    }
-}
-
-/// Two numbers from 0 to 1 that depend on nothing but these.
-fn chances(seed: u64, line: &str, digest: u64, before: u32) -> [f64; 2] {
-    let mut hash = Sha256::new();
-    hash.update(seed.to_be_bytes());
-    hash.update(digest.to_be_bytes());
-    hash.update(before.to_be_bytes());
-    hash.update(line);
-    let hash = hash.finalize();
-    [&hash[..4], &hash[4..8]].map(|part| {
-        let number = part.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
-        f64::from(number) / 4_294_967_296.0
-    })
 }
 
 #[cfg(test)]

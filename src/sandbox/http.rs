@@ -266,7 +266,9 @@ async fn multipart(request: axum::extract::Request) -> Map<String, Value> {
     };
     while let Ok(Some(part)) = parts.next_field().await {
         let name = part.name().unwrap_or_default().to_owned();
-        let file = part.file_name().map(str::to_owned);
+        // PHP keeps the last part of a path only (`rfc1867.c`).
+        let name_of_file = |path: &str| path.rsplit(['/', '\\']).next().map(str::to_owned);
+        let file = part.file_name().and_then(name_of_file);
         let content = part.bytes().await.unwrap_or_default();
         match file {
             Some(file) => {

@@ -3,8 +3,8 @@
 //! *Its one idea: the page is plain HTML that a script only keeps fresh.* Everything can be read, and
 //! every act done, without the script; with it nothing has to be reloaded.
 //!
-//! `/` shows channels, `/?channel=ID` the members of one, `/?view=users` the users, `/?view=trouble`
-//! faults, clock and workers; the last calls and the waiting work stand beside each.
+//! `/` shows channels, `/?channel=ID` the members of one, `/?view=users` the users, `/?view=bulk`
+//! the files that were handed in, `/?view=trouble` faults, clock and workers; the last calls and the waiting work stand beside each.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use super::account::{
-    Account, ChannelView, JobView, JoinPolicy, Level, Look, MemberRow, Method, Overview, Rows,
-    Status, UserView,
+    Account, BulkStatus, BulkUploadView, ChannelView, JobView, JoinPolicy, Level, Look, MemberRow,
+    Method, Overview, Rows, Status, UserView,
 };
 use super::calls::CallRecord;
 use super::connection::Peer;
 use super::control::guard;
 use super::faults::ActiveFault;
-use super::{Server, http};
+use super::{JobKind, Server, http};
 
 mod written;
 
@@ -90,6 +90,7 @@ enum View {
     Channels(Rows<ChannelView>),
     Members(ChannelView, Rows<MemberRow>),
     Users(Rows<UserView>),
+    BulkUploads(Rows<BulkUploadView>),
     Trouble,
     Gone,
 }
@@ -126,6 +127,7 @@ async fn show(
             View::Members(channel, account.member_rows(id, &look))
         }),
         (None, "users") => View::Users(account.users(&look)),
+        (None, "bulk") => View::BulkUploads(account.bulk_uploads(&look)),
         (None, "trouble") => View::Trouble,
         (None, _) => View::Channels(account.channels(&look)),
     };
@@ -168,6 +170,7 @@ impl Page {
             View::Channels(_) => "Channels",
             View::Members(channel, _) => &channel.name,
             View::Users(_) => "Users",
+            View::BulkUploads(_) => "Bulk uploads",
             View::Trouble => "Trouble",
             View::Gone => "Gone",
         }
@@ -177,6 +180,7 @@ impl Page {
     fn tab(&self) -> &str {
         match &self.view {
             View::Users(_) => "users",
+            View::BulkUploads(_) => "bulk",
             View::Trouble => "trouble",
             _ => "channels",
         }
@@ -187,7 +191,7 @@ impl Page {
         let mut query = form_urlencoded::Serializer::new(String::new());
         match &self.view {
             View::Members(channel, _) => _ = query.append_pair("channel", &channel.id.to_string()),
-            View::Users(_) => _ = query.append_pair("view", "users"),
+            View::Users(_) | View::BulkUploads(_) => _ = query.append_pair("view", self.tab()),
             _ => {}
         }
         if !self.look.search.is_empty() {

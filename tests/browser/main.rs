@@ -103,6 +103,21 @@ impl Browser {
         panic!("{selector} says {said:?}, and not {text:?}");
     }
 
+    /// Keeps a picture of the page, which must not be wider than the window.
+    async fn looks_well(&self, name: &str) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/artefacts");
+        std::fs::create_dir_all(&folder).unwrap();
+        let picture = folder.join(name);
+        self.driver.screenshot(&picture).await.unwrap();
+        assert!(std::fs::metadata(picture).unwrap().len() > 10_000);
+        let width = "return document.documentElement.scrollWidth - window.innerWidth";
+        let beyond = self.driver.execute(width, Vec::new()).await.unwrap();
+        assert!(
+            beyond.json().as_i64().unwrap() <= 0,
+            "the page is wider than the window"
+        );
+    }
+
     async fn end(mut self) {
         _ = self.driver.quit().await;
         _ = self.process.kill().await;
@@ -128,6 +143,23 @@ async fn call(sandbox: &Sandbox, call: &str, mut params: Value) -> Value {
         .header("Content-Type", "application/json");
     let answer = request.body(params.to_string()).send().await.unwrap();
     serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+}
+
+/// Hands in a file of memberships.
+async fn hand_in(sandbox: &Sandbox, ks: &str, file: &str) {
+    let url = format!(
+        "{}/api_v3/service/categoryUser/action/addFromBulkUpload?format=1&ks={ks}",
+        sandbox.url()
+    );
+    let body = format!(
+        "--edge\r\nContent-Disposition: form-data; name=\"fileData\"; filename=\"members.csv\"\r\n\r\n{file}\r\n--edge--\r\n"
+    );
+    let request = reqwest::Client::new()
+        .post(url)
+        .header("Content-Type", "multipart/form-data; boundary=edge");
+    let answer = request.body(body).send().await.unwrap();
+    let answer = answer.text().await.unwrap();
+    assert!(answer.contains("KalturaBulkUpload"), "{answer}");
 }
 
 fn channels(sandbox: &Sandbox) -> i64 {
@@ -251,15 +283,34 @@ async fn watches_and_acts(browser: &Browser, sandbox: &Sandbox, ks: &str, id: i6
         1
     );
 
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/artefacts");
-    std::fs::create_dir_all(&folder).unwrap();
-    let picture = folder.join("sandbox-page.png");
-    browser.driver.screenshot(&picture).await.unwrap();
-    assert!(std::fs::metadata(picture).unwrap().len() > 10_000);
-    let width = "return document.documentElement.scrollWidth - window.innerWidth";
-    let beyond = browser.driver.execute(width, Vec::new()).await.unwrap();
-    assert!(
-        beyond.json().as_i64().unwrap() <= 0,
-        "the page is wider than the window"
-    );
+    browser.looks_well("sandbox-page.png").await;
+    watches_bulk_uploads(browser, sandbox, ks, id).await;
+}
+
+async fn watches_bulk_uploads(browser: &Browser, sandbox: &Sandbox, ks: &str, id: i64) {
+    let page = format!("{}/?view=bulk", sandbox.url());
+    browser.driver.goto(&page).await.unwrap();
+    browser.sees("#rows", "No file has been handed in").await;
+    let file = format!("*action,categoryId,userId\n1,{id},hedy\n3,{id},nobody\n");
+    hand_in(sandbox, ks, &file).await;
+    browser
+        .sees("tr[data-key=\"1\"]", "done, with errors")
+        .await;
+    sandbox
+        .account()
+        .faults()
+        .next_bulk_job(rollbook::sandbox::BulkFault::Fail);
+    hand_in(sandbox, ks, &file).await;
+    browser.sees("tr[data-key=\"2\"]", "failed").await;
+    browser.looks_well("sandbox-bulk-uploads.png").await;
+    browser.find("#log-1").await.click().await.unwrap();
+    browser.sees("pre", &format!("1,{id},hedy,2,,1")).await;
+
+    browser
+        .driver
+        .goto(format!("{}/?view=trouble", sandbox.url()))
+        .await
+        .unwrap();
+    browser.sees("h1", "Trouble").await;
+    browser.looks_well("sandbox-trouble.png").await;
 }

@@ -5,11 +5,15 @@ the first that is not as it should be ends the script with a traceback and exit 
 """
 
 import hashlib
+import os
 import sys
+import tempfile
+import time
+import urllib.request
 
 from KalturaClient import KalturaClient, KalturaConfiguration
 from KalturaClient.exceptions import KalturaException
-from KalturaClient.Plugins import Core
+from KalturaClient.Plugins import BulkUploadCsv, Core
 
 URL, PARTNER, SECRET = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 ADMIN = Core.KalturaSessionType.ADMIN
@@ -18,6 +22,8 @@ NOT_ACTIVE = Core.KalturaCategoryUserStatus.NOT_ACTIVE
 MEMBER = Core.KalturaCategoryUserPermissionLevel.MEMBER
 MANAGER = Core.KalturaCategoryUserPermissionLevel.MANAGER
 AUTOMATIC = Core.KalturaUpdateMethodType.AUTOMATIC
+STATUS = Core.KalturaBatchJobStatus
+OBJECTS = Core.KalturaBulkUploadObjectType
 MANUAL = Core.KalturaUpdateMethodType.MANUAL
 
 
@@ -203,12 +209,87 @@ def app_tokens(client):
     step("appToken.add, startSession, delete")
 
 
+def hand_in(client, rows, *data):
+    """Hands in a file as people do: one on the disk, with a name of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "members.csv")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("".join(row + "\n" for row in rows))
+        with open(path, "rb") as file:
+            return client.categoryUser.addFromBulkUpload(file, *data)
+
+
+def until_over(get, id):
+    over = [STATUS.FINISHED, STATUS.FAILED, STATUS.ABORTED, STATUS.FATAL, STATUS.FINISHED_PARTIALLY]
+    seen, patience = [], time.monotonic() + 30
+    while time.monotonic() < patience:
+        job = get(id)
+        now = value(job.status)
+        if seen[-1:] != [now]:
+            seen.append(now)
+        if now in over:
+            return job, seen
+        time.sleep(0.02)
+    raise AssertionError(f"bulk upload {id} has only been {seen}")
+
+
+def served(url):
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return answer.read().decode()
+
+
+def members(client, id):
+    wanted = Core.KalturaCategoryUserFilter()
+    wanted.categoryIdEqual = id
+    wanted.orderBy = "+createdAt"
+    found = client.categoryUser.list(wanted).objects
+    return {it.userId: (value(it.permissionLevel), value(it.updateMethod)) for it in found}
+
+
+def bulk_uploads(client, id):
+    before = members(client, id)
+    header = "*action,categoryId,userId,permissionLevel,updateMethod"
+    rows = [f"1,{id},hedy,3,1", f"1,{id},lise,0,1"]
+    new = hand_in(client, [header, *rows])
+    equal((value(new.status), new.fileName), (STATUS.DONT_PROCESS, ""))
+    assert new.id > 0
+    # The plugin of this name has taken the place of the older service in the client.
+    plugin = client.bulkUpload.bulk
+    job, seen = until_over(plugin.get, new.id)
+    equal((seen[-1], job.fileName), (STATUS.FINISHED, "members.csv"))
+    equal((job.numOfObjects, value(job.bulkUploadObjectType)), (2, OBJECTS.CATEGORY_USER))
+    equal((job.uploadedByUserId, job.error), ("rollbook", "Finished successfully"))
+    equal(served(plugin.serveLog(new.id)), "".join(f"{row},2,,1\n" for row in rows))
+    equal(served(plugin.serve(new.id)), "".join(row + "\n" for row in [header, *rows]))
+    equal(members(client, id), {**before, "hedy": (MEMBER, AUTOMATIC), "lise": (MANAGER, AUTOMATIC)})
+    step("categoryUser.addFromBulkUpload, bulkUpload.bulk.get, serveLog, serve")
+
+    # Some rows come to nothing; the older service sees the same job.
+    data = BulkUploadCsv.KalturaBulkUploadCsvJobData()
+    data.fileName = "leavers.csv"
+    rows = [f"3,{id},hedy", f"3,{id},nobody"]
+    new = hand_in(client, ["*action,categoryId,userId", *rows], data)
+    older = Core.KalturaBulkUploadService(client)
+    job, seen = until_over(older.get, new.id)
+    equal((seen[-1], job.fileName, job.numOfObjects), (STATUS.FINISHED_PARTIALLY, "leavers.csv", 1))
+    log = served(older.serveLog(new.id)).splitlines()
+    equal(log[0], f"{rows[0]},2,,1")
+    assert log[1].startswith(f"{rows[1]},1,,0,"), log
+    equal(len(log), 2)
+    equal(members(client, id), {**before, "lise": (MANAGER, AUTOMATIC)})
+    equal([it.id for it in plugin.list().objects][0], new.id)
+    refused("BULK_UPLOAD_NOT_FOUND", older.get, 999999)
+    equal(served(plugin.serveLog(999999)), "")
+    step("a file with a row that comes to nothing, by the older bulkUpload service")
+
+
 def main():
     client = connect()
     sessions(client)
     id = categories(client)
     memberships(client, id)
     several_at_once(client)
+    bulk_uploads(client, id)
     users(client)
     app_tokens(client)
     client.category.delete(id)

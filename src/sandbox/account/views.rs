@@ -274,7 +274,7 @@ impl Account {
 }
 
 impl Look {
-    fn cut<T, V>(&self, found: Vec<T>, view: impl Fn(T) -> V) -> Rows<V> {
+    pub(super) fn cut<T, V>(&self, found: Vec<T>, view: impl Fn(T) -> V) -> Rows<V> {
         let size = if self.size == 0 { PAGE } else { self.size };
         let total = found.len();
         let pages = total.div_ceil(size).max(1);

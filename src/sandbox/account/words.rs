@@ -92,3 +92,27 @@ words! {
         Nobody = 3 "nobody",
     }
 }
+
+words! {
+    /// Where a bulk upload stands (`KalturaBatchJobStatus`).
+    BulkStatus {
+        /// No worker has taken it yet.
+        HandedIn = 11 "handed in",
+        /// A worker reads the file.
+        BeingRead = 1 "being read",
+        /// A worker has it in hand.
+        InHand = 2 "in a worker's hand",
+        /// More rows than one run takes, or a run that came to nothing.
+        WaitsForNextRun = 9 "waits for its next run",
+        /// Only the closer has yet to come.
+        AlmostDone = 8 "almost done",
+        /// Over, without an error.
+        Done = 5 "done",
+        /// Over, with some rows in error.
+        DoneWithErrors = 12 "done, with errors",
+        /// Over, because somebody wanted it so.
+        Aborted = 7 "aborted",
+        /// Over, with nothing done or a worker that gave up.
+        Failed = 6 "failed",
+    }
+}

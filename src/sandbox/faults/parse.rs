@@ -8,77 +8,14 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::{Map, Value};
-use thiserror::Error;
 
+use super::BulkFault;
+use super::refusal::RuleError;
 use super::rule::{Calls, Fault, FaultRule, When};
 use crate::sandbox::service;
 
-/// Why a text is no fault rule.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum RuleError {
-    /// Nothing goes wrong in it.
-    #[error("the rule names no fault; there are {}", FAULTS.join(", "))]
-    NoFault,
-    /// More than one thing goes wrong in it.
-    #[error("the rule names two faults, `{0}` and `{1}`; write two rules")]
-    TwoFaults(String, String),
-    /// A word that means nothing here.
-    #[error(
-        "`{word}` is not known here{}; there are the faults {}, and after them {}",
-        meant(.word, FAULTS.iter().chain(MODIFIERS).copied()),
-        FAULTS.join(", "),
-        MODIFIERS.join(", ")
-    )]
-    Unknown {
-        /// The word.
-        word: String,
-    },
-    /// A word whose value is missing or not of its kind.
-    #[error("`{found}` cannot be read: {wanted}")]
-    Value {
-        /// What was found.
-        found: String,
-        /// What it has to be.
-        wanted: &'static str,
-    },
-    /// A word said twice.
-    #[error("`{0}` is there twice")]
-    Twice(String),
-    /// A word that does not go with the fault.
-    #[error("`{word}` does not go with `{fault}`; it belongs to {owner}")]
-    Misplaced {
-        /// The word.
-        word: &'static str,
-        /// The fault.
-        fault: String,
-        /// The fault it belongs to.
-        owner: &'static str,
-    },
-    /// A service that the sandbox does not have.
-    #[error(
-        "the sandbox has no service `{service}`{}; it has {}",
-        meant(.service, services()),
-        services().collect::<Vec<_>>().join(", ")
-    )]
-    NoService {
-        /// The service.
-        service: String,
-    },
-    /// An action that the service does not have.
-    #[error(
-        "`{service}` has no action `{action}`{}; it has {}",
-        meant(.action, actions(.service)),
-        actions(.service).collect::<Vec<_>>().join(", ")
-    )]
-    NoAction {
-        /// The service.
-        service: &'static str,
-        /// The action.
-        action: String,
-    },
-}
-
-const FAULTS: &[&str] = &[
+/// Words that are a fault.
+pub(super) const FAULTS: &[&str] = &[
     "latency",
     "error",
     "status",
@@ -92,9 +29,13 @@ const FAULTS: &[&str] = &[
     "short-pages",
     "short-answers",
     "categories-locked",
+    "bulk-job",
 ];
 
-const MODIFIERS: &[&str] = &["next", "after", "every", "rate", "for", "lose", "keep"];
+/// Words that go with one.
+pub(super) const MODIFIERS: &[&str] = &[
+    "next", "after", "every", "rate", "for", "lose", "keep", "rows",
+];
 
 /// How long nothing is answered, unless a rule says so.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -238,6 +179,7 @@ fn fault(word: &Word, modifiers: &[Word]) -> Result<Fault, RuleError> {
     };
     let lose = extra("lose", "short-pages")?;
     let keep = extra("keep", "short-answers")?;
+    let rows = extra("rows", "bulk-job")?;
     let takes_value = [
         "latency",
         "error",
@@ -245,6 +187,7 @@ fn fault(word: &Word, modifiers: &[Word]) -> Result<Fault, RuleError> {
         "timeout-before",
         "timeout-after",
         "index-lag",
+        "bulk-job",
     ];
     if !takes_value.contains(&word.name.as_str()) {
         word.nothing()?;
@@ -280,8 +223,35 @@ fn fault(word: &Word, modifiers: &[Word]) -> Result<Fault, RuleError> {
         "index-lag" => Fault::IndexLag(word.time(TIME)?),
         "short-pages" => Fault::ShortPages(lose.map_or(Ok(1), |word| word.number(LOSE))?),
         "short-answers" => Fault::ShortAnswers(keep.map_or(Ok(0), |word| word.number(KEEP))?),
+        "bulk-job" => Fault::BulkJob(bulk_fault(word, rows)?),
         _ => Fault::CategoriesLocked,
     })
+}
+
+fn bulk_fault(word: &Word, rows: Option<&Word>) -> Result<BulkFault, RuleError> {
+    const WANTED: &str =
+        "one of fail, abort, stick, log-lacks, log-adds-cell and log-repeats is wanted";
+    const ROWS: &str = "how many rows the log lacks: rows=3";
+    let fault = match word.value.as_deref().unwrap_or_default() {
+        "fail" => BulkFault::Fail,
+        "abort" => BulkFault::Abort,
+        "stick" => BulkFault::Stick,
+        "log-lacks" => {
+            let rows = rows.map_or(Ok(1), |rows| rows.number(ROWS))?;
+            return Ok(BulkFault::LogLacksRows(rows));
+        }
+        "log-adds-cell" => BulkFault::LogHasAnotherCell,
+        "log-repeats" => BulkFault::LogRepeatsRows,
+        _ => return Err(word.refused(WANTED)),
+    };
+    if rows.is_some() {
+        return Err(RuleError::Misplaced {
+            word: "rows",
+            fault: word.to_string(),
+            owner: "bulk-job=log-lacks",
+        });
+    }
+    Ok(fault)
 }
 
 fn when(modifiers: &[Word]) -> Result<When, RuleError> {
@@ -343,35 +313,6 @@ fn check_calls(calls: &str) -> Result<(), RuleError> {
     })
 }
 
-fn services() -> impl Iterator<Item = &'static str> {
-    service::ALL.iter().map(|service| service.name)
-}
-
-fn actions(service: &str) -> impl Iterator<Item = &'static str> {
-    let service = service::ALL.iter().find(move |known| known.name == service);
-    let actions = service.map_or(&[][..], |service| service.actions);
-    actions
-        .iter()
-        .map(|action| action.name)
-        .chain(std::iter::once("*"))
-}
-
-/// The known word that is nearest to one that is not.
-fn meant<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let nearest = known
-        .map(|known| {
-            (
-                strsim::jaro_winkler(&known.to_lowercase(), &word.to_lowercase()),
-                known,
-            )
-        })
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(likeness, _)| *likeness > 0.75);
-    nearest.map_or_else(String::new, |(_, known)| {
-        format!(" (did you mean `{known}`?)")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -403,6 +344,12 @@ mod tests {
             "short-pages lose=2 rate=10%",
             "short-answers keep=3",
             "categories-locked for=20s",
+            "bulk-job=fail next=1",
+            "categoryUser.*: bulk-job=abort",
+            "bulk-job=stick every=2",
+            "bulk-job=log-lacks rows=3 next=1",
+            "bulk-job=log-adds-cell",
+            "bulk-job=log-repeats rate=10%",
         ] {
             assert_eq!(rule(line).to_string(), line);
             let json = serde_json::to_string(&rule(line)).unwrap();
@@ -426,6 +373,10 @@ mod tests {
         assert_eq!(rule("timeout-after"), rule("timeout-after=30s"));
         assert_eq!(rule("expire-session"), rule("expire-session next=1"));
         assert_eq!(rule("*: empty"), rule("empty"));
+        assert_eq!(
+            rule("bulk-job=log-lacks"),
+            rule("bulk-job=log-lacks rows=1")
+        );
     }
 
     #[test]
@@ -474,5 +425,13 @@ mod tests {
             "`lose` does not go with `empty`; it belongs to short-pages"
         );
         assert_eq!(refusal("empty next=1 next=2"), "`next` is there twice");
+        assert_eq!(
+            refusal("bulk-job=explode"),
+            "`bulk-job=explode` cannot be read: one of fail, abort, stick, log-lacks, log-adds-cell and log-repeats is wanted"
+        );
+        assert_eq!(
+            refusal("bulk-job=fail rows=3"),
+            "`rows` does not go with `bulk-job=fail`; it belongs to bulk-job=log-lacks"
+        );
     }
 }

@@ -24,6 +24,9 @@
 //! | `short-pages lose=N` | a list's page lacks its last rows |
 //! | `short-answers keep=N` | a multirequest answers only its first items |
 //! | `categories-locked` | writes of categories are answered with `CATEGORIES_LOCKED` |
+//! | `bulk-job=fail`, `abort`, `stick` | a bulk upload fails, is aborted, or never ends; nothing is done |
+//! | `bulk-job=log-lacks rows=N` | a bulk upload is done, and its log lacks its last rows |
+//! | `bulk-job=log-adds-cell`, `log-repeats` | the rows of its log have a cell too many, or come twice |
 
 use std::fmt;
 use std::str::FromStr;
@@ -34,7 +37,9 @@ use jiff::fmt::friendly::{Spacing, SpanPrinter};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::parse::{self, RuleError, Word};
+use super::BulkFault;
+use super::parse::{self, Word};
+use super::refusal::RuleError;
 
 /// Calls that a move of a whole tree locks out.
 const LOCKED_CALLS: [&str; 4] = [
@@ -84,6 +89,8 @@ pub enum Fault {
     ShortAnswers(usize),
     /// Categories cannot be written, as while a tree is on the move.
     CategoriesLocked,
+    /// This happens to the bulk upload that the call hands in.
+    BulkJob(BulkFault),
 }
 
 /// Which calls a rule is about: all, all of a service (`categoryUser.*`), or one action. A fault of a
@@ -144,6 +151,7 @@ impl FaultRule {
         match self.fault {
             Fault::ShortPages(lose) => words.push(Word::new("lose", lose)),
             Fault::ShortAnswers(keep) => words.push(Word::new("keep", keep)),
+            Fault::BulkJob(BulkFault::LogLacksRows(rows)) => words.push(Word::new("rows", rows)),
             _ => {}
         }
         let When {
@@ -200,7 +208,20 @@ impl Fault {
             Self::ShortPages(_) => Word::bare("short-pages"),
             Self::ShortAnswers(_) => Word::bare("short-answers"),
             Self::CategoriesLocked => Word::bare("categories-locked"),
+            Self::BulkJob(fault) => Word::new("bulk-job", bulk_word(*fault)),
         }
+    }
+}
+
+/// What happens to a bulk upload, in a word.
+fn bulk_word(fault: BulkFault) -> &'static str {
+    match fault {
+        BulkFault::Fail => "fail",
+        BulkFault::Abort => "abort",
+        BulkFault::Stick => "stick",
+        BulkFault::LogLacksRows(_) => "log-lacks",
+        BulkFault::LogHasAnotherCell => "log-adds-cell",
+        BulkFault::LogRepeatsRows => "log-repeats",
     }
 }
 

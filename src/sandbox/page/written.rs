@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::sandbox::JobKind;
+use crate::sandbox::{BulkStatus, JobKind};
 
 /// The time of day of unix milliseconds.
 pub(super) fn time_of_day(ms: i64) -> String {
@@ -38,4 +38,18 @@ pub(super) fn count(number: impl TryInto<u64>, one: &str, many: &str) -> String 
 pub(super) fn worker(kind: JobKind) -> String {
     let word = serde_json::to_value(kind).unwrap_or_default();
     word.as_str().unwrap_or_default().to_owned()
+}
+
+/// How a bulk upload that stands so looks.
+pub(super) fn bulk_class(status: BulkStatus) -> &'static str {
+    match status {
+        BulkStatus::Done => "ok",
+        BulkStatus::DoneWithErrors | BulkStatus::Failed | BulkStatus::Aborted => "warn",
+        _ => "",
+    }
+}
+
+/// What a message says before it quotes somebody else.
+pub(super) fn first_line(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
 }

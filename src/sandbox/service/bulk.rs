@@ -9,6 +9,7 @@ use crate::sandbox::bulk::{CSV, render};
 use crate::sandbox::classes;
 use crate::sandbox::dispatch::{Call, Outcome, optional, required};
 use crate::sandbox::error::{self, ApiError};
+use crate::sandbox::faults::AskedCall;
 use crate::sandbox::filter::{OneOf, Page, Range, texts};
 use crate::sandbox::params::{Kind, Param, Record};
 use crate::sandbox::state::{BulkJob, BulkKind, Job, bulk_status as status};
@@ -143,6 +144,12 @@ fn keep(
         return Err(ApiError::new(error::INVALID_USER_ID, &[]).into());
     }
     let user_id = user.map_or_else(String::new, |user| user.id.to_string());
+    let faults = &call.state.bulk.faults;
+    let fault = if faults.is_quiet() {
+        None
+    } else {
+        faults.bulk_fault(&AskedCall::of(&call.name(), call.sent))
+    };
     let job = BulkJob {
         id: 0,
         kind,
@@ -160,7 +167,7 @@ fn keep(
         objects: None,
         accidents: 0,
         results: Vec::new(),
-        fault: call.state.bulk.faults.bulk_fault(),
+        fault,
     };
     let id = call.state.bulk.insert(job);
     call.state.queue(Job::BulkStart(id), call.now_ms);

@@ -57,6 +57,18 @@ pub enum JobKind {
     TransformMetadata,
 }
 
+impl JobKind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Index,
+        Self::Delete,
+        Self::Bulk,
+        Self::BulkClose,
+        Self::Copy,
+        Self::TransformMetadata,
+    ];
+}
+
 impl Job {
     /// Which worker does it.
     pub(in crate::sandbox) fn kind(&self) -> JobKind {

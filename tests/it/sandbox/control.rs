@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use rollbook::sandbox::{NewCategory, Sandbox};
+use rollbook::sandbox::{JobKind, NewCategory, Sandbox};
 
-use super::client::{Reply, call, send, start};
+use super::client::{Reply, call, multipart, send, send_bytes, start};
 
 async fn ask(sandbox: &Sandbox, method: &str, path: &str, body: Value) -> Reply {
     let kind = ("Content-Type".to_owned(), "application/json".to_owned());
@@ -35,15 +35,28 @@ fn channel(sandbox: &Sandbox, reference: &str) -> i64 {
     })
 }
 
+/// Hands in a file of memberships, and answers the number of the job.
+async fn hand_in(sandbox: &Sandbox, ks: &str, file: &str) -> i64 {
+    let path = "/api_v3/service/categoryUser/action/addFromBulkUpload";
+    let (kind, body) = multipart(
+        &[("format", "1"), ("ks", ks)],
+        &[("fileData", "C:\\files\\run.csv", file.as_bytes())],
+    );
+    let reply = send_bytes(sandbox, "POST", path, &[kind], &body).await;
+    reply.unwrap().value()["id"].as_i64().unwrap()
+}
+
 #[tokio::test]
 async fn every_example_of_the_list_is_understood() {
-    let (sandbox, _) = start().await;
+    let (sandbox, ks) = start().await;
     let id = channel(&sandbox, "BIO-101");
+    let upload = hand_in(&sandbox, &ks, "*categoryId,userId\n").await;
     let list = look(&sandbox, "/sandbox").await;
     for (path, _) in list["look"].as_object().unwrap() {
+        let of = if path.contains("bulk") { upload } else { id };
         let path = path
             .trim_start_matches("GET ")
-            .replace("ID", &id.to_string());
+            .replace("ID", &of.to_string());
         look(&sandbox, &path.replace("TEXT", "b")).await;
     }
     for (what, examples) in list["act"].as_object().unwrap() {
@@ -230,6 +243,97 @@ async fn faults_are_put_in_force_counted_and_ended() {
     assert_eq!(wrong.status, 400);
     assert!(
         wrong.body.contains("did you mean `latency`?"),
+        "{}",
+        wrong.body
+    );
+}
+
+#[tokio::test]
+async fn bulk_uploads_are_looked_at_and_their_logs_read() {
+    let (sandbox, ks) = start().await;
+    let id = channel(&sandbox, "BIO-101");
+    let file = format!("*action,categoryId,userId\n1,{id},ada\n3,{id},nobody\n");
+    let job = hand_in(&sandbox, &ks, &file).await;
+    let new = look(&sandbox, "/sandbox/bulk-uploads").await["rows"][0].clone();
+    assert_eq!(
+        (&new["file_name"], &new["objects"], &new["status"]),
+        (
+            &json!("run.csv"),
+            &json!("memberships"),
+            &json!("handed in")
+        )
+    );
+    for (kind, status) in [("bulk", "almost done"), ("bulk-close", "done, with errors")] {
+        ask(&sandbox, "POST", "/sandbox/work", json!({"kind": kind})).await;
+        let now = look(&sandbox, "/sandbox/bulk-uploads?q=RUN").await["rows"][0].clone();
+        assert_eq!(now["status"], status);
+        assert_eq!(
+            (&now["rows"], &now["errors"], &now["uploaded_by"]),
+            (&json!(2), &json!(1), &json!("admin"))
+        );
+    }
+    let path = format!("/sandbox/bulk-uploads/{job}/log");
+    let log = ask(&sandbox, "GET", &path, Value::Null).await;
+    let kind = log.header("content-type").unwrap();
+    assert!(kind.starts_with("text/plain"), "{kind}");
+    assert!(
+        log.body
+            .starts_with(&format!("1,{id},ada,2,,1\n3,{id},nobody,1,")),
+        "{}",
+        log.body
+    );
+    let none = ask(&sandbox, "GET", "/sandbox/bulk-uploads/77/log", Value::Null).await;
+    assert_eq!(none.status, 404);
+    let page = send(&sandbox, "GET", "/?view=bulk", &[], "").await.unwrap();
+    assert!(page.body.contains("done, with errors") && page.body.contains(&path));
+}
+
+#[tokio::test]
+async fn bulk_uploads_fail_by_a_rule() {
+    let (sandbox, ks) = start().await;
+    let id = channel(&sandbox, "BIO-101");
+    let rule = json!({"bulk-job": "log-lacks", "rows": 1, "calls": "categoryUser.*", "next": 1});
+    for rule in [rule, json!({"rule": "bulk-job=fail after=1"})] {
+        let reply = ask(&sandbox, "POST", "/sandbox/faults", rule).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+    }
+    for user in ["ada", "bob", "carl"] {
+        hand_in(&sandbox, &ks, &format!("*categoryId,userId\n{id},{user}\n")).await;
+    }
+    ask(&sandbox, "POST", "/sandbox/work", json!({})).await;
+    let jobs = look(&sandbox, "/sandbox/bulk-uploads").await;
+    let seen = ["status", "fault"].map(|name| {
+        let rows = jobs["rows"].as_array().unwrap().iter();
+        rows.map(|job| job[name].clone()).collect::<Vec<_>>()
+    });
+    assert_eq!(
+        seen,
+        [
+            vec![json!("failed"), json!("done"), json!("done")],
+            vec![
+                json!("bulk-job=fail"),
+                Value::Null,
+                json!("bulk-job=log-lacks rows=1")
+            ],
+        ]
+    );
+    let log = ask(&sandbox, "GET", "/sandbox/bulk-uploads/1/log", Value::Null).await;
+    assert_eq!(log.body, "Log file is not ready");
+    let faults = look(&sandbox, "/sandbox/faults").await;
+    assert_eq!(faults["rules"][0]["struck"], 1);
+    assert_eq!(faults["rules"][0]["line"], "bulk-job=fail after=1");
+}
+
+#[tokio::test]
+async fn each_worker_can_be_sent_for_by_its_name() {
+    let (sandbox, _) = start().await;
+    for kind in JobKind::ALL {
+        let reply = ask(&sandbox, "POST", "/sandbox/work", json!({"kind": kind})).await;
+        assert_eq!(reply.status, 200, "{kind:?}: {}", reply.body);
+    }
+    let wrong = ask(&sandbox, "POST", "/sandbox/work", json!({"kind": "mail"})).await;
+    assert!(
+        wrong.body.contains("expected one of `index`, `delete`"),
         "{}",
         wrong.body
     );

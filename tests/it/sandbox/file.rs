@@ -30,6 +30,20 @@ async fn members(sandbox: &Sandbox, category: i64) -> Value {
 }
 
 #[tokio::test]
+async fn what_was_done_in_one_go_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("account.db");
+    let before = Sandbox::start(kept_in(&file)).await.unwrap();
+    before.account().in_one_go(rollbook::sandbox::seed::small);
+    before.account().add_user("late", None);
+    before.stop().await;
+    let after = Sandbox::start(kept_in(&file)).await.unwrap();
+    let biology = after.account().channels_of("BIO-101")[0];
+    assert!(after.account().member(biology, "otto").is_some());
+    assert!(after.account().user("late").is_some());
+}
+
+#[tokio::test]
 async fn groups_and_metadata_are_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("account.db");
