@@ -30,7 +30,10 @@ impl Sent {
         let Ok(body) = axum::body::to_bytes(request.into_body(), LARGEST_BODY).await else {
             return refused(StatusCode::PAYLOAD_TOO_LARGE, "That is too long.");
         };
-        let value = if is_form(&headers) {
+        // `curl -d '{…}'` calls what it sends a form.
+        let is_json = body.trim_ascii_start().starts_with(b"{");
+        let wants_page = wants_page(&headers) && !is_json;
+        let value = if is_form(&headers) && !is_json {
             Ok(form(&body))
         } else if body.is_empty() {
             Ok(json!({}))
@@ -42,8 +45,9 @@ impl Sent {
             .map_err(|error| format!("{error}. GET /sandbox shows examples."))
             .and_then(act);
         match done {
-            Ok(done) => Self::done(&headers, &done),
-            Err(error) if wants_page(&headers) => page::refusal(&error, &back(&headers)),
+            Ok(_) if wants_page => Redirect::to(&back(&headers)).into_response(),
+            Ok(done) => said(&done),
+            Err(error) if wants_page => page::refusal(&error, &back(&headers)),
             Err(error) => refused(StatusCode::BAD_REQUEST, &error),
         }
     }
@@ -53,9 +57,13 @@ impl Sent {
         if wants_page(headers) {
             return Redirect::to(&back(headers)).into_response();
         }
-        let body = json!({ "done": done }).to_string();
-        ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+        said(done)
     }
+}
+
+fn said(done: &str) -> Response {
+    let body = json!({ "done": done }).to_string();
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// Says why something was not done.

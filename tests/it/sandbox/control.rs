@@ -432,3 +432,21 @@ async fn what_people_write_is_not_html() {
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains("default-src 'none'"), "{policy}");
 }
+
+#[tokio::test]
+async fn json_that_curl_calls_a_form_is_json() {
+    let (sandbox, _) = start().await;
+    let kind = (
+        "Content-Type".to_owned(),
+        "application/x-www-form-urlencoded".to_owned(),
+    );
+    let rule = r#" {"fault": "latency", "for": "5ms"}"#;
+    for (path, body) in [
+        ("/sandbox/work", r#"{"kind": "delete"}"#),
+        ("/sandbox/faults", rule),
+    ] {
+        let reply = send(&sandbox, "POST", path, std::slice::from_ref(&kind), body).await;
+        let reply = reply.unwrap();
+        assert!(reply.value().is_object(), "{path}: {}", reply.body);
+    }
+}
