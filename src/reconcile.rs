@@ -25,6 +25,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::directory::GroupId;
 use crate::kaltura::{Kaltura, KalturaError};
+use crate::killpoint;
 use crate::plan::binding::Bindings;
 use crate::progress::Progress;
 use crate::source::{Source, SourceError};
@@ -171,6 +172,7 @@ async fn run(engine: &Engine, request: &Request, lease: Lease) -> Result<Report,
     };
     report.traffic = report::Traffic::from(engine.kaltura.traffic()) - before;
     engine.progress.end();
+    killpoint::here("before-ending");
     let outcome = match &result {
         Ok(()) => report.verdict().to_string(),
         Err(error) => format!("failed: {error}"),
@@ -198,6 +200,7 @@ async fn steps(
     let scope = scope::resolve(engine, request, &questions).await?;
     report.findings.clone_from(&scope.findings);
 
+    killpoint::here("before-planning");
     let planned = look::plan(engine, &scope, report.is_proven()).await?;
     report.unread = planned.unread.count();
     report.findings.extend(planned.findings);
@@ -208,6 +211,7 @@ async fn steps(
         return Ok(());
     }
 
+    killpoint::here("after-planning");
     verdict::settle(
         engine,
         report.run,
@@ -219,9 +223,12 @@ async fn steps(
     )
     .await?;
     let (run, task) = (report.run, &request.task);
+    killpoint::here("after-settling");
     report.held = verdict::hold(engine, run, task, &review).await?;
+    killpoint::here("after-holding");
     report.applied = verdict::apply(engine, run, task, lease, review, report.is_proven()).await?;
 
+    killpoint::here("before-clearing");
     if request.full {
         prune(engine).await?;
     }
@@ -255,6 +262,7 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Report, RunError> {
         .run(move |store| {
             let now = clock::now();
             let open = store.recover_journal(now)?;
+            killpoint::here("after-recovering");
             if open > 0 {
                 tracing::warn!(
                     actions = open,

@@ -25,6 +25,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use rusqlite_migration::{M, Migrations};
 
+use crate::killpoint;
+
 pub mod categories;
 pub mod dirty;
 pub mod held;
@@ -118,10 +120,17 @@ const PAGE_BYTES: i64 = 8192;
 const CACHE_KIB: i64 = -131_072;
 
 fn migrations() -> Migrations<'static> {
-    Migrations::new(vec![
-        M::up(include_str!("../migrations/0001_initial.sql")),
-        M::up(include_str!("../migrations/0002_history.sql")),
-    ])
+    let steps = [
+        include_str!("../migrations/0001_initial.sql"),
+        include_str!("../migrations/0002_history.sql"),
+    ];
+    let step = |sql| {
+        M::up_with_hook(sql, |_: &rusqlite::Transaction<'_>| {
+            killpoint::here("migrating");
+            Ok(())
+        })
+    };
+    Migrations::new(steps.into_iter().map(step).collect())
 }
 
 impl Store {

@@ -7,6 +7,7 @@ use super::{Applied, Applier, ApplyError, Task};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::kaltura::{Found, WriteOutcome};
+use crate::killpoint;
 use crate::store::journal::{Open, Outcome, Verdict};
 use crate::store::ledger::Entry;
 use crate::store::set_aside::SetAside;
@@ -57,8 +58,11 @@ impl Applier {
         applied: &mut Applied,
     ) -> Result<Vec<Task>, ApplyError> {
         let rows = self.open(&tasks).await?;
+        killpoint::here("after-opening");
         let mut ends: Vec<Option<End>> = self.look_first(&tasks).await?;
+        killpoint::here("before-writing");
         self.write(&tasks, &mut ends).await?;
+        killpoint::here("after-writing");
         self.look_after(&tasks, &mut ends).await?;
         self.close(tasks, rows, ends, applied).await
     }
@@ -209,6 +213,7 @@ impl Applier {
         self.store
             .run(move |store| store.close_journal(run, &verdicts, clock::now()))
             .await?;
+        killpoint::here("after-closing");
         self.progress.advance(count - again.len() as u64);
         Ok(again)
     }

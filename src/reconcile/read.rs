@@ -8,6 +8,7 @@ use super::report::{ReadKind, ReadReport};
 use super::{Engine, RunError};
 use crate::clock;
 use crate::config::Directory;
+use crate::killpoint;
 use crate::source::{Changes, Checkpoint, Moved, Observations, Proof, Read, Source, SourceError};
 
 /// Batches of observations that may wait between a source and the mirror.
@@ -169,6 +170,7 @@ async fn absorb(
     };
     let (absorbed, read) = tokio::join!(absorbing, reading);
     let (absorbed, read) = (absorbed?, read?);
+    killpoint::here("after-absorbing");
     let mut report = ReadReport::new(source.name(), kind);
     report.entries = read.entries;
     report.absorbed = absorbed.unwrap_or_default();

@@ -11,6 +11,7 @@ use super::{ACCEPTED, Engine, PLANNED, RunError, Task, look, report, scope};
 use crate::apply::{Applied, Applier};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
+use crate::killpoint;
 use crate::plan::gate::{self, Circumstances, Review};
 use crate::plan::{CategoryPlan, Digest, Plan};
 use crate::store::held::Held;
@@ -138,8 +139,10 @@ pub(super) async fn settle(
             let now = clock::now();
             for note in &notes {
                 store.write_down(run, note, now)?;
+                killpoint::here("while-settling");
             }
             store.note(run, &entries, now)?;
+            killpoint::here("while-settling");
             store.release_held(&Task::Sync.command(), &over)?;
             store.forget_undone(&agreed)?;
             store.settle(&settled)
@@ -221,6 +224,7 @@ pub(super) async fn apply(
     let done = parts.filter(|_| is_proven);
     let categories: Vec<CategoryId> = done.map(|part| part.category.id).collect();
     let outcome = applier.apply(review.approved).await?;
+    killpoint::here("after-applying");
     let command = task.command();
     engine
         .store
@@ -242,6 +246,7 @@ pub(super) async fn clear(
         .store
         .run(move |store| {
             store.clear_marks(up_to)?;
+            killpoint::here("while-clearing");
             // What could not be read has not been planned.
             if unread == 0 {
                 store.clear_category_marks(&new)?;

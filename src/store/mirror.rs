@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::dirty::{self, Mark};
 use super::{Store, StoreError};
 use crate::directory::{EntryKind, Observation, StableId, Unusable, Version};
+use crate::killpoint;
 use crate::plan::desired::EntryId;
 use crate::source::{Checkpoint, Moved, Proof, Read};
 
@@ -192,6 +193,7 @@ impl Store {
             return Ok(None);
         };
         let absorbed = absorption.finish(&read)?;
+        killpoint::here("before-absorbing");
         transaction.commit()?;
         Ok(Some(absorbed))
     }
