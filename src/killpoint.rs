@@ -4,9 +4,10 @@
 //! and the how-many-th passage through it, `ROLLBOOK_KILL_AT=after-planning:1`, and there the process
 //! ends by SIGKILL, as if the machine's memory had run out: no destructor runs, nothing is flushed, no
 //! transaction is rolled back by anybody who is still alive. (`abort` would do; but what a test waits
-//! for should be what an operator sees.) Of all this there is nothing in a release build.
+//! for should be what an operator sees.) With `ROLLBOOK_STOP_AT` it falls asleep there, by SIGSTOP, until
+//! somebody wakes it. Of all this there is nothing in a release build.
 
-/// Ends the process if this is the point, and the passage, that it was told to end at.
+/// Ends or stops the process if this is the point, and the passage, at which it was told to.
 pub(crate) fn here(point: &'static str) {
     #[cfg(debug_assertions)]
     wanted::pass(point);
@@ -18,8 +19,12 @@ pub(crate) fn here(point: &'static str) {
 mod wanted {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use rustix::process::{Signal, getpid, kill_process};
 
     struct Wanted {
+        signal: Signal,
         point: String,
         passage: u64,
     }
@@ -27,9 +32,12 @@ mod wanted {
     fn wanted() -> Option<&'static Wanted> {
         static WANTED: OnceLock<Option<Wanted>> = OnceLock::new();
         let read = || {
-            let text = std::env::var("ROLLBOOK_KILL_AT").ok()?;
+            let told = |name, signal| std::env::var(name).ok().map(|text| (text, signal));
+            let (text, signal) = told("ROLLBOOK_KILL_AT", Signal::KILL)
+                .or_else(|| told("ROLLBOOK_STOP_AT", Signal::STOP))?;
             let (point, passage) = text.split_once(':').unwrap_or((&text, "1"));
             Some(Wanted {
+                signal,
                 point: point.to_owned(),
                 passage: passage.parse().ok()?,
             })
@@ -43,10 +51,9 @@ mod wanted {
             return;
         };
         if PASSED.fetch_add(1, Ordering::Relaxed) + 1 == wanted.passage {
-            let _ = rustix::process::kill_process(
-                rustix::process::getpid(),
-                rustix::process::Signal::KILL,
-            );
+            let _ = kill_process(getpid(), wanted.signal);
+            // Another thread may be the one that takes the signal: this one must not go on meanwhile.
+            std::thread::sleep(Duration::from_millis(300));
         }
     }
 }
