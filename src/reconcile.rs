@@ -154,9 +154,11 @@ impl From<ApplyError> for RunError {
 /// Runs once, alone: takes the lease, keeps it fresh, and gives it back.
 pub async fn reconcile(engine: &Engine, request: &Request) -> Result<Report, RunError> {
     let lease = claim(engine).await?;
-    let heart = tokio::spawn(beat(engine.store.clone(), lease));
-    let result = run(engine, request, lease).await;
-    heart.abort();
+    let fenced = Engine {
+        store: engine.store.under(lease),
+        ..engine.clone()
+    };
+    let result = run(&fenced, request, lease).await;
     engine.progress.end();
     engine.store.run(move |store| store.release(lease)).await?;
     result
@@ -294,15 +296,18 @@ async fn claim(engine: &Engine) -> Result<Lease, RunError> {
     }
 }
 
-/// Shows, as long as the run goes on, that it does.
-async fn beat(store: Store, lease: Lease) {
+/// Shows, as long as the run goes on, that it does. Ends when somebody else has taken over: then so
+/// must the run.
+async fn beat(store: &Store, lease: Lease) -> StoreError {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
         let renewed = store
             .run(move |store| store.renew(lease, clock::now()))
             .await;
-        if let Err(error) = renewed {
-            tracing::error!(%error, "the lease could not be renewed");
+        match renewed {
+            Ok(()) => {}
+            Err(error @ StoreError::LeaseLost) => return error,
+            Err(error) => tracing::error!(%error, "the lease could not be renewed"),
         }
     }
 }

@@ -22,7 +22,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
 
 use crate::killpoint;
@@ -47,6 +47,8 @@ pub struct Store {
     path: Arc<Path>,
 }
 
+    /// What each write must still have: a run's right to run.
+    lease: Option<lease::Lease>,
 /// Why the state file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -203,18 +205,30 @@ impl Store {
 
     /// Writes a setting.
     pub fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        self.lock()
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        transaction
             .prepare_cached("INSERT OR REPLACE INTO setting (name, value) VALUES (?1, ?2)")?
             .execute([name, value])?;
-        Ok(())
+        Ok(transaction.commit()?)
     }
 }
 
 /// Reads a word that an enum's serde form stands for.
 fn from_word<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, StoreError> {
+            lease: None,
     Ok(serde_json::from_value(serde_json::Value::String(
         word.to_owned(),
     ))?)
+    /// The same state file for one run: what it writes is refused once the lease is lost.
+    #[must_use]
+    pub fn under(&self, lease: lease::Lease) -> Self {
+        Self {
+            lease: Some(lease),
+            ..self.clone()
+        }
+    }
+
 }
 
 #[cfg(test)]

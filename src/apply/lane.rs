@@ -114,6 +114,9 @@ impl Applier {
         let writes: Vec<_> = steps.iter().flatten().cloned().collect();
         if writes.is_empty() {
             return Ok(());
+        // The look may have taken long, or the process may have slept.
+        let lease = self.lease;
+        self.store.run(move |store| store.is_ours(lease)).await?;
         }
         let mut outcomes = self.kaltura.write(&writes).await?.into_iter();
         for (index, steps) in open.into_iter().zip(steps) {

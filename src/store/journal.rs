@@ -84,7 +84,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<i64>, StoreError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        // Also for the time after a power failure: what is about to be sent must be known then.
+        connection.pragma_update(None, "synchronous", "full")?;
+        let transaction = self.begin(&mut connection)?;
         lease::check(&transaction, lease)?;
         let mut rows = Vec::with_capacity(actions.len());
         for open in actions {
@@ -115,7 +117,10 @@ impl Store {
         Ok(rows)
     }
 
-    /// Closes rows of the journal: each becomes a line of the history, and the ledger learns of it.
+    /// Closes rows of the journal: each becomes a line of the history, and the ledger learns of it. That
+    /// is never refused, also when the lease is lost: the calls were answered, and what became of them
+    /// must not be forgotten. But a row that whoever took over has closed already stays as they left it:
+    /// they have looked since, and may have written.
     pub fn close_journal(
         &self,
         run: i64,
@@ -123,8 +128,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut events = Vec::with_capacity(verdicts.len());
+        connection.pragma_update(None, "synchronous", "normal")?;
         for verdict in verdicts {
             let Some((mut event, _)) = take(&transaction, verdict.journal)? else {
                 continue;
@@ -140,6 +146,12 @@ impl Store {
             }
             if let Some(entry) = &verdict.ledger {
                 ledger::write(&transaction, run, entry, now)?;
+                tracing::warn!(
+                    run,
+                    row = verdict.journal,
+                    outcome = verdict.outcome.word(),
+                    "another run had taken over before this answer came; it looks for itself"
+                );
             }
             events.push(event);
         }
@@ -151,7 +163,7 @@ impl Store {
     /// became of them nobody knows, and the history says so. Answers how many there were.
     pub fn recover_journal(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = self.begin(&mut connection)?;
         let rows: Vec<i64> = transaction
             .prepare_cached("SELECT id FROM journal ORDER BY id")?
             .query_map([], |row| row.get(0))?

@@ -119,20 +119,24 @@ impl Store {
         checkpoint: &Checkpoint,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.lock().execute(
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        transaction.execute(
             "UPDATE directory SET checkpoint = ?2, read_at = ?3 WHERE name = ?1",
             params![directory, checkpoint.0, now.as_second()],
         )?;
-        Ok(())
+        Ok(transaction.commit()?)
     }
 
     /// Has the next read of a directory be a full one.
     pub fn forget_checkpoint(&self, directory: &str) -> Result<(), StoreError> {
-        self.lock().execute(
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        transaction.execute(
             "UPDATE directory SET checkpoint = NULL WHERE name = ?1",
             [directory],
         )?;
-        Ok(())
+        Ok(transaction.commit()?)
     }
 
     /// Forgets the directories that are not among these: the configuration does not name them any more,
@@ -143,7 +147,7 @@ impl Store {
             .prepare_cached("SELECT id, name FROM directory")?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
-        let transaction = connection.transaction()?;
+        let transaction = self.begin(&mut connection)?;
         for (id, _) in known
             .iter()
             .filter(|(_, name)| !names.contains(&name.as_str()))
@@ -182,7 +186,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Absorbed>, StoreError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = self.begin(&mut connection)?;
         let mut absorption = Absorption::begin(&transaction, directory, now)?;
         while let Some(batch) = observations.blocking_recv() {
             for observation in batch {
