@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::apply::ApplyError;
+use crate::apply::{ApplyError, doubt};
 use crate::category::UserId;
 use crate::clock;
 use crate::config::Config;
@@ -168,9 +168,18 @@ pub async fn reconcile(engine: &Engine, request: &Request) -> Result<Report, Run
 async fn run(engine: &Engine, request: &Request, lease: Lease) -> Result<Report, RunError> {
     let mut report = begin(engine, request).await?;
     let before = report::Traffic::from(engine.kaltura.traffic());
-    let result = match request.task {
-        Task::Sync => steps(engine, request, lease, &mut report).await,
-        Task::Undo { run } => undo::steps(engine, request, run, lease, &mut report).await,
+    let work = async {
+        recover(engine).await?;
+        match request.task {
+            Task::Sync => steps(engine, request, lease, &mut report).await?,
+            Task::Undo { run } => undo::steps(engine, request, run, lease, &mut report).await?,
+        }
+        // Who slept while another did the work finds nothing to do, which is not what happened.
+        Ok(engine.store.run(move |store| store.is_ours(lease)).await?)
+    };
+    let result = tokio::select! {
+        result = work => result,
+        lost = beat(&engine.store, lease) => Err(lost.into()),
     };
     report.traffic = report::Traffic::from(engine.kaltura.traffic()) - before;
     engine.progress.end();
@@ -271,6 +280,24 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Report, RunError> {
                     "the last run was cut off; what it was doing is looked at again"
                 );
             }
+/// Finds out what a run that was cut off has done, before anything is decided by what it had noted.
+async fn recover(engine: &Engine) -> Result<(), RunError> {
+    let open = doubt::resolve(&engine.kaltura, &engine.store).await?;
+    killpoint::here("while-recovering");
+    if open > 0 {
+        tracing::warn!(
+            actions = open,
+            "the last run was cut off; what it was doing is looked at again"
+        );
+        let left = engine
+            .store
+            .run(|store| store.recover_journal(clock::now()));
+        left.await?;
+    }
+    killpoint::here("after-recovering");
+    Ok(())
+}
+
             store.mark_due(now)?;
             store.begin_run(&command, now)
         })

@@ -45,12 +45,12 @@ pub mod undone;
 pub struct Store {
     connection: Arc<Mutex<Connection>>,
     path: Arc<Path>,
-}
-
     /// What each write must still have: a run's right to run.
     lease: Option<lease::Lease>,
 /// Why the state file cannot be used.
 #[derive(Debug, thiserror::Error)]
+}
+
 pub enum StoreError {
     /// It cannot be opened.
     #[error(
@@ -214,12 +214,9 @@ impl Store {
     }
 }
 
+            lease: None,
 /// Reads a word that an enum's serde form stands for.
 fn from_word<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, StoreError> {
-            lease: None,
-    Ok(serde_json::from_value(serde_json::Value::String(
-        word.to_owned(),
-    ))?)
     /// The same state file for one run: what it writes is refused once the lease is lost.
     #[must_use]
     pub fn under(&self, lease: lease::Lease) -> Self {
@@ -229,6 +226,9 @@ fn from_word<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, StoreError
         }
     }
 
+    Ok(serde_json::from_value(serde_json::Value::String(
+        word.to_owned(),
+    ))?)
 }
 
 #[cfg(test)]

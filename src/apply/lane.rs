@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 
 use super::steps::{self, Stands};
-use super::{Applied, Applier, ApplyError, Task};
+use super::{Applied, Applier, ApplyError, Task, doubt};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::kaltura::{Found, WriteOutcome};
 use crate::killpoint;
 use crate::store::journal::{Open, Outcome, Verdict};
-use crate::store::ledger::Entry;
 use crate::store::set_aside::SetAside;
 
 /// How often an action is tried in one run: once, and once more when nobody knew what became of it
@@ -114,10 +113,10 @@ impl Applier {
         let writes: Vec<_> = steps.iter().flatten().cloned().collect();
         if writes.is_empty() {
             return Ok(());
+        }
         // The look may have taken long, or the process may have slept.
         let lease = self.lease;
         self.store.run(move |store| store.is_ours(lease)).await?;
-        }
         let mut outcomes = self.kaltura.write(&writes).await?.into_iter();
         for (index, steps) in open.into_iter().zip(steps) {
             ends[index] = Some(sum_up(outcomes.by_ref().take(steps.len())));
@@ -196,12 +195,10 @@ impl Applier {
             verdicts.push(Verdict {
                 journal,
                 outcome,
-                ledger: (outcome == Outcome::Done).then(|| Entry {
-                    category: task.category(),
-                    user: task.action().user.clone(),
-                    last: steps::last(task.action()),
-                    via: task.action().via.as_ref().map(|grant| grant.group.clone()),
-                }),
+                ledger: match outcome {
+                    Outcome::Done => Some(doubt::done(task.category(), task.action())),
+                    _ => doubt::half_done(task.category(), task.action()),
+                },
                 set_aside: set_aside(&task, outcome, answer.as_deref()).filter(|_| !retry),
                 answer,
             });

@@ -4,7 +4,7 @@
 //! the three never tell different stories.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
 use super::history::{self, Event};
@@ -56,6 +56,19 @@ pub struct Open {
     pub action: Action,
     /// Who released it, where it was held.
     pub approved_by: Option<String>,
+}
+
+/// An action that a run which was cut off left open.
+#[derive(Debug, Clone)]
+pub struct Doubt {
+    /// The row.
+    pub journal: i64,
+    /// The run.
+    pub run: i64,
+    /// Where.
+    pub category: CategoryId,
+    /// What.
+    pub action: Action,
 }
 
 /// What closes a journal row.
@@ -114,6 +127,7 @@ impl Store {
             rows.push(transaction.last_insert_rowid());
         }
         transaction.commit()?;
+        connection.pragma_update(None, "synchronous", "normal")?;
         Ok(rows)
     }
 
@@ -130,9 +144,14 @@ impl Store {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut events = Vec::with_capacity(verdicts.len());
-        connection.pragma_update(None, "synchronous", "normal")?;
         for verdict in verdicts {
             let Some((mut event, _)) = take(&transaction, verdict.journal)? else {
+                tracing::warn!(
+                    run,
+                    row = verdict.journal,
+                    outcome = verdict.outcome.word(),
+                    "another run had taken over before this answer came; it looks for itself"
+                );
                 continue;
             };
             event.outcome = verdict.outcome;
@@ -146,17 +165,35 @@ impl Store {
             }
             if let Some(entry) = &verdict.ledger {
                 ledger::write(&transaction, run, entry, now)?;
-                tracing::warn!(
-                    run,
-                    row = verdict.journal,
-                    outcome = verdict.outcome.word(),
-                    "another run had taken over before this answer came; it looks for itself"
-                );
             }
             events.push(event);
         }
         history::append(&transaction, run, &events, now)?;
         Ok(transaction.commit()?)
+    }
+
+    /// What a run that was cut off left open.
+    pub fn in_doubt(&self) -> Result<Vec<Doubt>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT id, run, category_id, user_id, action, before, why FROM journal ORDER BY id",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(Doubt {
+                journal: row.get(0)?,
+                run: row.get(1)?,
+                category: CategoryId(row.get(2)?),
+                action: Action {
+                    user: UserId::new(row.get::<_, String>(3)?),
+                    decision: serde_json::from_value(json(row, 4)?)?,
+                    before: serde_json::from_value(json(row, 5)?)?,
+                    via: serde_json::from_value(json(row, 6)?)?,
+                },
+            });
+        }
+        Ok(found)
     }
 
     /// Rows that a run which was cut off left open become marks: somebody looks there again. What
@@ -184,6 +221,13 @@ impl Store {
     }
 }
 
+fn json(row: &Row<'_>, column: usize) -> Result<serde_json::Value, StoreError> {
+    let text: Option<String> = row.get(column)?;
+    Ok(text.map_or(Ok(serde_json::Value::Null), |text| {
+        serde_json::from_str(&text)
+    })?)
+}
+
 /// Takes a row out of the journal: a line of the history, whose outcome nobody knows yet, and the
 /// number of its run.
 fn take(connection: &Connection, journal: i64) -> Result<Option<(Event, i64)>, StoreError> {
@@ -195,18 +239,12 @@ fn take(connection: &Connection, journal: i64) -> Result<Option<(Event, i64)>, S
     let Some(row) = rows.next()? else {
         return Ok(None);
     };
-    let json = |column: usize| -> Result<serde_json::Value, StoreError> {
-        let text: Option<String> = row.get(column)?;
-        Ok(text.map_or(Ok(serde_json::Value::Null), |text| {
-            serde_json::from_str(&text)
-        })?)
-    };
-    let why: Option<Grant> = serde_json::from_value(json(4)?)?;
+    let why: Option<Grant> = serde_json::from_value(json(row, 4)?)?;
     let event = Event {
         category: CategoryId(row.get(0)?),
         user: UserId::new(row.get::<_, String>(1)?),
-        decision: serde_json::from_value(json(2)?)?,
-        before: serde_json::from_value(json(3)?)?,
+        decision: serde_json::from_value(json(row, 2)?)?,
+        before: serde_json::from_value(json(row, 3)?)?,
         why,
         outcome: Outcome::Unknown,
         answer: None,
