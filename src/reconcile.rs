@@ -298,13 +298,6 @@ async fn recover(engine: &Engine) -> Result<(), RunError> {
     Ok(())
 }
 
-            store.mark_due(now)?;
-            store.begin_run(&command, now)
-        })
-        .await?;
-    Ok(Report::new(run, request))
-}
-
 async fn claim(engine: &Engine) -> Result<Lease, RunError> {
     let holder = format!("process {}", std::process::id());
     let claimed = engine

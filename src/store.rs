@@ -47,12 +47,12 @@ pub struct Store {
     path: Arc<Path>,
     /// What each write must still have: a run's right to run.
     lease: Option<lease::Lease>,
-/// Why the state file cannot be used.
-#[derive(Debug, thiserror::Error)]
 }
 
 pub enum StoreError {
     /// It cannot be opened.
+/// Why the state file cannot be used.
+#[derive(Debug, thiserror::Error)]
     #[error(
         "cannot open the state file {path}: {source}. Check that its folder exists and that this user may write there (state.path)"
     )]
@@ -81,7 +81,30 @@ pub enum StoreError {
     /// Another program is writing to it.
     #[error("the state file is locked by another program. Wait for it, or end it")]
     Busy,
-    /// SQLite refused something else: a full disk, a damaged file.
+    /// It, or its folder, must not be written.
+    #[error(
+        "the state file cannot be written ({0}). Check that this user may write to it and to its folder, and that the disk is not read-only (state.path)"
+    )]
+    ReadOnly(#[source] rusqlite::Error),
+    /// There is no room for it.
+    #[error(
+        "the disk of the state file is full ({0}). Make room there: the next run goes on where this one stopped (state.path)"
+    )]
+    Full(#[source] rusqlite::Error),
+    /// The disk does not do what it is told.
+    #[error(
+        "the state file cannot be read or written ({0}). Is its disk full, over a quota, or failing? Once that is mended, the next run goes on where this one stopped (state.path)"
+    )]
+    Disk(#[source] rusqlite::Error),
+    /// It is not what was written.
+    #[error(
+        "the state file is damaged ({what}). Stop Rollbook, put the file and those beside it (-wal, -shm) out of the way, and put the last backup in their place, or begin anew without one: memberships stay, and the first plan waits for you unless safety.first_run says otherwise (state.path)"
+    )]
+    Corrupt {
+        /// What SQLite says.
+        what: String,
+    },
+    /// SQLite refused something else.
     #[error("the state file cannot be used: {0}")]
     Sqlite(#[source] rusqlite::Error),
     /// A value in the file is not what this program writes.
@@ -104,6 +127,12 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
             _ => Self::Sqlite(error),
         }
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly(error),
+            Some(ErrorCode::DiskFull) => Self::Full(error),
+            Some(ErrorCode::SystemIoFailure) => Self::Disk(error),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt {
+                what: error.to_string(),
+            },
     }
 }
 
@@ -117,6 +146,9 @@ impl From<serde_json::Error> for StoreError {
 
 /// The size of a page of a new file: half as many pages to look after as with SQLite's default.
 const PAGE_BYTES: i64 = 8192;
+/// How long a write waits for another program's.
+const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
 
 /// Memory for pages, in KiB, as SQLite wants it: negative. A million memberships fit.
 const CACHE_KIB: i64 = -131_072;
@@ -138,17 +170,20 @@ fn migrations() -> Migrations<'static> {
 impl Store {
     /// Opens the state file, makes it when it is not there, and brings it up to date.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let opened = |source| StoreError::Open {
-            path: path.to_owned(),
-            source,
+        let opened = |source| match StoreError::from(source) {
+            StoreError::Sqlite(source) => StoreError::Open {
+                path: path.to_owned(),
+                source,
+            },
+            known => known,
         };
         let mut connection = Connection::open(path).map_err(opened)?;
         connection
-            .pragma_update(None, "page_size", PAGE_BYTES)
+            .busy_timeout(BUSY_TIMEOUT)
+            .and_then(|()| connection.pragma_update(None, "page_size", PAGE_BYTES))
             .and_then(|()| connection.pragma_update(None, "journal_mode", "wal"))
             .and_then(|()| connection.pragma_update(None, "synchronous", "normal"))
             .and_then(|()| connection.pragma_update(None, "cache_size", CACHE_KIB))
-            .and_then(|()| connection.busy_timeout(std::time::Duration::from_secs(10)))
             .map_err(opened)?;
         rusqlite::vtab::array::load_module(&connection).map_err(opened)?;
         connection.set_prepared_statement_cache_capacity(64);
@@ -162,6 +197,15 @@ impl Store {
                 },
                 source => StoreError::Migrate {
                     path: path.to_owned(),
+                rusqlite_migration::Error::RusqliteError { query, err } => {
+                    match StoreError::from(err) {
+                        StoreError::Sqlite(err) => StoreError::Migrate {
+                            path: path.to_owned(),
+                            source: rusqlite_migration::Error::RusqliteError { query, err },
+                        },
+                        known => known,
+                    }
+                }
                     source,
                 },
             })?;
@@ -170,9 +214,19 @@ impl Store {
             path: path.into(),
         })
     }
+            lease: None,
 
     /// Where the file is.
     pub fn path(&self) -> &Path {
+    /// The same state file for one run: what it writes is refused once the lease is lost.
+    #[must_use]
+    pub fn under(&self, lease: lease::Lease) -> Self {
+        Self {
+            lease: Some(lease),
+            ..self.clone()
+        }
+    }
+
         &self.path
     }
 
@@ -196,6 +250,30 @@ impl Store {
 
     /// Reads a setting.
     pub fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+    /// Begins a write. It takes its place in the queue of writers at once, because one that only reads
+    /// at first is refused when somebody else has written since; and it makes sure that the run it is
+    /// for has not been taken over.
+    fn begin<'c>(&self, connection: &'c mut Connection) -> Result<Transaction<'c>, StoreError> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(lease) = self.lease {
+            lease::check(&transaction, lease)?;
+        }
+        Ok(transaction)
+    }
+
+    /// Makes sure that every page of the file can be read as what it is: to be asked before anything is
+    /// done on its word.
+    pub fn check_pages(&self) -> Result<(), StoreError> {
+        let what: String = self
+            .lock()
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if what == "ok" {
+            Ok(())
+        } else {
+            Err(StoreError::Corrupt { what })
+        }
+    }
+
         Ok(self
             .lock()
             .prepare_cached("SELECT value FROM setting WHERE name = ?1")?
@@ -214,18 +292,8 @@ impl Store {
     }
 }
 
-            lease: None,
 /// Reads a word that an enum's serde form stands for.
 fn from_word<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, StoreError> {
-    /// The same state file for one run: what it writes is refused once the lease is lost.
-    #[must_use]
-    pub fn under(&self, lease: lease::Lease) -> Self {
-        Self {
-            lease: Some(lease),
-            ..self.clone()
-        }
-    }
-
     Ok(serde_json::from_value(serde_json::Value::String(
         word.to_owned(),
     ))?)

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::killpoint;
 use crate::plan::gate::{self, Circumstances, Review};
 use crate::plan::{CategoryPlan, Digest, Plan};
+use crate::store::Store;
 use crate::store::held::Held;
 use crate::store::history::Note;
 use crate::store::lease::Lease;
@@ -40,6 +41,9 @@ pub(super) async fn review(
     let fingerprint = engine.config.fingerprint();
     let window = engine.config.safety.window.0;
     let known = engine
+    if plan.changes().next().is_some() {
+        engine.store.run(Store::check_pages).await?;
+    }
         .store
         .run(move |store| {
             let now = clock::now();
