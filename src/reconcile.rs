@@ -272,14 +272,14 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Report, RunError> {
         .store
         .run(move |store| {
             let now = clock::now();
-            let open = store.recover_journal(now)?;
-            killpoint::here("after-recovering");
-            if open > 0 {
-                tracing::warn!(
-                    actions = open,
-                    "the last run was cut off; what it was doing is looked at again"
-                );
-            }
+            store.note_origin(&[ACCEPTED, PLANNED])?;
+            store.mark_due(now)?;
+            store.begin_run(&command, now)
+        })
+        .await?;
+    Ok(Report::new(run, request))
+}
+
 /// Finds out what a run that was cut off has done, before anything is decided by what it had noted.
 async fn recover(engine: &Engine) -> Result<(), RunError> {
     let open = doubt::resolve(&engine.kaltura, &engine.store).await?;

@@ -17,6 +17,7 @@
 //! | [`held`] | plans that wait for a person |
 //! | [`set_aside`] | what failed for its own reason |
 //! | [`lease`] | one run at a time |
+//! | [`origin`] | whether the file is a copy |
 //! | [`runs`] | what happened |
 
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ pub mod journal;
 pub mod lease;
 pub mod ledger;
 pub mod mirror;
+pub mod origin;
 pub mod roster;
 pub mod runs;
 pub mod set_aside;
@@ -49,10 +51,10 @@ pub struct Store {
     lease: Option<lease::Lease>,
 }
 
-pub enum StoreError {
-    /// It cannot be opened.
 /// Why the state file cannot be used.
 #[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be opened.
     #[error(
         "cannot open the state file {path}: {source}. Check that its folder exists and that this user may write there (state.path)"
     )]
@@ -125,14 +127,14 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
-            _ => Self::Sqlite(error),
-        }
             Some(ErrorCode::ReadOnly) => Self::ReadOnly(error),
             Some(ErrorCode::DiskFull) => Self::Full(error),
             Some(ErrorCode::SystemIoFailure) => Self::Disk(error),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt {
                 what: error.to_string(),
             },
+            _ => Self::Sqlite(error),
+        }
     }
 }
 
@@ -144,11 +146,11 @@ impl From<serde_json::Error> for StoreError {
     }
 }
 
-/// The size of a page of a new file: half as many pages to look after as with SQLite's default.
-const PAGE_BYTES: i64 = 8192;
 /// How long a write waits for another program's.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// The size of a page of a new file: half as many pages to look after as with SQLite's default.
+const PAGE_BYTES: i64 = 8192;
 
 /// Memory for pages, in KiB, as SQLite wants it: negative. A million memberships fit.
 const CACHE_KIB: i64 = -131_072;
@@ -195,8 +197,6 @@ impl Store {
                 ) => StoreError::Newer {
                     path: path.to_owned(),
                 },
-                source => StoreError::Migrate {
-                    path: path.to_owned(),
                 rusqlite_migration::Error::RusqliteError { query, err } => {
                     match StoreError::from(err) {
                         StoreError::Sqlite(err) => StoreError::Migrate {
@@ -206,18 +206,18 @@ impl Store {
                         known => known,
                     }
                 }
+                source => StoreError::Migrate {
+                    path: path.to_owned(),
                     source,
                 },
             })?;
         Ok(Self {
             connection: Arc::new(Mutex::new(connection)),
             path: path.into(),
+            lease: None,
         })
     }
-            lease: None,
 
-    /// Where the file is.
-    pub fn path(&self) -> &Path {
     /// The same state file for one run: what it writes is refused once the lease is lost.
     #[must_use]
     pub fn under(&self, lease: lease::Lease) -> Self {
@@ -227,6 +227,8 @@ impl Store {
         }
     }
 
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -248,8 +250,6 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads a setting.
-    pub fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
     /// Begins a write. It takes its place in the queue of writers at once, because one that only reads
     /// at first is refused when somebody else has written since; and it makes sure that the run it is
     /// for has not been taken over.
@@ -274,6 +274,8 @@ impl Store {
         }
     }
 
+    /// Reads a setting.
+    pub fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         Ok(self
             .lock()
             .prepare_cached("SELECT value FROM setting WHERE name = ?1")?

@@ -12,7 +12,7 @@ use crate::apply::{Applied, Applier};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::killpoint;
-use crate::plan::gate::{self, Circumstances, Review};
+use crate::plan::gate::{self, Circumstances, Review, Trip};
 use crate::plan::{CategoryPlan, Digest, Plan};
 use crate::store::Store;
 use crate::store::held::Held;
@@ -25,6 +25,7 @@ const MOST_REASONS: usize = 5;
 /// What the state file knows that bears on a plan.
 struct Known {
     accepted: Option<String>,
+    is_copy: bool,
     approvals: BTreeMap<Digest, String>,
     rejections: BTreeSet<Digest>,
     undone: BTreeSet<(CategoryId, UserId)>,
@@ -40,16 +41,17 @@ pub(super) async fn review(
 ) -> Result<Review, RunError> {
     let fingerprint = engine.config.fingerprint();
     let window = engine.config.safety.window.0;
-    let known = engine
     if plan.changes().next().is_some() {
         engine.store.run(Store::check_pages).await?;
     }
+    let known = engine
         .store
         .run(move |store| {
             let now = clock::now();
             let since = now.saturating_sub(SignedDuration::try_from(window).unwrap_or_default());
             Ok(Known {
                 accepted: store.setting(ACCEPTED)?,
+                is_copy: store.is_copy()?,
                 approvals: store.approvals(now)?,
                 rejections: store.rejections()?,
                 undone: store.undone()?,
@@ -62,7 +64,7 @@ pub(super) async fn review(
     let (none, undone) = (BTreeSet::new(), &known.undone);
     let hold_first =
         is_sync && engine.config.safety.first_run == crate::config::safety::FirstRun::Hold;
-    Ok(gate::review(
+    let mut review = gate::review(
         plan,
         &Circumstances {
             safety: &engine.config.safety,
@@ -73,7 +75,14 @@ pub(super) async fn review(
             approvals: &known.approvals,
             rejections: &known.rejections,
         },
-    ))
+    );
+    if known.is_copy {
+        let first = review.trips.iter_mut();
+        first
+            .filter(|trip| **trip == Trip::FirstRun)
+            .for_each(|trip| *trip = Trip::Copied);
+    }
+    Ok(review)
 }
 
 /// Writes down what needs no call: memberships that are as they should be, or gone; and drops what
@@ -277,6 +286,7 @@ async fn accept_configuration(engine: &Engine, planned_all: bool) -> Result<(), 
             let is_answered = |held: &Held| held.open + held.approved == 0;
             if planned && store.held()?.iter().all(is_answered) {
                 store.set_setting(ACCEPTED, &fingerprint)?;
+                store.accept_copy()?;
             }
             Ok(())
         })
