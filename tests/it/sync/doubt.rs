@@ -21,7 +21,7 @@ async fn dies_at(site: &Site, point: &str) {
 
 async fn in_step(policy: &str) -> Site {
     with(6, &[("bio", &[0, 1, 2, 3])])
-        .set(|settings| settings.policy = policy.to_owned())
+        .set(|settings| policy.clone_into(&mut settings.policy))
         .in_step()
         .await
 }
@@ -91,7 +91,8 @@ async fn half_a_file_and_a_death_take_nobody_away_when_the_whole_file_is_back() 
     let mut site = with(0, &[]).channel("bio").start().await;
     let path = site.path("directory.ldif");
     site.settings.source = Some(format!(
-        "kind = \"ldif\"\npath = {path:?}\nend_marker = \"# end\""
+        "kind = \"ldif\"\npath = \"{}\"\nend_marker = \"# end\"",
+        path.display()
     ));
     let whole =
         BASE_LDIF.to_owned() + &slapd::people(5) + &slapd::group("bio", [0, 1, 2, 3]) + "# end\n";

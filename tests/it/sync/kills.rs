@@ -152,8 +152,8 @@ impl Place {
         .start()
         .await;
         if !is_ldap {
-            let path = site.path("directory.ldif");
-            site.settings.source = Some(format!("kind = \"ldif\"\npath = {path:?}"));
+            let path = site.path("directory.ldif").display().to_string();
+            site.settings.source = Some(format!("kind = \"ldif\"\npath = \"{path}\""));
         }
         let channels = CHANNELS.map(|name| {
             let id = site.account().add_category(&NewCategory {
@@ -191,12 +191,13 @@ impl Place {
         if self.is_ldap {
             let mut ldif = String::new();
             for (name, members) in &campus.groups {
-                ldif += &format!(
-                    "dn: cn={name},ou=groups,{SUFFIX}\nchangetype: modify\nreplace: member\n"
-                );
-                for member in members {
-                    ldif += &format!("member: uid=p{member},ou=people,{SUFFIX}\n");
-                }
+                let group = format!("cn={name},ou=groups,{SUFFIX}");
+                ldif += "dn: ";
+                ldif += &group;
+                ldif += "\nchangetype: modify\nreplace: member\n";
+                let members = members.iter();
+                let lines = members.map(|n| format!("member: uid=p{n},ou=people,{SUFFIX}\n"));
+                ldif.extend(lines);
                 ldif += "\n";
             }
             self.site.slapd.modify(&ldif);

@@ -158,8 +158,8 @@ async fn a_damaged_page_of_any_table() {
         "directory",
     ];
     for table in tables {
-        let (at, size) = place_of(&Connection::open(&path).unwrap(), table);
-        let before = overwrite(&path, at, &vec![0xA5; size]);
+        let (at, length) = place_of(&Connection::open(&path).unwrap(), table);
+        let before = overwrite(&path, at, &vec![0xA5; length]);
         let run = site.sync().await;
         assert_eq!(site.account().calls().writes(), [], "{table}");
         run.is(1).says("damaged").says("backup");
