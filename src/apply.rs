@@ -7,6 +7,7 @@
 //! | module | its part |
 //! |---|---|
 //! | [`steps`] | the calls that an action takes, and how to see whether it is done |
+//! | [`doubt`] | what a run that was cut off has left open |
 //! | [`lane`] | actions in order, batch by batch; a category is in one lane only |
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::progress::Progress;
 use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
 
+pub mod doubt;
 mod lane;
 mod steps;
 

@@ -39,6 +39,7 @@ pub mod daemon;
 pub mod demo;
 pub mod directory;
 pub mod kaltura;
+mod killpoint;
 pub mod plan;
 pub mod progress;
 pub mod reconcile;

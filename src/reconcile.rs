@@ -19,12 +19,13 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::apply::ApplyError;
+use crate::apply::{ApplyError, doubt};
 use crate::category::UserId;
 use crate::clock;
 use crate::config::Config;
 use crate::directory::GroupId;
 use crate::kaltura::{Kaltura, KalturaError};
+use crate::killpoint;
 use crate::plan::Plan;
 use crate::plan::binding::Bindings;
 use crate::plan::saved::{self, Difference};
@@ -187,9 +188,11 @@ impl From<ApplyError> for RunError {
 /// Runs once, alone: takes the lease, keeps it fresh, and gives it back.
 pub async fn reconcile(engine: &Engine, request: &Request) -> Result<Report, RunError> {
     let lease = claim(engine).await?;
-    let heart = tokio::spawn(beat(engine.store.clone(), lease));
-    let result = run(engine, request, lease).await;
-    heart.abort();
+    let fenced = Engine {
+        store: engine.store.under(lease),
+        ..engine.clone()
+    };
+    let result = run(&fenced, request, lease).await;
     engine.progress.end();
     engine.store.run(move |store| store.release(lease)).await?;
     result
@@ -199,12 +202,24 @@ pub async fn reconcile(engine: &Engine, request: &Request) -> Result<Report, Run
 async fn run(engine: &Engine, request: &Request, lease: Lease) -> Result<Report, RunError> {
     let mut report = begin(engine, request).await?;
     let before = report::Traffic::from(engine.kaltura.traffic());
-    let result = match request.task {
-        Task::Sync | Task::Apply { .. } => steps(engine, request, lease, &mut report).await,
-        Task::Undo { run } => undo::steps(engine, request, run, lease, &mut report).await,
+    let work = async {
+        recover(engine).await?;
+        match request.task {
+            Task::Sync | Task::Apply { .. } => {
+                steps(engine, request, lease, &mut report).await?;
+            }
+            Task::Undo { run } => undo::steps(engine, request, run, lease, &mut report).await?,
+        }
+        // Who slept while another did the work finds nothing to do, which is not what happened.
+        Ok(engine.store.run(move |store| store.is_ours(lease)).await?)
+    };
+    let result = tokio::select! {
+        result = work => result,
+        lost = beat(&engine.store, lease) => Err(lost.into()),
     };
     report.traffic = report::Traffic::from(engine.kaltura.traffic()) - before;
     engine.progress.end();
+    killpoint::here("before-ending");
     let outcome = match &result {
         Ok(()) => report.verdict().to_string(),
         Err(error) => format!("failed: {error}"),
@@ -232,6 +247,7 @@ async fn steps(
     let scope = scope::resolve(engine, request, &questions).await?;
     report.findings.clone_from(&scope.findings);
 
+    killpoint::here("before-planning");
     let planned = look::plan(engine, &scope, report.is_proven()).await?;
     report.unread = planned.unread.count();
     report.findings.extend(planned.findings);
@@ -247,6 +263,7 @@ async fn steps(
         return Ok(());
     }
 
+    killpoint::here("after-planning");
     verdict::settle(
         engine,
         report.run,
@@ -258,9 +275,12 @@ async fn steps(
     )
     .await?;
     let (run, task) = (report.run, &request.task);
+    killpoint::here("after-settling");
     report.held = verdict::hold(engine, run, task, &review).await?;
+    killpoint::here("after-holding");
     report.applied = verdict::apply(engine, run, task, lease, review, report.is_proven()).await?;
 
+    killpoint::here("before-clearing");
     if request.full {
         prune(engine).await?;
     }
@@ -293,18 +313,30 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Report, RunError> {
         .store
         .run(move |store| {
             let now = clock::now();
-            let open = store.recover_journal(now)?;
-            if open > 0 {
-                tracing::warn!(
-                    actions = open,
-                    "the last run was cut off; what it was doing is looked at again"
-                );
-            }
+            store.note_origin(&[ACCEPTED, PLANNED])?;
             store.mark_due(now)?;
             store.begin_run(&command, now)
         })
         .await?;
     Ok(Report::new(run, request))
+}
+
+/// Finds out what a run that was cut off has done, before anything is decided by what it had noted.
+async fn recover(engine: &Engine) -> Result<(), RunError> {
+    let open = doubt::resolve(&engine.kaltura, &engine.store).await?;
+    killpoint::here("while-recovering");
+    if open > 0 {
+        tracing::warn!(
+            actions = open,
+            "the last run was cut off; what it was doing is looked at again"
+        );
+        let left = engine
+            .store
+            .run(|store| store.recover_journal(clock::now()));
+        left.await?;
+    }
+    killpoint::here("after-recovering");
+    Ok(())
 }
 
 async fn claim(engine: &Engine) -> Result<Lease, RunError> {
@@ -325,15 +357,18 @@ async fn claim(engine: &Engine) -> Result<Lease, RunError> {
     }
 }
 
-/// Shows, as long as the run goes on, that it does.
-async fn beat(store: Store, lease: Lease) {
+/// Shows, as long as the run goes on, that it does. Ends when somebody else has taken over: then so
+/// must the run.
+async fn beat(store: &Store, lease: Lease) -> StoreError {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
         let renewed = store
             .run(move |store| store.renew(lease, clock::now()))
             .await;
-        if let Err(error) = renewed {
-            tracing::error!(%error, "the lease could not be renewed");
+        match renewed {
+            Ok(()) => {}
+            Err(error @ StoreError::LeaseLost) => return error,
+            Err(error) => tracing::error!(%error, "the lease could not be renewed"),
         }
     }
 }

@@ -17,13 +17,16 @@
 //! | [`held`] | plans that wait for a person |
 //! | [`set_aside`] | what failed for its own reason |
 //! | [`lease`] | one run at a time |
+//! | [`origin`] | whether the file is a copy |
 //! | [`runs`] | what happened |
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
+
+use crate::killpoint;
 
 pub mod categories;
 pub mod dirty;
@@ -33,6 +36,7 @@ pub mod journal;
 pub mod lease;
 pub mod ledger;
 pub mod mirror;
+pub mod origin;
 pub mod roster;
 pub mod runs;
 pub mod set_aside;
@@ -43,6 +47,8 @@ pub mod undone;
 pub struct Store {
     connection: Arc<Mutex<Connection>>,
     path: Arc<Path>,
+    /// What each write must still have: a run's right to run.
+    lease: Option<lease::Lease>,
 }
 
 /// Why the state file cannot be used.
@@ -77,7 +83,30 @@ pub enum StoreError {
     /// Another program is writing to it.
     #[error("the state file is locked by another program. Wait for it, or end it")]
     Busy,
-    /// SQLite refused something else: a full disk, a damaged file.
+    /// It, or its folder, must not be written.
+    #[error(
+        "the state file cannot be written ({0}). Check that this user may write to it and to its folder, and that the disk is not read-only (state.path)"
+    )]
+    ReadOnly(#[source] rusqlite::Error),
+    /// There is no room for it.
+    #[error(
+        "the disk of the state file is full ({0}). Make room there: the next run goes on where this one stopped (state.path)"
+    )]
+    Full(#[source] rusqlite::Error),
+    /// The disk does not do what it is told.
+    #[error(
+        "the state file cannot be read or written ({0}). Is its disk full, over a quota, or failing? Once that is mended, the next run goes on where this one stopped (state.path)"
+    )]
+    Disk(#[source] rusqlite::Error),
+    /// It is not what was written.
+    #[error(
+        "the state file is damaged ({what}). Stop Rollbook, put the file and those beside it (-wal, -shm) out of the way, and put the last backup in their place, or begin anew without one: memberships stay, and the first plan waits for you unless safety.first_run says otherwise (state.path)"
+    )]
+    Corrupt {
+        /// What SQLite says.
+        what: String,
+    },
+    /// SQLite refused something else.
     #[error("the state file cannot be used: {0}")]
     Sqlite(#[source] rusqlite::Error),
     /// A value in the file is not what this program writes.
@@ -98,6 +127,12 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly(error),
+            Some(ErrorCode::DiskFull) => Self::Full(error),
+            Some(ErrorCode::SystemIoFailure) => Self::Disk(error),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt {
+                what: error.to_string(),
+            },
             _ => Self::Sqlite(error),
         }
     }
@@ -111,6 +146,9 @@ impl From<serde_json::Error> for StoreError {
     }
 }
 
+/// How long a write waits for another program's.
+const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// The size of a page of a new file: half as many pages to look after as with SQLite's default.
 const PAGE_BYTES: i64 = 8192;
 
@@ -118,26 +156,36 @@ const PAGE_BYTES: i64 = 8192;
 const CACHE_KIB: i64 = -131_072;
 
 fn migrations() -> Migrations<'static> {
-    Migrations::new(vec![
-        M::up(include_str!("../migrations/0001_initial.sql")),
-        M::up(include_str!("../migrations/0002_history.sql")),
-    ])
+    let steps = [
+        include_str!("../migrations/0001_initial.sql"),
+        include_str!("../migrations/0002_history.sql"),
+    ];
+    let step = |sql| {
+        M::up_with_hook(sql, |_: &rusqlite::Transaction<'_>| {
+            killpoint::here("migrating");
+            Ok(())
+        })
+    };
+    Migrations::new(steps.into_iter().map(step).collect())
 }
 
 impl Store {
     /// Opens the state file, makes it when it is not there, and brings it up to date.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let opened = |source| StoreError::Open {
-            path: path.to_owned(),
-            source,
+        let opened = |source| match StoreError::from(source) {
+            StoreError::Sqlite(source) => StoreError::Open {
+                path: path.to_owned(),
+                source,
+            },
+            known => known,
         };
         let mut connection = Connection::open(path).map_err(opened)?;
         connection
-            .pragma_update(None, "page_size", PAGE_BYTES)
+            .busy_timeout(BUSY_TIMEOUT)
+            .and_then(|()| connection.pragma_update(None, "page_size", PAGE_BYTES))
             .and_then(|()| connection.pragma_update(None, "journal_mode", "wal"))
             .and_then(|()| connection.pragma_update(None, "synchronous", "normal"))
             .and_then(|()| connection.pragma_update(None, "cache_size", CACHE_KIB))
-            .and_then(|()| connection.busy_timeout(std::time::Duration::from_secs(10)))
             .map_err(opened)?;
         rusqlite::vtab::array::load_module(&connection).map_err(opened)?;
         connection.set_prepared_statement_cache_capacity(64);
@@ -149,6 +197,15 @@ impl Store {
                 ) => StoreError::Newer {
                     path: path.to_owned(),
                 },
+                rusqlite_migration::Error::RusqliteError { query, err } => {
+                    match StoreError::from(err) {
+                        StoreError::Sqlite(err) => StoreError::Migrate {
+                            path: path.to_owned(),
+                            source: rusqlite_migration::Error::RusqliteError { query, err },
+                        },
+                        known => known,
+                    }
+                }
                 source => StoreError::Migrate {
                     path: path.to_owned(),
                     source,
@@ -157,6 +214,7 @@ impl Store {
         Ok(Self {
             connection: Arc::new(Mutex::new(connection)),
             path: path.into(),
+            lease: None,
         })
     }
 
@@ -182,6 +240,15 @@ impl Store {
         Ok(found)
     }
 
+    /// The same state file for one run: what it writes is refused once the lease is lost.
+    #[must_use]
+    pub fn under(&self, lease: lease::Lease) -> Self {
+        Self {
+            lease: Some(lease),
+            ..self.clone()
+        }
+    }
+
     /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -205,6 +272,30 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Begins a write. It takes its place in the queue of writers at once, because one that only reads
+    /// at first is refused when somebody else has written since; and it makes sure that the run it is
+    /// for has not been taken over.
+    fn begin<'c>(&self, connection: &'c mut Connection) -> Result<Transaction<'c>, StoreError> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(lease) = self.lease {
+            lease::check(&transaction, lease)?;
+        }
+        Ok(transaction)
+    }
+
+    /// Makes sure that every page of the file can be read as what it is: to be asked before anything is
+    /// done on its word.
+    pub fn check_pages(&self) -> Result<(), StoreError> {
+        let what: String = self
+            .lock()
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if what == "ok" {
+            Ok(())
+        } else {
+            Err(StoreError::Corrupt { what })
+        }
+    }
+
     /// Reads a setting.
     pub fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         Ok(self
@@ -223,10 +314,12 @@ impl Store {
 
     /// Writes a setting.
     pub fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        self.lock()
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        transaction
             .prepare_cached("INSERT OR REPLACE INTO setting (name, value) VALUES (?1, ?2)")?
             .execute([name, value])?;
-        Ok(())
+        Ok(transaction.commit()?)
     }
 }
 

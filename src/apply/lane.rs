@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 
 use super::steps::{self, Stands};
-use super::{Applied, Applier, ApplyError, Task};
+use super::{Applied, Applier, ApplyError, Task, doubt};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::kaltura::{Found, WriteOutcome};
+use crate::killpoint;
 use crate::store::journal::{Open, Outcome, Verdict};
-use crate::store::ledger::Entry;
 use crate::store::set_aside::SetAside;
 
 /// How often an action is tried in one run: once, and once more when nobody knew what became of it
@@ -57,8 +57,11 @@ impl Applier {
         applied: &mut Applied,
     ) -> Result<Vec<Task>, ApplyError> {
         let rows = self.open(&tasks).await?;
+        killpoint::here("after-opening");
         let mut ends: Vec<Option<End>> = self.look_first(&tasks).await?;
+        killpoint::here("before-writing");
         self.write(&tasks, &mut ends).await?;
+        killpoint::here("after-writing");
         self.look_after(&tasks, &mut ends).await?;
         self.close(tasks, rows, ends, applied).await
     }
@@ -111,6 +114,9 @@ impl Applier {
         if writes.is_empty() {
             return Ok(());
         }
+        // The look may have taken long, or the process may have slept.
+        let lease = self.lease;
+        self.store.run(move |store| store.is_ours(lease)).await?;
         let mut outcomes = self.kaltura.write(&writes).await?.into_iter();
         for (index, steps) in open.into_iter().zip(steps) {
             ends[index] = Some(sum_up(outcomes.by_ref().take(steps.len())));
@@ -189,12 +195,10 @@ impl Applier {
             verdicts.push(Verdict {
                 journal,
                 outcome,
-                ledger: (outcome == Outcome::Done).then(|| Entry {
-                    category: task.category(),
-                    user: task.action().user.clone(),
-                    last: steps::last(task.action()),
-                    via: task.action().via.as_ref().map(|grant| grant.group.clone()),
-                }),
+                ledger: match outcome {
+                    Outcome::Done => Some(doubt::done(task.category(), task.action())),
+                    _ => doubt::half_done(task.category(), task.action()),
+                },
                 set_aside: set_aside(&task, outcome, answer.as_deref()).filter(|_| !retry),
                 answer,
             });
@@ -209,6 +213,7 @@ impl Applier {
         self.store
             .run(move |store| store.close_journal(run, &verdicts, clock::now()))
             .await?;
+        killpoint::here("after-closing");
         self.progress.advance(count - again.len() as u64);
         Ok(again)
     }

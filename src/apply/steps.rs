@@ -199,6 +199,15 @@ fn is_same(action: &Action, there: Option<&Entitlement>) -> bool {
     })
 }
 
+/// What the ledger says of an action that takes a membership away to make it anew, while nobody knows
+/// how far it came.
+pub(super) fn last_by_half(action: &Action) -> Option<Last> {
+    match action.decision {
+        Decision::Replace { .. } | Decision::Merge { .. } => Some(Last::Removed),
+        _ => None,
+    }
+}
+
 /// What the ledger says once an action is done.
 pub(super) fn last(action: &Action) -> Option<Last> {
     match action.decision {

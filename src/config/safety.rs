@@ -27,7 +27,8 @@ pub struct Safety {
     pub left_empty: u64,
     /// A channel is left without a manager. Default `hold`.
     pub last_manager: OnTrip,
-    /// The first run of a new configuration. Default `hold`.
+    /// The first run of a new configuration, or on a state file that was copied or restored. Default
+    /// `hold`.
     pub first_run: FirstRun,
     /// How long an approval waits to be used. Default `7d`.
     pub approval_expires: Period,

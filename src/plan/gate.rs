@@ -55,6 +55,8 @@ pub struct Review {
 pub enum Trip {
     /// The first plan of a new configuration.
     FirstRun,
+    /// The first plan of a state file that was copied or restored.
+    Copied,
     /// All categories together lose too much.
     Total {
         /// Memberships taken away or lowered, those of the window before included.

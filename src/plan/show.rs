@@ -352,6 +352,10 @@ impl Display for Trip {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::FirstRun => f.write_str("it is the first plan of this configuration"),
+            Self::Copied => f.write_str(
+                "the state file was copied or restored, and does not know what has happened since \
+                 (if the original is still in use on another machine, end one of the two)",
+            ),
             Self::Total { losses, of } => {
                 write!(
                     f,

@@ -8,6 +8,7 @@ use super::report::{ReadKind, ReadReport};
 use super::{Engine, RunError};
 use crate::clock;
 use crate::config::Directory;
+use crate::killpoint;
 use crate::source::{Changes, Checkpoint, Moved, Observations, Proof, Read, Source, SourceError};
 
 /// Batches of observations that may wait between a source and the mirror.
@@ -155,6 +156,15 @@ async fn absorb(
     kind: ReadKind,
     read: impl AsyncFnOnce(Observations) -> Result<Read, SourceError>,
 ) -> Result<ReadReport, RunError> {
+    if matches!(source, Source::Ldif(_)) {
+        // Half a file may hold half an entry, which passes for a whole one. Then the finished file must
+        // be read, even if it is the one that the checkpoint knows; also when this run is cut off.
+        let name = source.name().to_owned();
+        engine
+            .store
+            .run(move |store| store.forget_checkpoint(&name))
+            .await?;
+    }
     let (out, observations) = mpsc::channel(BATCHES_WAITING);
     let (say_end, end) = oneshot::channel();
     let name = source.name().to_owned();
@@ -169,19 +179,11 @@ async fn absorb(
     };
     let (absorbed, read) = tokio::join!(absorbing, reading);
     let (absorbed, read) = (absorbed?, read?);
+    killpoint::here("after-absorbing");
     let mut report = ReadReport::new(source.name(), kind);
     report.entries = read.entries;
     report.absorbed = absorbed.unwrap_or_default();
     if let Proof::Unproven { reason } = read.proof {
-        if matches!(source, Source::Ldif(_)) {
-            // Half an entry may have come as a whole one; the finished file must be read, even if it is
-            // the one that the checkpoint knows.
-            let name = source.name().to_owned();
-            engine
-                .store
-                .run(move |store| store.forget_checkpoint(&name))
-                .await?;
-        }
         report.unproven = Some(reason);
     }
     Ok(report)

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{ACCEPTED, Engine, PLANNED, Request, RunError, Task};
 use crate::category::{Category, CategoryId, UserId};
 use crate::directory::GroupId;
+use crate::killpoint;
 use crate::plan::category::Block;
 use crate::plan::desired::{self, Assignment, Finding, NamedGroup, VanishedName};
 use crate::store::Store;
@@ -137,6 +138,7 @@ pub(super) async fn resolve(
     questions: &Questions,
 ) -> Result<Scope, RunError> {
     let new = refresh_index(engine, questions.everything).await?;
+    killpoint::here("after-listing");
     let mut scope = load(engine).await?;
     scope.everything = questions.everything;
     let mut who = whom(engine, request, questions, &scope).await?;

@@ -11,8 +11,10 @@ use super::{ACCEPTED, Engine, PLANNED, REBUILT, RunError, Task, look, report, sc
 use crate::apply::{Applied, Applier};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
-use crate::plan::gate::{self, Circumstances, Review};
+use crate::killpoint;
+use crate::plan::gate::{self, Circumstances, Review, Trip};
 use crate::plan::{CategoryPlan, Digest, Plan};
+use crate::store::Store;
 use crate::store::held::Held;
 use crate::store::history::Note;
 use crate::store::lease::Lease;
@@ -24,6 +26,7 @@ const MOST_REASONS: usize = 5;
 struct Known {
     accepted: Option<String>,
     is_rebuilt: bool,
+    is_copy: bool,
     approvals: BTreeMap<Digest, String>,
     rejections: BTreeSet<Digest>,
     undone: BTreeSet<(CategoryId, UserId)>,
@@ -39,6 +42,9 @@ pub(super) async fn review(
 ) -> Result<Review, RunError> {
     let fingerprint = engine.config.fingerprint();
     let window = engine.config.safety.window.0;
+    if plan.changes().next().is_some() {
+        engine.store.run(Store::check_pages).await?;
+    }
     let known = engine
         .store
         .run(move |store| {
@@ -47,6 +53,7 @@ pub(super) async fn review(
             Ok(Known {
                 accepted: store.setting(ACCEPTED)?,
                 is_rebuilt: store.setting(REBUILT)?.is_some(),
+                is_copy: store.is_copy()?,
                 approvals: store.approvals(now)?,
                 rejections: store.rejections()?,
                 undone: store.undone()?,
@@ -59,7 +66,7 @@ pub(super) async fn review(
     let (none, undone) = (BTreeSet::new(), &known.undone);
     let hold_first =
         known.is_rebuilt || engine.config.safety.first_run == crate::config::safety::FirstRun::Hold;
-    Ok(gate::review(
+    let mut review = gate::review(
         plan,
         &Circumstances {
             safety: &engine.config.safety,
@@ -70,7 +77,14 @@ pub(super) async fn review(
             approvals: &known.approvals,
             rejections: &known.rejections,
         },
-    ))
+    );
+    if known.is_copy {
+        let first = review.trips.iter_mut();
+        first
+            .filter(|trip| **trip == Trip::FirstRun)
+            .for_each(|trip| *trip = Trip::Copied);
+    }
+    Ok(review)
 }
 
 /// Writes down what needs no call: memberships that are as they should be, or gone; and drops what
@@ -140,8 +154,10 @@ pub(super) async fn settle(
             let now = clock::now();
             for note in &notes {
                 store.write_down(run, note, now)?;
+                killpoint::here("while-settling");
             }
             store.note(run, &entries, now)?;
+            killpoint::here("while-settling");
             store.release_held(&Task::Sync.command(), &over)?;
             store.forget_undone(&agreed)?;
             store.settle(&settled)
@@ -223,6 +239,7 @@ pub(super) async fn apply(
     let done = parts.filter(|_| is_proven);
     let categories: Vec<CategoryId> = done.map(|part| part.category.id).collect();
     let outcome = applier.apply(review.approved).await?;
+    killpoint::here("after-applying");
     let command = task.command();
     engine
         .store
@@ -244,6 +261,7 @@ pub(super) async fn clear(
         .store
         .run(move |store| {
             store.clear_marks(up_to)?;
+            killpoint::here("while-clearing");
             // What could not be read has not been planned.
             if unread == 0 {
                 store.clear_category_marks(&new)?;
@@ -271,6 +289,7 @@ async fn accept_configuration(engine: &Engine, planned_all: bool) -> Result<(), 
             if planned && store.held()?.iter().all(is_answered) {
                 store.set_setting(ACCEPTED, &fingerprint)?;
                 store.drop_setting(REBUILT)?;
+                store.accept_copy()?;
             }
             Ok(())
         })

@@ -63,7 +63,7 @@ impl Store {
         first: impl FnOnce(&Connection) -> rusqlite::Result<()>,
     ) -> Result<(), StoreError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = self.begin(&mut connection)?;
         first(&transaction)?;
         {
             let mut insert = transaction.prepare_cached(

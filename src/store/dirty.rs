@@ -69,7 +69,7 @@ impl Store {
     /// Leaves marks.
     pub fn mark(&self, marks: &[Mark]) -> Result<(), StoreError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = self.begin(&mut connection)?;
         for item in marks {
             mark(&transaction, item)?;
         }
@@ -78,20 +78,22 @@ impl Store {
 
     /// Clears the marks up to the one given: there is a verdict on each of them.
     pub fn clear_marks(&self, up_to: i64) -> Result<(), StoreError> {
-        self.lock()
-            .execute("DELETE FROM dirty WHERE id <= ?1", [up_to])?;
-        Ok(())
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        transaction.execute("DELETE FROM dirty WHERE id <= ?1", [up_to])?;
+        Ok(transaction.commit()?)
     }
 
     /// Clears the marks of some categories: there is a verdict on each of them.
     pub fn clear_category_marks(&self, categories: &[CategoryId]) -> Result<(), StoreError> {
-        let connection = self.lock();
-        let mut delete = connection
-            .prepare_cached("DELETE FROM dirty WHERE kind = 'category' AND category_id = ?1")?;
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
         for category in categories {
-            delete.execute([category.0])?;
+            transaction
+                .prepare_cached("DELETE FROM dirty WHERE kind = 'category' AND category_id = ?1")?
+                .execute([category.0])?;
         }
-        Ok(())
+        Ok(transaction.commit()?)
     }
 }
 

@@ -77,7 +77,7 @@ impl Store {
     ) -> Result<Digest, StoreError> {
         let digest = plan.digest();
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = self.begin(&mut connection)?;
         for part in &plan.categories {
             release(&transaction, command, part.category.id)?;
         }
@@ -165,7 +165,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Answered, StoreError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = self.begin(&mut connection)?;
         let digest = match find(&transaction, digest)? {
             Ok(digest) => digest,
             Err(refused) => return Ok(refused),
@@ -241,7 +241,7 @@ impl Store {
     /// there. An approval counts once.
     pub fn release_held(&self, command: &str, categories: &[CategoryId]) -> Result<(), StoreError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = self.begin(&mut connection)?;
         for category in categories {
             release(&transaction, command, *category)?;
         }

@@ -134,7 +134,7 @@ impl Store {
         if known.is_empty() && actions.iter().all(|action| action.decision.is_change()) {
             return Ok(());
         }
-        let transaction = connection.transaction()?;
+        let transaction = self.begin(&mut connection)?;
         let (mut events, mut refused) = (Vec::new(), BTreeSet::new());
         for action in actions {
             let outcome = match action.decision {
@@ -241,7 +241,7 @@ impl Store {
     /// Takes the lines from the front that are older than this; answers how many.
     pub fn prune_history(&self, before: Timestamp) -> Result<usize, StoreError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = self.begin(&mut connection)?;
         let last = transaction
             .query_row(
                 "SELECT seq, hash FROM history

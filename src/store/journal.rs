@@ -4,7 +4,7 @@
 //! the three never tell different stories.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
 use super::history::{self, Event};
@@ -58,6 +58,19 @@ pub struct Open {
     pub approved_by: Option<String>,
 }
 
+/// An action that a run which was cut off left open.
+#[derive(Debug, Clone)]
+pub struct Doubt {
+    /// The row.
+    pub journal: i64,
+    /// The run.
+    pub run: i64,
+    /// Where.
+    pub category: CategoryId,
+    /// What.
+    pub action: Action,
+}
+
 /// What closes a journal row.
 #[derive(Debug, Clone)]
 pub struct Verdict {
@@ -84,7 +97,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<i64>, StoreError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        // Also for the time after a power failure: what is about to be sent must be known then.
+        connection.pragma_update(None, "synchronous", "full")?;
+        let transaction = self.begin(&mut connection)?;
         lease::check(&transaction, lease)?;
         let mut rows = Vec::with_capacity(actions.len());
         for open in actions {
@@ -112,10 +127,14 @@ impl Store {
             rows.push(transaction.last_insert_rowid());
         }
         transaction.commit()?;
+        connection.pragma_update(None, "synchronous", "normal")?;
         Ok(rows)
     }
 
-    /// Closes rows of the journal: each becomes a line of the history, and the ledger learns of it.
+    /// Closes rows of the journal: each becomes a line of the history, and the ledger learns of it. That
+    /// is never refused, also when the lease is lost: the calls were answered, and what became of them
+    /// must not be forgotten. But a row that whoever took over has closed already stays as they left it:
+    /// they have looked since, and may have written.
     pub fn close_journal(
         &self,
         run: i64,
@@ -123,10 +142,16 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut events = Vec::with_capacity(verdicts.len());
         for verdict in verdicts {
             let Some((mut event, _)) = take(&transaction, verdict.journal)? else {
+                tracing::warn!(
+                    run,
+                    row = verdict.journal,
+                    outcome = verdict.outcome.word(),
+                    "another run had taken over before this answer came; it looks for itself"
+                );
                 continue;
             };
             event.outcome = verdict.outcome;
@@ -147,11 +172,35 @@ impl Store {
         Ok(transaction.commit()?)
     }
 
+    /// What a run that was cut off left open.
+    pub fn in_doubt(&self) -> Result<Vec<Doubt>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT id, run, category_id, user_id, action, before, why FROM journal ORDER BY id",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(Doubt {
+                journal: row.get(0)?,
+                run: row.get(1)?,
+                category: CategoryId(row.get(2)?),
+                action: Action {
+                    user: UserId::new(row.get::<_, String>(3)?),
+                    decision: serde_json::from_value(json(row, 4)?)?,
+                    before: serde_json::from_value(json(row, 5)?)?,
+                    via: serde_json::from_value(json(row, 6)?)?,
+                },
+            });
+        }
+        Ok(found)
+    }
+
     /// Rows that a run which was cut off left open become marks: somebody looks there again. What
     /// became of them nobody knows, and the history says so. Answers how many there were.
     pub fn recover_journal(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = self.begin(&mut connection)?;
         let rows: Vec<i64> = transaction
             .prepare_cached("SELECT id FROM journal ORDER BY id")?
             .query_map([], |row| row.get(0))?
@@ -172,6 +221,13 @@ impl Store {
     }
 }
 
+fn json(row: &Row<'_>, column: usize) -> Result<serde_json::Value, StoreError> {
+    let text: Option<String> = row.get(column)?;
+    Ok(text.map_or(Ok(serde_json::Value::Null), |text| {
+        serde_json::from_str(&text)
+    })?)
+}
+
 /// Takes a row out of the journal: a line of the history, whose outcome nobody knows yet, and the
 /// number of its run.
 fn take(connection: &Connection, journal: i64) -> Result<Option<(Event, i64)>, StoreError> {
@@ -183,18 +239,12 @@ fn take(connection: &Connection, journal: i64) -> Result<Option<(Event, i64)>, S
     let Some(row) = rows.next()? else {
         return Ok(None);
     };
-    let json = |column: usize| -> Result<serde_json::Value, StoreError> {
-        let text: Option<String> = row.get(column)?;
-        Ok(text.map_or(Ok(serde_json::Value::Null), |text| {
-            serde_json::from_str(&text)
-        })?)
-    };
-    let why: Option<Grant> = serde_json::from_value(json(4)?)?;
+    let why: Option<Grant> = serde_json::from_value(json(row, 4)?)?;
     let event = Event {
         category: CategoryId(row.get(0)?),
         user: UserId::new(row.get::<_, String>(1)?),
-        decision: serde_json::from_value(json(2)?)?,
-        before: serde_json::from_value(json(3)?)?,
+        decision: serde_json::from_value(json(row, 2)?)?,
+        before: serde_json::from_value(json(row, 3)?)?,
         why,
         outcome: Outcome::Unknown,
         answer: None,

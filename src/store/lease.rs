@@ -1,8 +1,8 @@
 //! One run at a time, also between processes.
 //!
 //! *Its one idea: the fence.* Each holder gets a higher number and shows it with every write to the
-//! journal. A process that slept through its lease finds a higher number there and stops before it
-//! calls Kaltura.
+//! state file, and before every request that writes to Kaltura. A process that slept through its lease
+//! finds a higher number there and stops.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -38,12 +38,21 @@ impl Store {
     pub fn claim(&self, holder: &str, now: Timestamp) -> Result<Claim, StoreError> {
         let mut connection = self.lock();
         // A look first: it never waits, also when the holder is in the middle of a long write.
-        if let Some(refused) = current(&connection)?.and_then(|held| held.refusal(now)) {
+        if let Some(held) = current(&connection)?.filter(|held| held.seen_at <= now.as_second())
+            && let Some(refused) = held.refusal(now)
+        {
             return Ok(refused);
         }
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let held = current(&transaction)?;
         if let Some(refused) = held.as_ref().and_then(|held| held.refusal(now)) {
+            // Seen in times to come: the clock was set back. A holder who lives shows itself again; of
+            // one who is dead, this is when the wait begins.
+            transaction.execute(
+                "UPDATE lease SET seen_at = min(seen_at, ?1)",
+                [now.as_second()],
+            )?;
+            transaction.commit()?;
             return Ok(refused);
         }
         let fence = held.map_or(1, |held| held.fence + 1);
@@ -68,6 +77,11 @@ impl Store {
         }
     }
 
+    /// Makes sure that nobody has taken over: to be asked right before Kaltura is written to.
+    pub fn is_ours(&self, lease: Lease) -> Result<(), StoreError> {
+        check(&self.lock(), lease)
+    }
+
     /// Gives the right to run back.
     pub fn release(&self, lease: Lease) -> Result<(), StoreError> {
         self.lock().execute(
@@ -90,7 +104,7 @@ impl Held {
     fn refusal(&self, now: Timestamp) -> Option<Claim> {
         (now.as_second() - self.seen_at < STALE_AFTER_S).then(|| Claim::Refused {
             holder: self.holder.clone(),
-            seen_at: Timestamp::from_second(self.seen_at).unwrap_or(now),
+            seen_at: Timestamp::from_second(self.seen_at).unwrap_or(now).min(now),
         })
     }
 }
@@ -124,6 +138,8 @@ pub(super) fn check(connection: &Connection, lease: Lease) -> Result<(), StoreEr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::category::CategoryId;
+    use crate::store::dirty::Mark;
     use crate::store::tests::scratch;
 
     fn at(second: i64) -> Timestamp {
@@ -156,6 +172,51 @@ mod tests {
         let lease = granted(&store.claim("first", at(0)).unwrap());
         store.release(lease).unwrap();
         granted(&store.claim("second", at(1)).unwrap());
+    }
+
+    #[test]
+    fn a_lease_from_times_to_come_is_refused_for_a_minute_and_not_for_ever() {
+        let (_folder, store) = scratch();
+        let dead = granted(&store.claim("dead", at(86_400)).unwrap());
+        let refused = store.claim("second", at(0)).unwrap();
+        let seen_at = at(0);
+        let holder = "dead".to_owned();
+        assert_eq!(refused, Claim::Refused { holder, seen_at });
+        let refused = store.claim("third", at(STALE_AFTER_S - 1)).unwrap();
+        assert!(matches!(refused, Claim::Refused { .. }));
+        let heir = granted(&store.claim("fourth", at(STALE_AFTER_S)).unwrap());
+        assert!(heir.fence > dead.fence);
+    }
+
+    #[test]
+    fn a_living_holder_whose_clock_was_set_back_keeps_the_lease() {
+        let (_folder, store) = scratch();
+        let lease = granted(&store.claim("first", at(86_400)).unwrap());
+        store.claim("second", at(0)).unwrap();
+        store.renew(lease, at(15)).unwrap();
+        let refused = store.claim("third", at(STALE_AFTER_S)).unwrap();
+        assert!(matches!(refused, Claim::Refused { .. }));
+    }
+
+    #[test]
+    fn a_sleeper_writes_nothing_into_the_state_of_its_heir() {
+        let (_folder, store) = scratch();
+        let sleeper = store.under(granted(&store.claim("sleeper", at(0)).unwrap()));
+        sleeper.set_setting("name", "before").unwrap();
+        store.mark(&[Mark::Everything]).unwrap();
+        granted(&store.claim("heir", at(STALE_AFTER_S)).unwrap());
+        for refused in [
+            sleeper.set_setting("name", "after"),
+            sleeper.clear_marks(100),
+            sleeper.release_held("sync", &[CategoryId(1)]),
+            sleeper.note(1, &[], at(61)),
+            sleeper.settle(&[]),
+            sleeper.forget_checkpoint("campus"),
+        ] {
+            assert!(matches!(refused, Err(StoreError::LeaseLost)), "{refused:?}");
+        }
+        assert_eq!(store.setting("name").unwrap().as_deref(), Some("before"));
+        assert_eq!(store.marks().unwrap().marks, [Mark::Everything]);
     }
 
     #[test]

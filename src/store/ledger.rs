@@ -67,7 +67,7 @@ impl Store {
     /// Notes memberships that were found as they should be, and those that are gone.
     pub fn note(&self, run: i64, entries: &[Entry], now: Timestamp) -> Result<(), StoreError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = self.begin(&mut connection)?;
         for entry in entries {
             write(&transaction, run, entry, now)?;
         }

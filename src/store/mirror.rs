@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::dirty::{self, Mark};
 use super::{Store, StoreError};
 use crate::directory::{EntryKind, Observation, StableId, Unusable, Version};
+use crate::killpoint;
 use crate::plan::desired::EntryId;
 use crate::source::{Checkpoint, Moved, Proof, Read};
 
@@ -118,20 +119,24 @@ impl Store {
         checkpoint: &Checkpoint,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.lock().execute(
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        transaction.execute(
             "UPDATE directory SET checkpoint = ?2, read_at = ?3 WHERE name = ?1",
             params![directory, checkpoint.0, now.as_second()],
         )?;
-        Ok(())
+        Ok(transaction.commit()?)
     }
 
     /// Has the next read of a directory be a full one.
     pub fn forget_checkpoint(&self, directory: &str) -> Result<(), StoreError> {
-        self.lock().execute(
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        transaction.execute(
             "UPDATE directory SET checkpoint = NULL WHERE name = ?1",
             [directory],
         )?;
-        Ok(())
+        Ok(transaction.commit()?)
     }
 
     /// Forgets the directories that are not among these: the configuration does not name them any more,
@@ -142,7 +147,7 @@ impl Store {
             .prepare_cached("SELECT id, name FROM directory")?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
-        let transaction = connection.transaction()?;
+        let transaction = self.begin(&mut connection)?;
         for (id, _) in known
             .iter()
             .filter(|(_, name)| !names.contains(&name.as_str()))
@@ -181,7 +186,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Absorbed>, StoreError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = self.begin(&mut connection)?;
         let mut absorption = Absorption::begin(&transaction, directory, now)?;
         while let Some(batch) = observations.blocking_recv() {
             for observation in batch {
@@ -192,6 +197,7 @@ impl Store {
             return Ok(None);
         };
         let absorbed = absorption.finish(&read)?;
+        killpoint::here("before-absorbing");
         transaction.commit()?;
         Ok(Some(absorbed))
     }

@@ -90,13 +90,12 @@ impl Store {
 
     /// Forgets what waits for these memberships: the plan found nothing left to do there.
     pub fn settle(&self, settled: &[(CategoryId, UserId)]) -> Result<(), StoreError> {
-        let connection = self.lock();
-        let mut delete = connection
-            .prepare_cached("DELETE FROM set_aside WHERE category_id = ?1 AND user_key = ?2")?;
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
         for (category, user) in settled {
-            delete.execute(params![category.0, user.key()])?;
+            forget(&transaction, *category, user)?;
         }
-        Ok(())
+        Ok(transaction.commit()?)
     }
 }
 

@@ -11,7 +11,7 @@ impl Store {
     /// Notes that a run has undone what was done to these memberships.
     pub fn note_undone(&self, run: i64, pairs: &[(CategoryId, UserId)]) -> Result<(), StoreError> {
         let mut connection = self.lock();
-        let transaction = connection.transaction()?;
+        let transaction = self.begin(&mut connection)?;
         write(&transaction, Some(run), pairs)?;
         Ok(transaction.commit()?)
     }
@@ -31,7 +31,10 @@ impl Store {
 
     /// Forgets them: directory and Kaltura agree again.
     pub fn forget_undone(&self, pairs: &[(CategoryId, UserId)]) -> Result<(), StoreError> {
-        Ok(forget(&self.lock(), pairs)?)
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        forget(&transaction, pairs)?;
+        Ok(transaction.commit()?)
     }
 }
 

@@ -240,7 +240,8 @@ impl Site {
         self.command(arguments).spawn().unwrap()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The program with these arguments, not started yet.
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         private(&self.path("rollbook.toml"), &self.configuration());
         let mut command = Command::new(env!("CARGO_BIN_EXE_rollbook"));
         command
