@@ -7,7 +7,7 @@ use super::{Applied, Applier, ApplyError, Task};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::kaltura::{Found, WriteOutcome};
-use crate::store::journal::{Open, Outcome, Verdict};
+use crate::store::journal::{FOUND_SO, Open, Outcome, Verdict};
 use crate::store::ledger::Entry;
 use crate::store::set_aside::SetAside;
 
@@ -91,6 +91,7 @@ impl Applier {
                 let found = found?;
                 match (steps::compare(task.action(), &found), found) {
                     (Stands::AsBefore, _) => None,
+                    (Stands::AsWanted, _) if task.attempt == 1 => Some(found_so()),
                     (Stands::AsWanted, _) => Some((Outcome::Done, None)),
                     (_, Found::Failed(error)) => Some((Outcome::Passing, Some(error.code))),
                     _ => Some((Outcome::Changed, None)),
@@ -113,7 +114,14 @@ impl Applier {
         }
         let mut outcomes = self.kaltura.write(&writes).await?.into_iter();
         for (index, steps) in open.into_iter().zip(steps) {
-            ends[index] = Some(sum_up(outcomes.by_ref().take(steps.len())));
+            let outcomes: Vec<_> = outcomes.by_ref().take(steps.len()).collect();
+            let is_ours = tasks[index].attempt > 1 || steps.is_empty();
+            let nothing_done = |outcome: &WriteOutcome| *outcome == WriteOutcome::AlreadySo;
+            ends[index] = Some(if !is_ours && outcomes.iter().all(nothing_done) {
+                found_so()
+            } else {
+                sum_up(outcomes.into_iter())
+            });
         }
         Ok(())
     }
@@ -129,7 +137,13 @@ impl Applier {
         let found = self.look(tasks, |index| is_open(&ends[index])).await?;
         for ((task, end), found) in tasks.iter().zip(ends).zip(found) {
             let Some(found) = found else { continue };
+            // Refused because it is so already: somebody else did it.
+            let conflict = matches!(end, Some((Outcome::Changed, _)));
+            let is_single = steps::writes(task.category(), task.action()).len() == 1;
             match steps::compare(task.action(), &found) {
+                Stands::AsWanted if conflict && is_single && task.attempt == 1 => {
+                    *end = Some(found_so());
+                }
                 Stands::AsWanted => *end = Some((Outcome::Done, None)),
                 Stands::AsBefore => {}
                 Stands::Otherwise => *end = Some((Outcome::Changed, None)),
@@ -212,6 +226,11 @@ impl Applier {
         self.progress.advance(count - again.len() as u64);
         Ok(again)
     }
+}
+
+/// It is as planned, and this run did nothing to make it so.
+fn found_so() -> End {
+    (Outcome::Done, Some(FOUND_SO.to_owned()))
 }
 
 /// An action is done when all its calls are; the first that is not tells how it ended.
