@@ -7,6 +7,7 @@ use super::{Applied, Applier, ApplyError, Task};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::kaltura::{Found, WriteOutcome};
+use crate::plan::Decision;
 use crate::store::journal::{FOUND_SO, Open, Outcome, Verdict};
 use crate::store::ledger::Entry;
 use crate::store::set_aside::SetAside;
@@ -127,16 +128,29 @@ impl Applier {
     }
 
     /// Where nobody knows what became of an action, or where the server found things otherwise than
-    /// they were thought to be, a look tells.
+    /// they were thought to be, a look tells. And where one row was removed, whether it was the only one:
+    /// the look before showed one of them, however many there were.
     async fn look_after(&self, tasks: &[Task], ends: &mut [Option<End>]) -> Result<(), ApplyError> {
         let is_open =
             |end: &Option<End>| matches!(end, Some((Outcome::Unknown | Outcome::Changed, _)));
-        if !ends.iter().any(is_open) {
+        let may_be_one_of_two = |task: &Task, end: &Option<End>| {
+            let is_removed = matches!(task.action().decision, Decision::Remove { .. });
+            task.part.fresh && is_removed && matches!(end, Some((Outcome::Done, None)))
+        };
+        let is_asked =
+            |index: usize| is_open(&ends[index]) || may_be_one_of_two(&tasks[index], &ends[index]);
+        if !(0..tasks.len()).any(is_asked) {
             return Ok(());
         }
-        let found = self.look(tasks, |index| is_open(&ends[index])).await?;
+        let found = self.look(tasks, is_asked).await?;
         for ((task, end), found) in tasks.iter().zip(ends).zip(found) {
             let Some(found) = found else { continue };
+            if matches!(end, Some((Outcome::Done, _))) {
+                if matches!(found, Found::Present(_)) {
+                    *end = Some((Outcome::Changed, None));
+                }
+                continue;
+            }
             // Refused because it is so already: somebody else did it.
             let conflict = matches!(end, Some((Outcome::Changed, _)));
             let is_single = steps::writes(task.category(), task.action()).len() == 1;
