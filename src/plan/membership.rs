@@ -17,6 +17,7 @@
 //! | level | several automatic rows | any | [`Merge`](Decision::Merge): the surplus goes |
 //! | none | nothing | any | `Keep`, or [`Forget`](Decision::Forget): the ledger only |
 //! | none | automatic | any | [`Remove`](Decision::Remove) or [`Deactivate`](Decision::Deactivate): policy |
+//! | none | several automatic rows | any | `Remove` them all: Kaltura deactivates one of them only |
 //!
 //! Objections, strongest first: the person is protected, or owns the category; the user ID is one
 //! that Kaltura would refuse, or that two people share; the membership is manual (not asked when it
@@ -311,6 +312,8 @@ fn farewell(row: &Row<'_>, rules: Rules) -> Decision {
     match rules.departure {
         Departure::Delete => Decision::Remove { copies: row.copies },
         Departure::Deactivate if have.status == Status::NotActive => Decision::Keep,
+        // Kaltura deactivates one of several rows, always the same one; the others would stay in force.
+        Departure::Deactivate if row.copies > 1 => Decision::Remove { copies: row.copies },
         Departure::Deactivate => Decision::Deactivate,
     }
 }

@@ -208,8 +208,8 @@ const TABLE: &[(&str, Applies, Expected)] = &[
         |_| Decision::Skip(Objection::Unproven),
     ),
     (
-        "not wanted: deactivated",
-        |c| c.rules.departure == Departure::Deactivate,
+        "not wanted: deactivated, where there is one row",
+        |c| c.rules.departure == Departure::Deactivate && c.copies < 2,
         |_| Decision::Deactivate,
     ),
     (
