@@ -15,6 +15,7 @@
 //! What once failed is in `proptest-regressions/model.txt` and is tried first.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "how much was tried is worth knowing")]
 
 use std::cell::RefCell;
 

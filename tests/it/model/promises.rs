@@ -78,6 +78,44 @@ impl Seen {
         lost
     }
 
+    fn nothing_dry_is_done(&self) {
+        if self.request.dry_run {
+            assert_eq!(self.writes, [], "a dry run writes");
+            assert_eq!(self.before, self.after, "a dry run changes something");
+        }
+    }
+
+    /// Whether a wanted membership was to be removed and added, and the second half failed.
+    fn is_made_anew(&self, pair: &Pair) -> bool {
+        let anew = |decision| matches!(decision, Decision::Merge { .. } | Decision::Replace { .. });
+        let is_said = self
+            .lines
+            .iter()
+            .any(|line| (line.category.0, line.user.key()) == *pair && anew(line.decision));
+        self.faulty
+            && (is_said || self.result.is_err())
+            && (rows(&self.before, pair).len() > 1
+                || rows(&self.before, pair).iter().any(|row| row.0 == 4))
+    }
+
+    fn has_line(&self, category: i64, action: &Action) -> bool {
+        self.lines.iter().any(|line| {
+            line.category.0 == category
+                && line.user == action.user
+                && line.decision == action.decision
+        })
+    }
+
+    /// Promise 1.
+    fn half_an_answer_takes_nothing(&self) {
+        if self.is_sync() && !self.is_whole() {
+            // What is made anew in two calls may be cut off between them; it is made by the next run.
+            let mut lost = self.losses();
+            lost.retain(|pair| !self.is_made_anew(pair));
+            assert_eq!(lost, BTreeSet::new(), "taken away on {:?}", self.export);
+        }
+    }
+
     fn approved_by(&self, pair: &Pair) -> bool {
         self.lines
             .iter()
@@ -106,8 +144,8 @@ impl World {
             assert_eq!(report.is_proven(), seen.is_whole(), "what a read proves");
         }
         self.settle_undone(seen);
-        self.nothing_dry_is_done(seen);
-        self.half_an_answer_takes_nothing(seen);
+        seen.nothing_dry_is_done();
+        seen.half_an_answer_takes_nothing();
         self.nobody_is_taken_who_is_wanted(seen);
         self.what_is_kept_by_hand_stays(seen);
         self.limits_are_kept(seen);
@@ -139,36 +177,6 @@ impl World {
         self.known.directory.wanted(self.channel(id).reference)
     }
 
-    fn nothing_dry_is_done(&self, seen: &Seen) {
-        if seen.request.dry_run {
-            assert_eq!(seen.writes, [], "a dry run writes");
-            assert_eq!(seen.before, seen.after, "a dry run changes something");
-        }
-    }
-
-    /// Promise 1.
-    fn half_an_answer_takes_nothing(&self, seen: &Seen) {
-        if seen.is_sync() && !seen.is_whole() {
-            // What is made anew in two calls may be cut off between them; it is made by the next run.
-            let mut lost = seen.losses();
-            lost.retain(|pair| !self.is_made_anew(seen, pair));
-            assert_eq!(lost, BTreeSet::new(), "taken away on {:?}", seen.export);
-        }
-    }
-
-    /// Whether a wanted membership was to be removed and added, and the second half failed.
-    fn is_made_anew(&self, seen: &Seen, pair: &Pair) -> bool {
-        let anew = |decision| matches!(decision, Decision::Merge { .. } | Decision::Replace { .. });
-        let is_said = seen
-            .lines
-            .iter()
-            .any(|line| (line.category.0, line.user.key()) == *pair && anew(line.decision));
-        seen.faulty
-            && (is_said || seen.result.is_err())
-            && (rows(&seen.before, pair).len() > 1
-                || rows(&seen.before, pair).iter().any(|row| row.0 == 4))
-    }
-
     /// Promises 1, 2 and 4: what a run takes, the directory must not want.
     fn nobody_is_taken_who_is_wanted(&self, seen: &Seen) {
         if !seen.is_sync() || !seen.is_whole() {
@@ -192,7 +200,7 @@ impl World {
             if !self.site.policy.remove_vanished {
                 assert!(!self.known.must_keep(reference), "not known: {}", why());
             }
-            if self.known.fuzzy || self.is_made_anew(seen, &pair) {
+            if self.known.fuzzy || seen.is_made_anew(&pair) {
                 continue;
             }
             let wanted = self.wanted(pair.0);
@@ -266,8 +274,8 @@ impl World {
             .losses()
             .into_iter()
             .filter(|pair| {
-                !seen.approved_by(pair)
-                    && !(seen.result.is_err() && self.approved.contains(&pair.0))
+                let maybe = seen.result.is_err() && self.approved.contains(&pair.0);
+                !(seen.approved_by(pair) || maybe)
             })
             .collect();
         if self.lagging {
@@ -380,7 +388,7 @@ impl World {
         {
             for (part, action) in report.plan.changes() {
                 assert!(
-                    self.has_line(seen, part.category.id.0, action),
+                    seen.has_line(part.category.id.0, action),
                     "left out: {action:?}"
                 );
             }
@@ -410,14 +418,6 @@ impl World {
                 seen.lines
             );
         }
-    }
-
-    fn has_line(&self, seen: &Seen, category: i64, action: &Action) -> bool {
-        seen.lines.iter().any(|line| {
-            line.category.0 == category
-                && line.user == action.user
-                && line.decision == action.decision
-        })
     }
 
     fn each_write_has_its_line(&self, seen: &Seen) {

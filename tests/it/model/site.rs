@@ -19,6 +19,10 @@ use super::directory::END;
 const ROOT: &str = "MediaSpace>site>channels";
 
 /// What the configuration says where it is not always the same.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one line of the configuration"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Policy {
     pub(super) deactivate: bool,
@@ -227,7 +231,9 @@ impl Site {
                     .or_default()
                     .push(row);
             }
-            rows.values_mut().for_each(|rows| rows.sort_unstable());
+            for rows in rows.values_mut() {
+                rows.sort_unstable();
+            }
             (*id, rows)
         };
         self.channels.keys().map(members).collect()

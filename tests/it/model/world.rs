@@ -85,11 +85,8 @@ impl World {
             Step::Approve(which, whole) => self.answer(*which, *whole, true),
             Step::Reject(which, whole) => self.answer(*which, *whole, false),
             Step::Retry => {
-                _ = self
-                    .site
-                    .store()
-                    .retry(None, rollbook::clock::now())
-                    .unwrap()
+                let now = rollbook::clock::now();
+                self.site.store().retry(None, now).unwrap();
             }
             Step::Hour => self.site.an_hour(),
             Step::Configure(setting) => self.configure(*setting),
@@ -378,7 +375,7 @@ impl World {
     pub(super) async fn watch(&mut self, request: Request, export: Export, faulty: bool) -> Seen {
         let calls = self.site.account().calls();
         let struck = |site: &Site| -> u64 { site.account().faults().injected().values().sum() };
-        let faults = struck(&self.site);
+        let before_it = struck(&self.site);
         calls.reset();
         let before = self.site.snapshot();
         let result = reconcile(&self.site.engine, &request).await;
@@ -407,7 +404,7 @@ impl World {
             run,
         };
         self.totals.runs += 1;
-        self.totals.faults += struck(&self.site) - faults;
+        self.totals.faults += struck(&self.site) - before_it;
         self.totals.writes += seen.writes.len() as u64;
         seen
     }
