@@ -8,7 +8,8 @@ use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::kaltura::{Found, WriteOutcome};
 use crate::killpoint;
-use crate::store::journal::{Open, Outcome, Verdict};
+use crate::plan::Decision;
+use crate::store::journal::{FOUND_SO, Open, Outcome, Verdict};
 use crate::store::set_aside::SetAside;
 
 /// How often an action is tried in one run: once, and once more when nobody knew what became of it
@@ -94,6 +95,7 @@ impl Applier {
                 let found = found?;
                 match (steps::compare(task.action(), &found), found) {
                     (Stands::AsBefore, _) => None,
+                    (Stands::AsWanted, _) if task.attempt == 1 => Some(found_so()),
                     (Stands::AsWanted, _) => Some((Outcome::Done, None)),
                     (_, Found::Failed(error)) => Some((Outcome::Passing, Some(error.code))),
                     _ => Some((Outcome::Changed, None)),
@@ -119,23 +121,49 @@ impl Applier {
         self.store.run(move |store| store.is_ours(lease)).await?;
         let mut outcomes = self.kaltura.write(&writes).await?.into_iter();
         for (index, steps) in open.into_iter().zip(steps) {
-            ends[index] = Some(sum_up(outcomes.by_ref().take(steps.len())));
+            let outcomes: Vec<_> = outcomes.by_ref().take(steps.len()).collect();
+            let is_ours = tasks[index].attempt > 1 || steps.is_empty();
+            let nothing_done = |outcome: &WriteOutcome| *outcome == WriteOutcome::AlreadySo;
+            ends[index] = Some(if !is_ours && outcomes.iter().all(nothing_done) {
+                found_so()
+            } else {
+                sum_up(outcomes.into_iter())
+            });
         }
         Ok(())
     }
 
     /// Where nobody knows what became of an action, or where the server found things otherwise than
-    /// they were thought to be, a look tells.
+    /// they were thought to be, a look tells. And where one row was removed, whether it was the only one:
+    /// the look before showed one of them, however many there were.
     async fn look_after(&self, tasks: &[Task], ends: &mut [Option<End>]) -> Result<(), ApplyError> {
         let is_open =
             |end: &Option<End>| matches!(end, Some((Outcome::Unknown | Outcome::Changed, _)));
-        if !ends.iter().any(is_open) {
+        let may_be_one_of_two = |task: &Task, end: &Option<End>| {
+            let is_removed = matches!(task.action().decision, Decision::Remove { .. });
+            task.part.fresh && is_removed && matches!(end, Some((Outcome::Done, None)))
+        };
+        let is_asked =
+            |index: usize| is_open(&ends[index]) || may_be_one_of_two(&tasks[index], &ends[index]);
+        if !(0..tasks.len()).any(is_asked) {
             return Ok(());
         }
-        let found = self.look(tasks, |index| is_open(&ends[index])).await?;
+        let found = self.look(tasks, is_asked).await?;
         for ((task, end), found) in tasks.iter().zip(ends).zip(found) {
             let Some(found) = found else { continue };
+            if matches!(end, Some((Outcome::Done, _))) {
+                if matches!(found, Found::Present(_)) {
+                    *end = Some((Outcome::Changed, None));
+                }
+                continue;
+            }
+            // Refused because it is so already: somebody else did it.
+            let conflict = matches!(end, Some((Outcome::Changed, _)));
+            let is_single = steps::writes(task.category(), task.action()).len() == 1;
             match steps::compare(task.action(), &found) {
+                Stands::AsWanted if conflict && is_single && task.attempt == 1 => {
+                    *end = Some(found_so());
+                }
                 Stands::AsWanted => *end = Some((Outcome::Done, None)),
                 Stands::AsBefore => {}
                 Stands::Otherwise => *end = Some((Outcome::Changed, None)),
@@ -217,6 +245,11 @@ impl Applier {
         self.progress.advance(count - again.len() as u64);
         Ok(again)
     }
+}
+
+/// It is as planned, and this run did nothing to make it so.
+fn found_so() -> End {
+    (Outcome::Done, Some(FOUND_SO.to_owned()))
 }
 
 /// An action is done when all its calls are; the first that is not tells how it ended.

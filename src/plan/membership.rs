@@ -18,6 +18,7 @@
 //! | none | nothing | any | `Keep`, or [`Forget`](Decision::Forget): the ledger only |
 //! | none | automatic | any | [`Remove`](Decision::Remove) or [`Deactivate`](Decision::Deactivate): policy |
 //! | none | automatic, not active | deactivated by us, and its time is over | `Remove` |
+//! | none | several automatic rows | any | `Remove` them all: Kaltura deactivates one of them only |
 //!
 //! Objections, strongest first: the person is protected, or owns the category; the user ID is one
 //! that Kaltura would refuse, or that two people share; the membership is manual (not asked when it
@@ -321,6 +322,10 @@ fn farewell(row: &Row<'_>, rules: Rules) -> Decision {
             } else {
                 Decision::Keep
             }
+        }
+        // Kaltura deactivates one of several rows, always the same one; the others would stay in force.
+        Departure::Grace(_) | Departure::Deactivate if row.copies > 1 => {
+            Decision::Remove { copies: row.copies }
         }
         Departure::Grace(_) | Departure::Deactivate => Decision::Deactivate,
     }

@@ -50,9 +50,9 @@ pub(super) async fn directories(engine: &Engine, full: bool) -> Result<Vec<ReadR
 
 async fn directory(engine: &Engine, source: &Source, full: bool) -> Result<ReadReport, RunError> {
     let name = source.name().to_owned();
-    let checkpoint = engine
+    let (checkpoint, doubtful) = engine
         .store
-        .run(move |store| store.checkpoint(&name))
+        .run(move |store| Ok((store.checkpoint(&name)?, store.doubtful_groups(&name)?)))
         .await?;
     let Some(checkpoint) = checkpoint.filter(|_| !full) else {
         return everything(engine, source).await;
@@ -61,21 +61,23 @@ async fn directory(engine: &Engine, source: &Source, full: bool) -> Result<ReadR
     if report.kind == ReadKind::Full || report.unproven.is_some() {
         return Ok(report);
     }
-    resolve_anew(engine, source, report).await
+    resolve_anew(engine, source, report, doubtful).await
 }
 
-/// Reads the groups again whose members' names lead to somebody else now. The groups themselves may
-/// not have changed.
+/// Reads the groups again whose members' names lead to somebody else now, and those that an earlier
+/// run had doubts about. The groups themselves may not have changed.
 async fn resolve_anew(
     engine: &Engine,
     source: &Source,
     report: ReadReport,
+    doubtful: Vec<Moved>,
 ) -> Result<ReadReport, RunError> {
     let name = source.name().to_owned();
-    let groups = engine
+    let mut groups = engine
         .store
         .run(move |store| store.groups_to_resolve(&name))
         .await?;
+    groups.extend(doubtful);
     if groups.is_empty() {
         return Ok(report);
     }

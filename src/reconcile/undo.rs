@@ -15,7 +15,7 @@ use crate::plan::membership::{Decision, Objection};
 use crate::plan::undo::{Deed, undo};
 use crate::plan::{Action, CategoryPlan, Plan};
 use crate::store::history::{Asked, Line};
-use crate::store::journal::Outcome;
+use crate::store::journal::{FOUND_SO, Outcome};
 use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
 
@@ -126,7 +126,9 @@ async fn deeds(
             let mut any = false;
             store.history(&asked, |line| {
                 any = true;
-                let done = line.outcome == Outcome::Done && line.decision.is_change();
+                let done = line.outcome == Outcome::Done
+                    && line.decision.is_change()
+                    && line.answer.as_deref() != Some(FOUND_SO);
                 let meant = (users.is_empty() || users.contains(&line.user))
                     && (channels.is_empty() || is_named(&line));
                 if done && meant {

@@ -47,6 +47,10 @@ impl Outcome {
     }
 }
 
+/// The answer to an action that needed no doing: somebody else had done it by then. Such a thing is
+/// not this program's to undo.
+pub const FOUND_SO: &str = "found so";
+
 /// An action that is about to be sent.
 #[derive(Debug, Clone)]
 pub struct Open {

@@ -63,12 +63,22 @@ impl Store {
     /// The groups that mention a name which has changed hands: their members are to be resolved anew,
     /// although the groups themselves may be as they were.
     pub fn groups_to_resolve(&self, directory: &str) -> Result<Vec<Moved>, StoreError> {
+        self.groups_where("digest IS NULL AND complete", directory)
+    }
+
+    /// The groups of which the last read may have met somebody in the middle of a rename: the next
+    /// read of them decides, although they may be as they were.
+    pub fn doubtful_groups(&self, directory: &str) -> Result<Vec<Moved>, StoreError> {
+        self.groups_where("digest = x''", directory)
+    }
+
+    fn groups_where(&self, condition: &str, directory: &str) -> Result<Vec<Moved>, StoreError> {
         let connection = self.lock();
-        let mut statement = connection.prepare_cached(
+        let mut statement = connection.prepare_cached(&format!(
             "SELECT stable_id FROM grp JOIN entry USING (id)
-             WHERE digest IS NULL AND complete AND stable_id IS NOT NULL
+             WHERE {condition} AND stable_id IS NOT NULL
              AND directory = (SELECT id FROM directory WHERE name = ?1)",
-        )?;
+        ))?;
         let groups = statement.query_map([directory], |row| {
             Ok(Moved {
                 kind: EntryKind::Group,

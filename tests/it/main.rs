@@ -2,6 +2,7 @@
 
 mod kaltura_client;
 mod ldap_source;
+mod model;
 mod sandbox;
 mod slapd;
 mod sync;

@@ -222,8 +222,11 @@ const TABLE: &[(&str, Applies, Expected)] = &[
         |_| Decision::Skip(Objection::Unproven),
     ),
     (
-        "not wanted: deactivated",
-        |c| keeps_deactivated(c) && !(c.is(Status::NotActive) && has_waited_out(c)),
+        "not wanted: deactivated, where there is one row",
+        |c| {
+            let is_over = c.is(Status::NotActive) && has_waited_out(c);
+            keeps_deactivated(c) && !is_over && c.copies < 2
+        },
         |_| Decision::Deactivate,
     ),
     (

@@ -312,7 +312,7 @@ impl Absorption<'_> {
         if !self.bulk {
             self.transaction
                 .prepare_cached(
-                    "UPDATE grp SET digest = NULL WHERE id IN
+                    "UPDATE grp SET digest = NULL WHERE digest <> x'' AND id IN
                          (SELECT group_id FROM membership WHERE member_id = ?1)",
                 )?
                 .execute([member])?;

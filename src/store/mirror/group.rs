@@ -177,11 +177,15 @@ impl Absorption<'_> {
             None => Vec::new(),
         };
         let came = missing_in(&there, &now);
-        let gone = if group.members_complete {
+        let mut gone = if group.members_complete {
             missing_in(&now, &there)
         } else {
             Vec::new()
         };
+        if self.may_be_a_rename(&came, &gone)? {
+            self.doubt(id)?;
+            gone.clear();
+        }
         {
             let mut insert = self.transaction.prepare_cached(
                 "INSERT INTO membership (group_id, role, member_id) SELECT ?1, ?2, value FROM rarray(?3)",
@@ -212,6 +216,35 @@ impl Absorption<'_> {
             }
         }
         Ok(!came.is_empty() || !gone.is_empty())
+    }
+
+    /// Whether the group has a name that nobody has in place of somebody who is known: people are read
+    /// before groups, so somebody who was renamed in between looks like a leaver and a stranger.
+    fn may_be_a_rename(
+        &self,
+        came: &[(i64, EntryId)],
+        gone: &[(i64, EntryId)],
+    ) -> Result<bool, StoreError> {
+        let any = |members: &[(i64, EntryId)], sql: &str| -> Result<bool, StoreError> {
+            let ids = members.iter().map(|(_, member)| Value::from(*member));
+            let ids = Rc::new(ids.collect::<Vec<_>>());
+            let mut statement = self.transaction.prepare_cached(sql)?;
+            Ok(!members.is_empty() && statement.exists([ids])?)
+        };
+        Ok(!gone.is_empty()
+            && any(
+                came,
+                "SELECT 1 FROM entry WHERE kind = 'name' AND id IN rarray(?1)",
+            )?
+            && any(gone, "SELECT 1 FROM person WHERE id IN rarray(?1)")?)
+    }
+
+    /// Lets a group lose nobody for now; the next read of it decides.
+    fn doubt(&self, id: EntryId) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached("UPDATE grp SET digest = x'', complete = 0 WHERE id = ?1")?
+            .execute([id])?;
+        Ok(())
     }
 
     /// The members as the mirror has them, in order.

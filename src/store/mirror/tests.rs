@@ -657,3 +657,30 @@ fn a_directory_that_is_not_configured_any_more_grants_nothing() {
     assert_eq!(mirror.store.named_groups().unwrap(), []);
     mirror.store.keep_directories(&[DIRECTORY]).unwrap();
 }
+
+#[test]
+fn somebody_renamed_between_people_and_groups_is_not_taken_for_a_leaver() {
+    let mirror = Mirror::of(vec![is(person("ada")), has(group("bio", &["ada"]))]);
+    mirror.full(vec![is(person("ada")), has(group("bio", &["augusta"]))]);
+    assert!(mirror.members("bio").contains(&"ada".to_owned()));
+    let bio = StableId::new("id-bio");
+    let doubtful = || mirror.store.doubtful_groups(DIRECTORY).unwrap();
+    assert_eq!(doubtful().first().map(|group| &group.id), Some(&bio));
+
+    let mut renamed = person("ada");
+    renamed.dn = dn("augusta");
+    mirror.entries(vec![is(renamed), has(group("bio", &["augusta"]))]);
+    assert_eq!(mirror.members("bio"), ["ada"]);
+    assert_eq!(doubtful(), []);
+}
+
+#[test]
+fn a_leaver_and_a_stranger_at_once_are_believed_when_they_are_read_again() {
+    let mirror = Mirror::of(vec![is(person("ada")), has(group("bio", &["ada"]))]);
+    for _ in 0..2 {
+        mirror.full(vec![is(person("ada")), has(group("bio", &["stranger"]))]);
+    }
+    assert!(!mirror.members("bio").contains(&"ada".to_owned()));
+    let everybody = Mark::Group(GroupId::new("bio"));
+    assert!(mirror.marks().contains(&everybody));
+}

@@ -182,6 +182,30 @@ async fn two_rows_of_somebody_who_leaves_go_both() {
 }
 
 #[tokio::test]
+async fn two_rows_of_somebody_who_leaves_go_both_by_changes_alone() {
+    let site = bio().in_step().await;
+    site.account()
+        .add_twin(site.channel("bio"), "p1", MEMBER, AUTOMATIC);
+    site.leave("bio", 1);
+    site.sync().await.is(3);
+    site.sync().await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p2"]);
+}
+
+#[tokio::test]
+async fn two_rows_of_somebody_who_leaves_are_not_left_half_active() {
+    let site = bio()
+        .set(|settings| settings.policy = "departure = \"deactivate\"".into())
+        .in_step()
+        .await;
+    site.account()
+        .add_twin(site.channel("bio"), "p1", MEMBER, AUTOMATIC);
+    site.leave("bio", 1);
+    site.sync_full().await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p2"]);
+}
+
+#[tokio::test]
 async fn a_channel_that_shows_the_members_of_another_is_left_alone() {
     let site = bio().start().await;
     site.account().inherit(site.channel("bio"));

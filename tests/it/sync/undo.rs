@@ -164,3 +164,17 @@ async fn a_run_that_nobody_knows_is_named() {
         unknown.stderr
     );
 }
+
+#[tokio::test]
+async fn what_somebody_else_had_done_by_then_is_not_undone() {
+    let site = with(5, &[BIO]).in_step().await;
+    let account = site.account();
+    account.set_index_lag(Some(std::time::Duration::from_hours(1)));
+    site.put("bio", "p3", (MEMBER, AUTOMATIC, ACTIVE));
+    site.join("bio", 3);
+    site.sync_full().await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2", "p3"]);
+    let run = site.last_run().await;
+    site.undo(&run, &[]).await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2", "p3"]);
+}

@@ -1,0 +1,473 @@
+//! The world of the model: the site, its directory, what was approved, and what earlier runs did.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::SignedDuration;
+use rollbook::category::UserId;
+use rollbook::directory::GroupId;
+use rollbook::plan::Decision;
+use rollbook::reconcile::{Report, Request, RunError, Task, reconcile};
+use rollbook::sandbox::MembershipWrite;
+use rollbook::store::held::{Answer, Answered};
+use rollbook::store::history::{Asked, Line};
+
+use super::Totals;
+use super::directory::{Directory, END, Flaw, Known, Member, NAMES, PEOPLE};
+use super::site::{Policy, Site, Snapshot};
+use super::step::{Export, Kind, Login, Run, Setting, Step};
+
+pub(super) struct World {
+    pub(super) site: Site,
+    pub(super) directory: Directory,
+    pub(super) known: Known,
+    pub(super) lagging: bool,
+    /// Channels that a person has approved something of.
+    pub(super) approved: BTreeSet<i64>,
+    /// Memberships of which a person has said no to something.
+    pub(super) undone: BTreeSet<(i64, String)>,
+    /// Memberships that somebody deactivated by hand.
+    pub(super) deactivated: BTreeSet<(i64, String)>,
+    /// The configuration whose first plan has been applied, as far as it decides who is wanted.
+    pub(super) accepted: Option<Policy>,
+    /// What earlier runs did, newest last.
+    pub(super) past: Vec<Past>,
+    pub(super) totals: Totals,
+    fresh_names: u32,
+}
+
+/// What a run left behind.
+#[derive(Debug, Clone)]
+pub(super) struct Past {
+    pub(super) run: i64,
+    pub(super) before: Snapshot,
+    pub(super) after: Snapshot,
+}
+
+/// All that is to be seen of a run from outside.
+pub(super) struct Seen {
+    pub(super) request: Request,
+    pub(super) export: Export,
+    pub(super) faulty: bool,
+    pub(super) before: Snapshot,
+    pub(super) after: Snapshot,
+    pub(super) writes: Vec<MembershipWrite>,
+    pub(super) requests: u64,
+    pub(super) result: Result<Report, RunError>,
+    /// The lines of the history that the run wrote.
+    pub(super) lines: Vec<Line>,
+    pub(super) run: i64,
+}
+
+impl World {
+    pub(super) async fn start(seed: u64) -> Self {
+        Self {
+            site: Site::start(seed).await,
+            directory: Directory::new(),
+            known: Known::nothing(),
+            lagging: false,
+            approved: BTreeSet::new(),
+            undone: BTreeSet::new(),
+            deactivated: BTreeSet::new(),
+            accepted: None,
+            past: Vec::new(),
+            totals: Totals::default(),
+            fresh_names: 0,
+        }
+    }
+
+    /// Lets one thing happen.
+    pub(super) async fn step(&mut self, step: &Step) {
+        self.totals.steps += 1;
+        match step {
+            Step::Run(run) => _ = self.run(run).await,
+            Step::DryAndWet(full) => self.dry_and_wet(*full).await,
+            Step::Undo(back) => self.undo(*back).await,
+            Step::Approve(which, whole) => self.answer(*which, *whole, true),
+            Step::Reject(which, whole) => self.answer(*which, *whole, false),
+            Step::Retry => {
+                let now = rollbook::clock::now();
+                self.site.store().retry(None, now).unwrap();
+            }
+            Step::Hour => self.site.an_hour(),
+            Step::Configure(setting) => self.configure(*setting),
+            Step::Put(..)
+            | Step::Drop(..)
+            | Step::Twin(..)
+            | Step::Owned(..)
+            | Step::RenameUser(..)
+            | Step::DeleteUser(_)
+            | Step::DeleteChannel(_)
+            | Step::AddChannel(_)
+            | Step::Inherit(_)
+            | Step::Lag(_) => self.in_kaltura(step),
+            _ => self.in_the_directory(step),
+        }
+    }
+
+    fn in_the_directory(&mut self, step: &Step) {
+        let groups = &mut self.directory.groups;
+        match *step {
+            Step::Join(g, p) => _ = groups[g].members.insert(Member::Person(p)),
+            Step::Leave(g, p) => _ = groups[g].members.remove(&Member::Person(p)),
+            Step::Owner(g, p, true) => _ = groups[g].owners.insert(p),
+            Step::Owner(g, p, false) => _ = groups[g].owners.remove(&p),
+            Step::Nest(g, h, true) if g != h => _ = groups[g].members.insert(Member::Group(h)),
+            Step::Nest(g, h, _) => _ = groups[g].members.remove(&Member::Group(h)),
+            Step::Stranger(g, true) => _ = groups[g].members.insert(Member::Stranger(0)),
+            Step::Stranger(g, false) => _ = groups[g].members.remove(&Member::Stranger(0)),
+            Step::Rename(p) => {
+                self.fresh_names += 1;
+                self.directory.people[p].name = format!("renamed{}", self.fresh_names);
+            }
+            Step::Login(p, login) => self.login(p, login),
+            Step::Enable(p, yes) => self.directory.people[p].enabled = yes,
+            Step::Person(p, yes) => self.directory.people[p].there = yes,
+            Step::Group(g, yes) => {
+                let name = &groups[g].name;
+                let taken = groups
+                    .iter()
+                    .any(|group| group.there && group.name == *name);
+                groups[g].there = yes && (groups[g].there || !taken);
+            }
+            Step::RenameGroup(g, n) if !groups.iter().any(|group| group.name == NAMES[n]) => {
+                NAMES[n].clone_into(&mut groups[g].name);
+            }
+            Step::BreakPerson(p, yes) => self.directory.people[p].broken = yes,
+            Step::BreakGroup(g, how) => {
+                groups[g].flaw = [Flaw::None, Flaw::NoName, Flaw::BadMember][usize::from(how)];
+            }
+            Step::Refill(g, bits) => {
+                let inside = (0..PEOPLE).filter(|p| bits >> p & 1 == 1);
+                groups[g].members = inside.map(Member::Person).collect();
+            }
+            _ => {}
+        }
+    }
+
+    fn login(&mut self, p: usize, login: Login) {
+        self.fresh_names += 1;
+        let people = &mut self.directory.people;
+        match login {
+            Login::Fresh => people[p].login = format!("n{}", self.fresh_names),
+            Login::Uppercase => people[p].login = people[p].login.to_uppercase(),
+            Login::Swap(q) => {
+                let (mine, other) = (people[p].login.clone(), people[q].login.clone());
+                people[p].login = other;
+                people[q].login = mine;
+            }
+            Login::Share(q) => {
+                let other = people[q].login.clone();
+                people[p].login = other;
+            }
+        }
+    }
+
+    fn in_kaltura(&mut self, step: &Step) {
+        let account = self.site.account();
+        let user = |p: &usize| self.directory.people[*p].login.clone();
+        let first = |channel: &usize| self.site.of(NAMES[*channel]).first().copied();
+        match step {
+            Step::Put(c, p, level, method, status) => {
+                let Some(id) = first(c) else { return };
+                account.set_membership(id, &user(p), *level, *method, *status);
+                self.note_status(id, &user(p), *status);
+            }
+            Step::Drop(c, p) => {
+                let Some(id) = first(c) else { return };
+                account.remove_membership(id, &user(p));
+                self.note_status(id, &user(p), 1);
+            }
+            Step::Twin(c, p, level, method) => {
+                let Some(id) = first(c) else { return };
+                if account.member(id, &user(p)).is_some() {
+                    account.add_twin(id, &user(p), *level, *method);
+                }
+            }
+            Step::Owned(c, p) => {
+                let Some(id) = first(c) else { return };
+                let user = user(p);
+                self.site.own(id, &user);
+            }
+            Step::RenameUser(p, q) => {
+                let (old, new) = (user(p), user(q));
+                if account.user(&new).is_none() {
+                    account.rename_user(&old, &new);
+                    let (old_key, new_key) = (old.to_lowercase(), new.to_lowercase());
+                    let renamed = |(id, user): &(i64, String)| {
+                        let user = if *user == old_key { &new_key } else { user };
+                        (*id, user.clone())
+                    };
+                    self.deactivated = self.deactivated.iter().map(renamed).collect();
+                    self.forget_owner(&old);
+                }
+            }
+            Step::DeleteUser(p) => {
+                let user = user(p);
+                account.delete_user(&user);
+                account.work(None);
+                self.forget_owner(&user);
+            }
+            Step::DeleteChannel(c) => {
+                let Some(id) = first(c) else { return };
+                account.delete_category(id);
+                account.work(None);
+                self.site.channels.remove(&id);
+            }
+            Step::AddChannel(c) if self.site.of(NAMES[*c]).len() < 2 => {
+                self.site.add_channel(NAMES[*c]);
+            }
+            Step::Inherit(c) => {
+                let Some(id) = first(c) else { return };
+                account.inherit(id);
+                account.work(None);
+                self.site.channels.get_mut(&id).unwrap().inherits = true;
+            }
+            Step::Lag(yes) => {
+                self.lagging = *yes;
+                let hour = std::time::Duration::from_hours(100);
+                account.set_index_lag(yes.then_some(hour));
+                if !yes {
+                    account.catch_up();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Who was renamed or deleted in Kaltura owns nothing by the old name.
+    fn forget_owner(&mut self, user: &str) {
+        let key = user.to_lowercase();
+        for channel in self.site.channels.values_mut() {
+            if channel.owner.as_ref() == Some(&key) {
+                channel.owner = None;
+            }
+        }
+    }
+
+    fn note_status(&mut self, id: i64, user: &str, status: i64) {
+        let pair = (id, user.to_lowercase());
+        if status == 3 {
+            self.deactivated.insert(pair);
+        } else {
+            self.deactivated.remove(&pair);
+        }
+    }
+
+    fn configure(&mut self, setting: Setting) {
+        self.site.configure(|policy| match setting {
+            Setting::Departure(yes) => policy.deactivate = yes,
+            Setting::Manual(yes) => policy.override_manual = yes,
+            Setting::Ownership(yes) => policy.by_ledger = yes,
+            Setting::Loose(yes) => policy.loose = yes,
+            Setting::Window(yes) => policy.window = yes,
+            Setting::FirstRun(yes) => policy.hold_first = yes,
+            Setting::RemovedByHand(yes) => policy.skip_removed = yes,
+            Setting::VanishedGroup(yes) => policy.remove_vanished = yes,
+        });
+    }
+
+    /// Answers one of the held plans, or its first channel alone.
+    fn answer(&mut self, which: usize, whole: bool, yes: bool) {
+        let store = self.site.store().clone();
+        let held = store.held().unwrap();
+        let Some(plan) = held.get(which % held.len().max(1)) else {
+            return;
+        };
+        let Answered::Given(digest, plan) = store.held_plan(&plan.digest.0).unwrap() else {
+            panic!("a plan that is held is not found");
+        };
+        let mut channels: Vec<_> = plan
+            .categories
+            .iter()
+            .map(|part| part.category.id)
+            .collect();
+        channels.truncate(if whole { usize::MAX } else { 1 });
+        let now = rollbook::clock::now();
+        let answer = if yes {
+            let until = now.checked_add(SignedDuration::from_hours(1)).unwrap();
+            Answer::Approved { until }
+        } else {
+            Answer::Rejected
+        };
+        let answered = store
+            .answer(&digest.0, &channels, answer, "Ruth", now)
+            .unwrap();
+        let Answered::Given(_, answered) = answered else {
+            panic!("a plan that is held is not answered");
+        };
+        for (part, action) in answered.changes() {
+            let pair = (part.category.id.0, action.user.key());
+            if yes {
+                self.undone.remove(&pair);
+            } else {
+                self.undone.insert(pair);
+            }
+        }
+        if yes {
+            self.approved.extend(channels.iter().map(|id| id.0));
+        }
+    }
+
+    /// Writes the export, as good or bad as it is to be. A person who is renamed meanwhile is so from
+    /// now on.
+    fn export(&mut self, export: Export) {
+        let before = self.directory.clone();
+        if let Export::Torn(person) = export {
+            self.in_the_directory(&Step::Rename(person));
+        }
+        let people_as = match export {
+            Export::Torn(_) => &before,
+            _ => &self.directory,
+        };
+        let mut text = self.directory.ldif(people_as);
+        match export {
+            Export::Whole | Export::Torn(_) => text += END,
+            Export::Endless => {}
+            Export::Empty => text.clear(),
+            Export::Cut(share) => {
+                let length = text.len() * usize::try_from(share).unwrap() / 1000;
+                text.truncate(length);
+            }
+        }
+        if matches!(export, Export::Whole | Export::Torn(_)) {
+            text += "\n";
+        }
+        self.site.export(&text);
+    }
+
+    pub(super) async fn run(&mut self, run: &Run) -> Seen {
+        self.export(run.export);
+        for line in &run.faults {
+            self.site.account().faults().add(line.parse().unwrap());
+        }
+        let request = self.request(run.kind);
+        let seen = self
+            .watch(request, run.export, !run.faults.is_empty())
+            .await;
+        self.site.account().faults().clear();
+        self.judge(&seen).await;
+        seen
+    }
+
+    pub(super) fn request(&self, kind: Kind) -> Request {
+        let request = Request {
+            command: "sync".to_owned(),
+            ..Request::default()
+        };
+        match kind {
+            Kind::Incremental => request,
+            Kind::Full => Request {
+                full: true,
+                ..request
+            },
+            Kind::User(person) => Request {
+                users: vec![UserId::new(self.directory.people[person].login.as_str())],
+                ..request
+            },
+            Kind::Group(group) => Request {
+                groups: vec![GroupId::new(self.directory.groups[group].name.as_str())],
+                ..request
+            },
+        }
+    }
+
+    /// Runs, and sees what comes of it.
+    pub(super) async fn watch(&mut self, request: Request, export: Export, faulty: bool) -> Seen {
+        let calls = self.site.account().calls();
+        let struck = |site: &Site| -> u64 { site.account().faults().injected().values().sum() };
+        let before_it = struck(&self.site);
+        calls.reset();
+        let before = self.site.snapshot();
+        let result = reconcile(&self.site.engine, &request).await;
+        let after = self.site.snapshot();
+        let run = self.site.store().runs(1).unwrap()[0].id;
+        let mut lines = Vec::new();
+        let asked = Asked {
+            run: Some(run),
+            ..Asked::default()
+        };
+        let each = |line| {
+            lines.push(line);
+            Ok::<_, rollbook::store::StoreError>(())
+        };
+        self.site.store().history(&asked, each).unwrap();
+        let seen = Seen {
+            request,
+            export,
+            faulty,
+            before,
+            after,
+            writes: calls.writes(),
+            requests: calls.requests(),
+            result,
+            lines,
+            run,
+        };
+        self.totals.runs += 1;
+        self.totals.faults += struck(&self.site) - before_it;
+        self.totals.writes += seen.writes.len() as u64;
+        seen
+    }
+
+    /// A dry run says what the next run does, when nothing happens in between.
+    async fn dry_and_wet(&mut self, full: bool) {
+        self.export(Export::Whole);
+        let wet = self.request(if full { Kind::Full } else { Kind::Incremental });
+        let dry = Request {
+            dry_run: true,
+            ..wet.clone()
+        };
+        let said = self.watch(dry, Export::Whole, false).await;
+        self.judge(&said).await;
+        let doubtful = self.known.doubtful;
+        let done = self.watch(wet, Export::Whole, false).await;
+        self.judge(&done).await;
+        let changes = |seen: &Seen| -> Option<BTreeMap<(i64, String), Decision>> {
+            let report = seen.result.as_ref().ok()?;
+            let changes = report.plan.changes();
+            let pair =
+                |(part, action): (&rollbook::plan::CategoryPlan, &rollbook::plan::Action)| {
+                    ((part.category.id.0, action.user.key()), action.decision)
+                };
+            Some(changes.map(pair).collect())
+        };
+        if let (Some(said), Some(done)) = (changes(&said), changes(&done))
+            && !doubtful
+        {
+            assert_eq!(said, done, "a dry run said something else");
+        }
+    }
+
+    async fn undo(&mut self, back: usize) {
+        let Some(at) = self.past.len().checked_sub(back + 1) else {
+            return;
+        };
+        let past = self.past[at].clone();
+        let request = Request {
+            command: format!("undo {}", past.run),
+            task: Task::Undo { run: past.run },
+            ..Request::default()
+        };
+        let seen = self.watch(request, Export::Whole, false).await;
+        self.judge(&seen).await;
+        self.judge_undo(&past, &seen);
+    }
+
+    /// Everything is approved, nothing goes wrong any more: then directory and Kaltura agree soon.
+    pub(super) async fn come_to_rest(&mut self) {
+        self.in_kaltura(&Step::Lag(false));
+        self.site.configure(|policy| policy.hold_first = false);
+        let full = Run::plain(Kind::Full);
+        for _ in 0..4 {
+            self.site.an_hour();
+            self.run(&full).await;
+            for plan in 0..self.site.store().held().unwrap().len() {
+                self.answer(plan, true, true);
+            }
+        }
+        let last = self.run(&full).await;
+        assert_eq!(last.writes, [], "no rest: {:#?}", last.lines);
+        let report = last.result.unwrap();
+        assert!(report.held.is_none(), "no rest: {:?}", report.trips);
+    }
+}
