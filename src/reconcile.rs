@@ -100,6 +100,8 @@ pub enum Task {
     Undo {
         /// The run's number.
         run: i64,
+        /// What of it, as it is said on the command line; empty: all of it.
+        only: String,
     },
     /// Do what a saved plan says, where it still is what would be done.
     Apply {
@@ -115,7 +117,7 @@ impl Task {
     pub fn command(&self) -> String {
         match self {
             Self::Sync => "sync".to_owned(),
-            Self::Undo { run } => format!("undo {run}"),
+            Self::Undo { run, only } => format!("undo {run}{only}"),
             Self::Apply { file, .. } => format!("apply {file}"),
         }
     }
@@ -208,7 +210,7 @@ async fn run(engine: &Engine, request: &Request, lease: Lease) -> Result<Report,
             Task::Sync | Task::Apply { .. } => {
                 steps(engine, request, lease, &mut report).await?;
             }
-            Task::Undo { run } => undo::steps(engine, request, run, lease, &mut report).await?,
+            Task::Undo { run, .. } => undo::steps(engine, request, run, lease, &mut report).await?,
         }
         // Who slept while another did the work finds nothing to do, which is not what happened.
         Ok(engine.store.run(move |store| store.is_ours(lease)).await?)
@@ -264,16 +266,19 @@ async fn steps(
     }
 
     killpoint::here("after-planning");
-    verdict::settle(
-        engine,
-        report.run,
-        &review,
-        &questions,
-        &scope,
-        &planned.unread,
-        report.is_proven(),
-    )
-    .await?;
+    // What a saved plan leaves out has no verdict by it.
+    if request.task == Task::Sync {
+        verdict::settle(
+            engine,
+            report.run,
+            &review,
+            &questions,
+            &scope,
+            &planned.unread,
+            report.is_proven(),
+        )
+        .await?;
+    }
     let (run, task) = (report.run, &request.task);
     killpoint::here("after-settling");
     report.held = verdict::hold(engine, run, task, &review).await?;

@@ -211,22 +211,20 @@ pub(super) fn last_by_half(action: &Action) -> Option<Last> {
 /// What the ledger says once an action is done.
 pub(super) fn last(action: &Action) -> Option<Last> {
     match action.decision {
-        Decision::Add { level } | Decision::Adopt { level } => Some(Last::Active(level)),
+        Decision::Add { level }
+        | Decision::Adopt { level }
+        | Decision::Restore {
+            level,
+            method: UpdateMethod::Automatic,
+            status: Status::Active,
+        } => Some(Last::Active(level)),
         Decision::SetLevel { to, .. }
         | Decision::Replace { to, .. }
         | Decision::Activate { to, .. }
         | Decision::Merge { to, .. } => Some(Last::Active(to)),
         Decision::Remove { .. } => Some(Last::Removed),
         Decision::Deactivate => Some(Last::Deactivated),
-        Decision::Restore {
-            level,
-            method: UpdateMethod::Automatic,
-            status,
-        } => Some(match status {
-            Status::Active => Last::Active(level),
-            Status::Pending | Status::NotActive => Last::Deactivated,
-        }),
-        // What a person kept by hand is theirs again, when it is restored.
+        // What a person kept by hand, or had deactivated, is theirs again when it is restored.
         Decision::Restore { .. } | Decision::Keep | Decision::Forget | Decision::Skip(_) => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Exit, engine, sync};
+use super::{Exit, engine, places, sync};
 use crate::category::UserId;
 use crate::plan::show;
 use crate::reconcile::{Request, Task, reconcile};
@@ -30,7 +30,18 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
     let engine = engine::open(config)?;
-    let task = Task::Undo { run: arguments.run };
+    let channels = places::named(&engine.store, &arguments.category)?;
+    let only = arguments
+        .category
+        .iter()
+        .map(|name| format!(" --category {name}"));
+    let only: String = only
+        .chain(arguments.user.iter().map(|id| format!(" --user {id}")))
+        .collect();
+    let task = Task::Undo {
+        run: arguments.run,
+        only,
+    };
     let request = Request {
         command: if arguments.dry_run {
             format!("{} --dry-run", task.command())
@@ -44,7 +55,7 @@ pub(super) async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<
             .iter()
             .map(|id| UserId::new(id.as_str()))
             .collect(),
-        categories: arguments.category.clone(),
+        categories: channels.iter().map(ToString::to_string).collect(),
         ..Request::default()
     };
     let report = reconcile(&engine, &request).await?;

@@ -31,6 +31,7 @@ pub struct Binding {
     pub manual: Option<ManualPolicy>,
     /// What happens to those who are no longer wanted here. Default: as `[policy]` says. Where several
     /// bindings feed one category, the gentlest of them counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub departure: Option<Departure>,
 }
 

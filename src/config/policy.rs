@@ -37,6 +37,7 @@ pub enum ManualPolicy {
 
 /// What happens to those who are no longer wanted. The later one is gentler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Departure {
     /// The membership is deleted.
     #[default]

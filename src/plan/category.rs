@@ -245,12 +245,11 @@ impl CategoryPlan {
     /// The fingerprint of what would be done here.
     pub fn digest(&self) -> Digest {
         let id = std::iter::once(self.category.id.to_string());
-        Digest::of(
-            id.chain(
-                self.changes()
-                    .map(|action| format!("{} {:?}", action.user.key(), action.decision)),
-            ),
-        )
+        Digest::of(id.chain(self.changes().map(|action| {
+            let before = action.before.as_ref();
+            let before = before.map(|row| (row.level, row.method, row.status));
+            format!("{} {:?} {before:?}", action.user.key(), action.decision)
+        })))
     }
 }
 

@@ -55,13 +55,26 @@ pub struct Fed {
     pub vanished: Vec<GroupId>,
     /// What stands against the category as a whole.
     pub block: Option<Block>,
-    /// What its bindings say about manual memberships, if anything.
-    pub manual: Option<ManualPolicy>,
+    /// What each of its bindings says about manual memberships, if anything.
+    pub manuals: Vec<Option<ManualPolicy>>,
     /// What each of its bindings says about those who leave, if anything.
     pub departures: BTreeSet<Option<Departure>>,
 }
 
 impl Fed {
+    /// What happens to manual memberships: they are respected where any binding respects them, and one
+    /// that says nothing means the policy.
+    pub fn manual(&self, policy: ManualPolicy) -> ManualPolicy {
+        let mut said = self.manuals.iter().map(|said| said.unwrap_or(policy));
+        let is_override =
+            !self.manuals.is_empty() && said.all(|said| said == ManualPolicy::Override);
+        match (is_override, self.manuals.is_empty()) {
+            (true, _) => ManualPolicy::Override,
+            (false, true) => policy,
+            (false, false) => ManualPolicy::Respect,
+        }
+    }
+
     /// What happens to those who leave: the gentlest of what the bindings say, where one that says
     /// nothing means the policy.
     pub fn departure(&self, policy: Departure) -> Departure {
@@ -131,7 +144,7 @@ pub fn assign(
             }
             for category in &found {
                 let fed = assignment.categories.entry(category.id).or_default();
-                fed.manual = fed.manual.or(target.manual);
+                fed.manuals.push(target.manual);
                 fed.departures.insert(target.departure);
                 fed.feeds.push(Feed {
                     entry: group.entry,

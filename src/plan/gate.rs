@@ -108,6 +108,13 @@ pub enum Trip {
         /// Its path's last part.
         name: String,
     },
+    /// It would do what is held already, and nobody has answered.
+    StillHeld {
+        /// Its path's last part.
+        name: String,
+        /// How many people it is about.
+        people: u64,
+    },
     /// It would do again what a person has undone.
     Undone {
         /// Its path's last part.
@@ -130,6 +137,8 @@ pub struct Circumstances<'a> {
     pub recent: &'a BTreeMap<CategoryId, u64>,
     /// What a person has undone: changes there are not made again unasked.
     pub undone: &'a BTreeSet<(CategoryId, UserId)>,
+    /// What is held and has no answer yet: it stays so, however little is left of the plan it was in.
+    pub waiting: &'a BTreeSet<(CategoryId, UserId)>,
     /// The parts (one a category) that a person has approved, and who.
     pub approvals: &'a BTreeMap<Digest, String>,
     /// The parts that a person has rejected.
@@ -231,14 +240,23 @@ fn trips_of_category(part: &CategoryPlan, circumstances: &Circumstances<'_>) -> 
     if safety.last_manager == OnTrip::Hold && part.loses_last_manager() {
         trips.push(Trip::LastManager { name: name() });
     }
-    let is_undone = |action: &&Action| {
-        let pair = (part.category.id, action.user.clone());
-        circumstances.undone.contains(&pair)
+    let among = |pairs: &BTreeSet<(CategoryId, UserId)>| {
+        let is_among = |action: &&Action| pairs.contains(&(part.category.id, action.user.clone()));
+        part.changes().filter(is_among).count() as u64
     };
-    let people = part.changes().filter(is_undone).count() as u64;
+    let people = among(circumstances.undone);
     if people > 0 {
-        let name = name();
-        trips.push(Trip::Undone { name, people });
+        trips.push(Trip::Undone {
+            name: name(),
+            people,
+        });
+    }
+    let people = among(circumstances.waiting);
+    if people > 0 {
+        trips.push(Trip::StillHeld {
+            name: name(),
+            people,
+        });
     }
     trips
 }

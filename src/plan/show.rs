@@ -389,6 +389,11 @@ impl Display for Trip {
             Self::LastManager { name } => {
                 write!(f, "{name}: no manager would be left (safety.last_manager)")
             }
+            Self::StillHeld { name, people } => write!(
+                f,
+                "{name}: what it would do to {} is held already",
+                people_of(*people)
+            ),
             Self::Undone { name, people } => write!(
                 f,
                 "{name}: it would do to {} what was undone or rejected",

@@ -38,7 +38,7 @@ pub(super) struct Planned {
 #[derive(Debug, Default)]
 pub(super) struct Unread {
     /// Whole categories.
-    pub(super) categories: u64,
+    pub(super) categories: BTreeSet<CategoryId>,
     /// Single memberships.
     pub(super) people: BTreeSet<(CategoryId, UserId)>,
 }
@@ -46,7 +46,7 @@ pub(super) struct Unread {
 impl Unread {
     /// How many categories and single memberships there are.
     pub(super) fn count(&self) -> u64 {
-        self.categories + self.people.len() as u64
+        (self.categories.len() + self.people.len()) as u64
     }
 }
 
@@ -63,8 +63,7 @@ pub(super) async fn plan(
         .begin("comparing", scope.categories.len() as u64);
     for part in parts(scope) {
         let length = part.len() as u64;
-        let actual = actual(engine, part, &mut outcome.unread.people).await?;
-        outcome.unread.categories += length - actual.len() as u64;
+        let actual = actual(engine, part, &mut outcome.unread).await?;
         let (plans, findings) = think(engine, &planner, actual).await?;
         outcome.findings.extend(findings);
         let (whole, plans): (Vec<_>, Vec<_>) = plans
@@ -108,9 +107,7 @@ async fn look_at_whole(
     if part.is_empty() {
         return Ok(Vec::new());
     }
-    let wanted = part.len() as u64;
-    let actual = actual(engine, part, &mut outcome.unread.people).await?;
-    outcome.unread.categories += wanted - actual.len() as u64;
+    let actual = actual(engine, part, &mut outcome.unread).await?;
     let (plans, findings) = think(engine, planner, actual).await?;
     outcome.findings.extend(findings);
     Ok(plans)
@@ -149,11 +146,7 @@ struct Actual {
 
 /// Asks Kaltura: whole categories by list, single people from the database. A category whose list is
 /// not to be had is left out, and marked, so that the next run looks at it again.
-async fn actual(
-    engine: &Engine,
-    part: Part,
-    unread_people: &mut BTreeSet<(CategoryId, UserId)>,
-) -> Result<Vec<Actual>, RunError> {
+async fn actual(engine: &Engine, part: Part, unread: &mut Unread) -> Result<Vec<Actual>, RunError> {
     let (whole, some): (Part, Part) = part
         .into_iter()
         .partition(|(_, who)| *who == Who::Everybody);
@@ -168,26 +161,28 @@ async fn actual(
         engine.kaltura.members(&listable).await?
     };
     let mut actual = Vec::new();
-    let mut unread = Vec::new();
+    let mut again = Vec::new();
     for (category, who) in whole {
         let inherits = category.inherits_from.is_some();
-        match lists
+        let list = lists
             .remove(&category.id)
-            .or_else(|| inherits.then(Vec::new))
-        {
-            Some(members) => actual.push(Actual {
+            .or_else(|| inherits.then(Vec::new));
+        if let Some(members) = list {
+            actual.push(Actual {
                 category,
                 who,
                 members,
                 block: None,
-            }),
-            None => unread.push(Mark::Category(category.id)),
+            });
+        } else {
+            again.push(Mark::Category(category.id));
+            unread.categories.insert(category.id);
         }
     }
-    if !unread.is_empty() {
-        engine.store.run(move |store| store.mark(&unread)).await?;
+    if !again.is_empty() {
+        engine.store.run(move |store| store.mark(&again)).await?;
     }
-    actual.extend(single(engine, some, unread_people).await?);
+    actual.extend(single(engine, some, &mut unread.people).await?);
     Ok(actual)
 }
 
@@ -351,7 +346,7 @@ impl Planner {
                 block,
                 standing: &self.standing,
                 rules: Rules {
-                    manual: fed.manual.unwrap_or(self.rules.manual),
+                    manual: fed.manual(self.rules.manual),
                     departure,
                     ..self.rules
                 },

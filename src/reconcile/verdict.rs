@@ -29,6 +29,7 @@ struct Known {
     is_copy: bool,
     approvals: BTreeMap<Digest, String>,
     rejections: BTreeSet<Digest>,
+    waiting: BTreeSet<(CategoryId, UserId)>,
     undone: BTreeSet<(CategoryId, UserId)>,
     recent: BTreeMap<CategoryId, u64>,
 }
@@ -41,7 +42,7 @@ pub(super) async fn review(
     memberships: u64,
 ) -> Result<Review, RunError> {
     let fingerprint = engine.config.fingerprint();
-    let window = engine.config.safety.window.0;
+    let (window, command) = (engine.config.safety.window.0, task.command());
     if plan.changes().next().is_some() {
         engine.store.run(Store::check_pages).await?;
     }
@@ -54,15 +55,16 @@ pub(super) async fn review(
                 accepted: store.setting(ACCEPTED)?,
                 is_rebuilt: store.setting(REBUILT)?.is_some(),
                 is_copy: store.is_copy()?,
-                approvals: store.approvals(now)?,
-                rejections: store.rejections()?,
+                approvals: store.approvals(&command, now)?,
+                rejections: store.rejections(&command)?,
+                waiting: store.unanswered(&command)?,
                 undone: store.undone()?,
                 recent: store.losses_since(since.unwrap_or(now))?,
             })
         })
         .await?;
     // Taking back is a person's wish: it is neither a first run, nor what they have said no to.
-    let is_sync = *task == Task::Sync;
+    let is_undo = matches!(task, Task::Undo { .. });
     let (none, undone) = (BTreeSet::new(), &known.undone);
     let hold_first =
         known.is_rebuilt || engine.config.safety.first_run == crate::config::safety::FirstRun::Hold;
@@ -70,10 +72,11 @@ pub(super) async fn review(
         plan,
         &Circumstances {
             safety: &engine.config.safety,
-            first_run: is_sync && hold_first && known.accepted != Some(fingerprint),
+            first_run: !is_undo && hold_first && known.accepted != Some(fingerprint),
             memberships,
             recent: &known.recent,
-            undone: if is_sync { undone } else { &none },
+            undone: if is_undo { &none } else { undone },
+            waiting: &known.waiting,
             approvals: &known.approvals,
             rejections: &known.rejections,
         },
@@ -120,8 +123,15 @@ pub(super) async fn settle(
         .await?;
     // What no group feeds any more can never be done, whatever was held for it.
     let is_fed = |id: &CategoryId| scope.categories.contains_key(id);
+    // Of a channel that was not read, or of which it is not known who is wanted, nothing is settled.
+    let blocked: BTreeSet<CategoryId> = parts()
+        .filter(|part| part.block.is_some())
+        .map(|part| part.category.id)
+        .collect();
+    let is_known = |id: &CategoryId| !blocked.contains(id) && !unread.categories.contains(id);
     let is_over = |id: &CategoryId| {
-        (is_fed(id) && !changing.contains(id)) || (!is_fed(id) && questions.everything)
+        (is_fed(id) && is_known(id) && !changing.contains(id))
+            || (!is_fed(id) && questions.everything)
     };
     let over: Vec<CategoryId> = if is_proven && unread.count() == 0 {
         held.into_iter().filter(is_over).collect()
@@ -138,7 +148,8 @@ pub(super) async fn settle(
         let asked = scope.asks_about(*category, user) || scope.is_over(questions, *category, user);
         let part = by_category.get(category);
         let changes = part.is_some_and(|part| part.changes().any(|action| action.user == *user));
-        asked && !changes && !unread.people.contains(&(*category, user.clone()))
+        let is_read = !unread.people.contains(&(*category, user.clone()));
+        asked && !changes && is_read && is_known(category)
     };
     let waiting = waiting.into_iter().map(|item| (item.category, item.user));
     let settled: Vec<_> = waiting.filter(is_settled).collect();
@@ -236,14 +247,26 @@ pub(super) async fn apply(
     };
     let parts = review.approved.plan().categories.iter();
     // On an answer that is not complete only a part of a plan is done.
-    let done = parts.filter(|_| is_proven);
+    let done = parts.filter(|part| is_proven && part.block.is_none());
     let categories: Vec<CategoryId> = done.map(|part| part.category.id).collect();
+    // A person has seen these, and said yes.
+    let by = review.approved.by();
+    let released: Vec<(CategoryId, UserId)> = review
+        .approved
+        .plan()
+        .changes()
+        .filter(|(part, _)| by.contains_key(&part.category.id))
+        .map(|(part, action)| (part.category.id, action.user.clone()))
+        .collect();
     let outcome = applier.apply(review.approved).await?;
     killpoint::here("after-applying");
     let command = task.command();
     engine
         .store
-        .run(move |store| store.release_held(&command, &categories))
+        .run(move |store| {
+            store.forget_undone(&released)?;
+            store.release_held(&command, &categories)
+        })
         .await?;
     Ok(outcome)
 }
@@ -286,7 +309,10 @@ async fn accept_configuration(engine: &Engine, planned_all: bool) -> Result<(), 
             }
             let planned = store.setting(PLANNED)?.as_deref() == Some(&fingerprint);
             let is_answered = |held: &Held| held.open + held.approved == 0;
-            if planned && store.held()?.iter().all(is_answered) {
+            let sync = Task::Sync.command();
+            let held = store.held()?;
+            let mut ours = held.iter().filter(|held| held.command == sync);
+            if planned && ours.all(is_answered) {
                 store.set_setting(ACCEPTED, &fingerprint)?;
                 store.drop_setting(REBUILT)?;
                 store.accept_copy()?;

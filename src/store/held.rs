@@ -11,9 +11,12 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::{Store, StoreError, undone};
-use crate::category::CategoryId;
+use crate::category::{CategoryId, UserId};
 use crate::plan::show::Counts;
 use crate::plan::{CategoryPlan, Digest, Plan};
+
+/// The command that makes most plans.
+const SYNC: &str = "sync";
 
 /// A plan that is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -75,7 +78,7 @@ impl Store {
         reason: &str,
         now: Timestamp,
     ) -> Result<Digest, StoreError> {
-        let digest = plan.digest();
+        let digest = name(command, plan);
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
         for part in &plan.categories {
@@ -170,7 +173,14 @@ impl Store {
             Ok(digest) => digest,
             Err(refused) => return Ok(refused),
         };
-        let plan = Plan::new(parts(&transaction, &digest, channels)?);
+        let mut named = parts(&transaction, &digest, channels)?;
+        // The rest of a plan is what has no answer yet; what has one is answered anew by its name.
+        let open = unanswered_of(&transaction, &digest)?;
+        if channels.is_empty() && !open.is_empty() {
+            named.retain(|part| open.contains(&part.category.id));
+        }
+        let plan = Plan::new(named);
+        let is_sync = is_of_sync(&transaction, &digest)?;
         let (word, until) = match answer {
             Answer::Approved { until } => ("approved", Some(until.as_second())),
             Answer::Rejected => ("rejected", None),
@@ -188,41 +198,61 @@ impl Store {
                 .changes()
                 .map(|action| (part.category.id, action.user.clone()));
             let people: Vec<_> = people.collect();
-            match answer {
-                Answer::Approved { .. } => undone::forget(&transaction, &people)?,
-                Answer::Rejected => undone::write(&transaction, None, &people)?,
+            if is_sync && answer == Answer::Rejected {
+                undone::write(&transaction, None, &people)?;
             }
-            if until.is_some() {
-                transaction
-                    .prepare_cached(
-                        "INSERT INTO dirty (kind, category_id) VALUES ('category', ?1)",
-                    )?
-                    .execute([id])?;
-            }
+            transaction
+                .prepare_cached("INSERT INTO dirty (kind, category_id) VALUES ('category', ?1)")?
+                .execute([id])?;
         }
         transaction.commit()?;
         Ok(Answered::Given(digest, plan))
     }
 
-    /// Who approved what, by the digest of a channel's part. Approvals that have lapsed are not here.
-    pub fn approvals(&self, now: Timestamp) -> Result<BTreeMap<Digest, String>, StoreError> {
+    /// Who approved what of a command's plans, by the digest of a channel's part. Approvals that have
+    /// lapsed are not here.
+    pub fn approvals(
+        &self,
+        command: &str,
+        now: Timestamp,
+    ) -> Result<BTreeMap<Digest, String>, StoreError> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(
-            "SELECT digest, answered_by FROM held_category
-             WHERE answer = 'approved' AND expires_at > ?1",
+            "SELECT held_category.digest, answered_by FROM held_category
+             JOIN held ON plan = held.digest
+             WHERE command = ?1 AND answer = 'approved' AND expires_at > ?2",
         )?;
-        let rows = statement.query_map([now.as_second()], |row| {
+        let rows = statement.query_map(params![command, now.as_second()], |row| {
             Ok((Digest(row.get(0)?), row.get(1)?))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// What a person has rejected, by the digest of a channel's part.
-    pub fn rejections(&self) -> Result<BTreeSet<Digest>, StoreError> {
+    /// What a person has rejected of a command's plans, by the digest of a channel's part.
+    pub fn rejections(&self, command: &str) -> Result<BTreeSet<Digest>, StoreError> {
         let connection = self.lock();
-        let mut statement = connection
-            .prepare_cached("SELECT digest FROM held_category WHERE answer = 'rejected'")?;
-        let rows = statement.query_map([], |row| row.get(0).map(Digest))?;
+        let mut statement = connection.prepare_cached(
+            "SELECT held_category.digest FROM held_category JOIN held ON plan = held.digest
+             WHERE command = ?1 AND answer = 'rejected'",
+        )?;
+        let rows = statement.query_map([command], |row| row.get(0).map(Digest))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Whom a command's held plans would change something for, where nobody has answered yet.
+    pub fn unanswered(&self, command: &str) -> Result<BTreeSet<(CategoryId, UserId)>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT category_id, json_extract(action.value, '$.user')
+             FROM held_category JOIN held ON plan = held.digest,
+                 json_each(part, '$.actions') AS action
+             WHERE command = ?1 AND answer IS NULL
+                 AND json_extract(action.value, '$.do') NOT IN ('keep', 'adopt', 'forget', 'skip')",
+        )?;
+        let rows = statement.query_map([command], |row| {
+            let user: String = row.get(1)?;
+            Ok((CategoryId(row.get(0)?), UserId::new(user)))
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -267,6 +297,31 @@ fn find(connection: &Connection, start: &str) -> Result<Result<Digest, Answered>
         0 => Err(Answered::NoSuchPlan),
         _ => Err(Answered::Ambiguous),
     })
+}
+
+/// The name of a plan that a command has made: two commands may make the same plan, and an answer is for
+/// one of them.
+fn name(command: &str, plan: &Plan) -> Digest {
+    match command {
+        SYNC => plan.digest(),
+        _ => Digest::of([command.to_owned(), plan.digest().0]),
+    }
+}
+
+fn is_of_sync(connection: &Connection, digest: &Digest) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT command = ?2 FROM held WHERE digest = ?1")?
+        .query_row(params![digest.0, SYNC], |row| row.get(0))
+}
+
+fn unanswered_of(
+    connection: &Connection,
+    digest: &Digest,
+) -> rusqlite::Result<BTreeSet<CategoryId>> {
+    connection
+        .prepare_cached("SELECT category_id FROM held_category WHERE plan = ?1 AND answer IS NULL")?
+        .query_map([&digest.0], |row| row.get(0).map(CategoryId))?
+        .collect()
 }
 
 /// The parts of a held plan; of these channels only, where some are named.

@@ -64,6 +64,7 @@ fn reviewed(
             memberships: 0,
             recent: &BTreeMap::new(),
             undone: &BTreeSet::new(),
+            waiting: &BTreeSet::new(),
             approvals,
             rejections: &BTreeSet::new(),
         },
@@ -134,6 +135,7 @@ fn the_total_is_measured_against_all_memberships_not_only_those_of_the_plan() {
             memberships: 200,
             recent: &BTreeMap::new(),
             undone: &BTreeSet::new(),
+            waiting: &BTreeSet::new(),
             approvals: &BTreeMap::new(),
             rejections: &BTreeSet::new(),
         },
@@ -212,6 +214,7 @@ fn reviewed_with(parts: &[Arc<CategoryPlan>], change: impl FnOnce(&mut Safety)) 
             memberships: 0,
             recent: &BTreeMap::new(),
             undone: &BTreeSet::new(),
+            waiting: &BTreeSet::new(),
             approvals: &BTreeMap::new(),
             rejections: &BTreeSet::new(),
         },
@@ -263,6 +266,7 @@ fn losses_of_the_window_before_count_with_those_of_the_plan() {
                 memberships: 1000,
                 recent: &BTreeMap::from([(CategoryId(1), recent)]),
                 undone: &BTreeSet::new(),
+                waiting: &BTreeSet::new(),
                 approvals: &BTreeMap::new(),
                 rejections: &BTreeSet::new(),
             },
@@ -291,6 +295,7 @@ fn losses_before_hold_no_plan_that_takes_nothing() {
             memberships: 0,
             recent: &BTreeMap::from([(CategoryId(1), 500)]),
             undone: &BTreeSet::new(),
+            waiting: &BTreeSet::new(),
             approvals: &BTreeMap::new(),
             rejections: &BTreeSet::new(),
         },
@@ -406,6 +411,7 @@ fn what_was_rejected_is_neither_done_nor_asked_again() {
             memberships: 0,
             recent: &BTreeMap::new(),
             undone: &BTreeSet::new(),
+            waiting: &BTreeSet::new(),
             approvals: &BTreeMap::new(),
             rejections: &BTreeSet::from([whole.digest()]),
         },
@@ -429,6 +435,7 @@ fn what_a_person_has_undone_is_not_done_again_unasked() {
             memberships: 0,
             recent: &BTreeMap::new(),
             undone: &BTreeSet::from([(CategoryId(2), UserId::new("USER0"))]),
+            waiting: &BTreeSet::new(),
             approvals: &BTreeMap::new(),
             rejections: &BTreeSet::new(),
         },
@@ -446,4 +453,23 @@ fn who_has_no_access_any_more_loses_none_by_being_removed() {
     }
     assert_eq!(plan.losses(), 0);
     assert_eq!(plan.members_after(), 6);
+}
+
+#[test]
+fn what_is_held_stays_held_when_the_rest_of_its_plan_is_answered() {
+    let review = review(
+        Plan::new([part(1, 50, 1, 0), part(2, 50, 1, 0)]),
+        &Circumstances {
+            safety: &safety(),
+            first_run: false,
+            memberships: 0,
+            recent: &BTreeMap::new(),
+            undone: &BTreeSet::new(),
+            waiting: &BTreeSet::from([(CategoryId(2), UserId::new("user0"))]),
+            approvals: &BTreeMap::new(),
+            rejections: &BTreeSet::new(),
+        },
+    );
+    assert_eq!(ids(&review.held), [2]);
+    assert_eq!(ids(review.approved.plan()), [1]);
 }

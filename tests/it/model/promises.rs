@@ -384,7 +384,7 @@ impl World {
             && !report.dry_run
             && seen.is_whole()
             && seen.is_sync()
-            && self.site.store().rejections().unwrap().is_empty()
+            && self.site.store().rejections("sync").unwrap().is_empty()
         {
             for (part, action) in report.plan.changes() {
                 assert!(
@@ -576,7 +576,7 @@ impl World {
         }
         if report.held.is_some()
             || report.applied.failed() + report.unread > 0
-            || !self.site.store().rejections().unwrap().is_empty()
+            || !self.site.store().rejections("sync").unwrap().is_empty()
         {
             return;
         }

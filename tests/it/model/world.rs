@@ -445,7 +445,10 @@ impl World {
         let past = self.past[at].clone();
         let request = Request {
             command: format!("undo {}", past.run),
-            task: Task::Undo { run: past.run },
+            task: Task::Undo {
+                run: past.run,
+                only: String::new(),
+            },
             ..Request::default()
         };
         let seen = self.watch(request, Export::Whole, false).await;
