@@ -168,10 +168,14 @@ pub fn assign(
     }
     for name in vanished {
         for target in bindings.targets(&name.directory, &name.group_id) {
-            for category in index.find(&target.category) {
+            let found = index.find(&target.category);
+            for category in &found {
                 let fed = assignment.categories.entry(category.id).or_default();
                 fed.vanished.push(name.group_id.clone());
                 fed.departures.insert(target.departure);
+                if let Some(block) = block_of(category, &found) {
+                    fed.block = Some(block);
+                }
                 if policy == VanishedGroup::Keep && fed.block.is_none() {
                     let group = name.group_id.clone();
                     fed.block = Some(Block::NoSuchGroup { group });

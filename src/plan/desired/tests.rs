@@ -155,6 +155,22 @@ fn one_of_two_groups_that_vanished_lets_nobody_lose_anything() {
     assert_eq!(removed.categories[&CategoryId(7)].block, None);
 }
 
+#[test]
+fn two_categories_of_a_group_that_vanished_are_blocked_whatever_the_policy() {
+    let vanished = [VanishedName {
+        directory: "campus".into(),
+        group_id: GroupId::new("bio"),
+    }];
+    let categories = [category(7, "bio"), category(8, "bio")];
+    let remove = VanishedGroup::Remove;
+    let assignment = assign(&[], &vanished, &default_bindings(), &categories, remove);
+    for fed in assignment.categories.values() {
+        let blocked = matches!(fed.block, Some(Block::AmbiguousReference { .. }));
+        assert!(blocked, "{:?}", fed.block);
+    }
+    assert_eq!(assignment.categories.len(), 2);
+}
+
 /// A roster of people 1 to 9, who are in the groups given.
 fn roster(groups: &[(EntryId, &[EntryId])]) -> Roster {
     Roster {

@@ -203,9 +203,9 @@ impl World {
             }
             Step::DeleteUser(p) => {
                 let user = user(p);
+                // Whoever owns a channel goes on being named as its owner.
                 account.delete_user(&user);
                 account.work(None);
-                self.forget_owner(&user);
             }
             Step::DeleteChannel(c) => {
                 let Some(id) = first(c) else { return };
@@ -234,7 +234,7 @@ impl World {
         }
     }
 
-    /// Who was renamed or deleted in Kaltura owns nothing by the old name.
+    /// Who was renamed in Kaltura owns nothing by the old name.
     fn forget_owner(&mut self, user: &str) {
         let key = user.to_lowercase();
         for channel in self.site.channels.values_mut() {
