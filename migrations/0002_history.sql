@@ -53,6 +53,7 @@ UPDATE ledger SET since = unixepoch();
 -- A held plan is kept as it was, channel by channel, and each channel has its own answer.
 ALTER TABLE held DROP COLUMN approved_at;
 ALTER TABLE held DROP COLUMN approved_by;
+ALTER TABLE held ADD COLUMN whole INTEGER NOT NULL DEFAULT 0;  -- 1: a limit on all channels together holds it
 ALTER TABLE held ADD COLUMN command TEXT NOT NULL DEFAULT 'sync';  -- that made it, and does it
 ALTER TABLE held_category ADD COLUMN part TEXT NOT NULL DEFAULT '';   -- JSON: what would be done
 ALTER TABLE held_category ADD COLUMN answer TEXT;                     -- NULL, 'approved' or 'rejected'

@@ -124,6 +124,21 @@ pub enum Trip {
     },
 }
 
+impl Trip {
+    /// Whether it is about all categories together: then no part of the plan is free.
+    pub fn is_of_the_whole(&self) -> bool {
+        matches!(
+            self,
+            Self::FirstRun
+                | Self::Copied
+                | Self::Total { .. }
+                | Self::Demotions { .. }
+                | Self::TotalAdditions { .. }
+                | Self::StillHeld { .. }
+        )
+    }
+}
+
 /// What the gate needs to know beside the plan.
 #[derive(Debug, Clone)]
 pub struct Circumstances<'a> {

@@ -214,6 +214,7 @@ pub(super) async fn hold(
         .collect();
     let (plan, reason, command) = (review.held.clone(), reasons.join("; "), task.command());
     let counts = crate::plan::show::Counts::of(&plan);
+    let is_whole = review.trips.iter().any(Trip::is_of_the_whole);
     tracing::info!(
         run,
         digest = plan.digest().short(),
@@ -222,7 +223,7 @@ pub(super) async fn hold(
     );
     let digest = engine
         .store
-        .run(move |store| store.hold(run, &command, &plan, &reason, clock::now()))
+        .run(move |store| store.hold(run, &command, &plan, (&reason, is_whole), clock::now()))
         .await?;
     Ok(Some(report::Held { digest, counts }))
 }

@@ -75,7 +75,7 @@ impl Store {
         run: i64,
         command: &str,
         plan: &Plan,
-        reason: &str,
+        (reason, is_whole): (&str, bool),
         now: Timestamp,
     ) -> Result<Digest, StoreError> {
         let digest = name(command, plan);
@@ -85,15 +85,16 @@ impl Store {
             release(&transaction, command, part.category.id)?;
         }
         transaction.execute(
-            "INSERT OR REPLACE INTO held (digest, run, held_at, reason, summary, command)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT OR REPLACE INTO held (digest, run, held_at, reason, summary, command, whole)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 digest.0,
                 run,
                 now.as_second(),
                 reason,
                 serde_json::to_string(&Counts::of(plan))?,
-                command
+                command,
+                is_whole
             ],
         )?;
         for part in &plan.categories {
@@ -239,14 +240,15 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Whom a command's held plans would change something for, where nobody has answered yet.
+    /// Whom a command's held plans would change something for, where nobody has answered yet, of plans
+    /// that are held as a whole: a part of them alone may be small enough for every limit.
     pub fn unanswered(&self, command: &str) -> Result<BTreeSet<(CategoryId, UserId)>, StoreError> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(
             "SELECT category_id, json_extract(action.value, '$.user')
              FROM held_category JOIN held ON plan = held.digest,
                  json_each(part, '$.actions') AS action
-             WHERE command = ?1 AND answer IS NULL
+             WHERE command = ?1 AND whole AND answer IS NULL
                  AND json_extract(action.value, '$.do') NOT IN ('keep', 'adopt', 'forget', 'skip')",
         )?;
         let rows = statement.query_map([command], |row| {

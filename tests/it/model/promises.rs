@@ -342,6 +342,8 @@ impl World {
     /// A membership on which directory and Kaltura agree, or that nothing may touch, needs no asking.
     /// What is forgotten here too early is asked for less strictly, never more.
     fn settle_undone(&mut self, seen: &Seen) {
+        // Said no, and then yes, and that was done.
+        self.undone.retain(|pair| !seen.approved_by(pair));
         if !seen.is_sync() || !seen.is_whole() {
             return;
         }

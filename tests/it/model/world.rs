@@ -273,6 +273,7 @@ impl World {
         let Some(plan) = held.get(which % held.len().max(1)) else {
             return;
         };
+        let is_of_sync = plan.command == "sync";
         let Answered::Given(digest, plan) = store.held_plan(&plan.digest.0).unwrap() else {
             panic!("a plan that is held is not found");
         };
@@ -296,11 +297,9 @@ impl World {
             panic!("a plan that is held is not answered");
         };
         for (part, action) in answered.changes() {
-            let pair = (part.category.id.0, action.user.key());
-            if yes {
-                self.undone.remove(&pair);
-            } else {
-                self.undone.insert(pair);
+            // A refusal of an undo says nothing about what the directory wants.
+            if !yes && is_of_sync {
+                self.undone.insert((part.category.id.0, action.user.key()));
             }
         }
         if yes {
