@@ -41,7 +41,7 @@ mod scope;
 mod undo;
 mod verdict;
 
-pub use report::{Report, Verdict};
+pub use report::{Looked, Report, Verdict};
 
 /// How often a run shows that it is still there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -219,6 +219,7 @@ async fn run(engine: &Engine, request: &Request, lease: Lease) -> Result<Report,
         result = work => result,
         lost = beat(&engine.store, lease) => Err(lost.into()),
     };
+    report.still_held = still_held(engine, &report).await?;
     report.traffic = report::Traffic::from(engine.kaltura.traffic()) - before;
     engine.progress.end();
     killpoint::here("before-ending");
@@ -247,6 +248,11 @@ async fn steps(
         return Ok(());
     }
     let scope = scope::resolve(engine, request, &questions).await?;
+    report.looked = if questions.everything {
+        Looked::Everywhere
+    } else {
+        Looked::Somewhere
+    };
     report.findings.clone_from(&scope.findings);
 
     killpoint::here("before-planning");
@@ -293,6 +299,16 @@ async fn steps(
         verdict::clear(engine, &questions, &scope, report.unread).await?;
     }
     Ok(())
+}
+
+/// How many plans of earlier runs nobody has answered yet.
+async fn still_held(engine: &Engine, report: &Report) -> Result<u64, RunError> {
+    let held = engine.store.run(Store::held).await?;
+    let this = report.held.as_ref().map(|held| &held.digest);
+    let others = held
+        .iter()
+        .filter(|held| held.open > 0 && Some(&held.digest) != this);
+    Ok(others.count() as u64)
 }
 
 /// Takes from the history what is older than the configuration keeps.

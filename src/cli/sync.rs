@@ -9,10 +9,10 @@ use anyhow::Context;
 use super::{Exit, engine};
 use crate::category::UserId;
 use crate::directory::GroupId;
-use crate::plan::show::{self, many};
+use crate::plan::show::{self, Counts, many};
 use crate::plan::{Plan, gate::Trip};
 use crate::reconcile::report::{ReadKind, ReadReport};
-use crate::reconcile::{Report, Request, Task, Verdict, reconcile};
+use crate::reconcile::{Looked, Report, Request, Task, Verdict, reconcile};
 
 /// More changes than this are summed up after they have been applied, not listed.
 const MOST_LISTED: usize = 200;
@@ -162,6 +162,16 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
         }
         return writeln!(out, "Nothing was changed: this was a dry run.");
     }
+    if report.plan.is_empty() && report.plan.categories.is_empty() {
+        match report.looked {
+            Looked::Nowhere => writeln!(
+                out,
+                "Kaltura was not asked: nothing has changed in the directory."
+            )?,
+            Looked::Somewhere => {}
+            Looked::Everywhere => writeln!(out, "Every channel is as its groups say.")?,
+        }
+    }
     if report.applied.done > 0 {
         writeln!(out, "Done: {}.", many(report.applied.done, "change"))?;
     }
@@ -170,6 +180,20 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
             out,
             "Not done: {}; tried again by a later run (rollbook status).",
             many(report.applied.failed(), "change")
+        )?;
+    }
+    if report.rejected != Counts::default() {
+        writeln!(
+            out,
+            "Left as it is, because somebody rejected it: {} (rollbook held).",
+            report.rejected
+        )?;
+    }
+    if report.still_held > 0 {
+        writeln!(
+            out,
+            "{} of earlier runs still waits for somebody: rollbook held",
+            many(report.still_held, "plan")
         )?;
     }
     if let Some(held) = &report.held {

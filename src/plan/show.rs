@@ -82,7 +82,7 @@ pub fn text(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
     }
     let counts = Counts::of(plan);
     if plan.is_empty() {
-        writeln!(out, "Nothing to do: {}.", sum(&counts))
+        writeln!(out, "Nothing to do{}.", sum(&counts))
     } else {
         let channels = plan
             .categories
@@ -100,11 +100,8 @@ pub fn text(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
 
 fn sum(counts: &Counts) -> String {
     match counts.refused {
-        0 => "every channel is as its groups say".to_owned(),
-        refused => format!(
-            "{} left alone, the rest is as the groups say",
-            many(refused, "membership")
-        ),
+        0 => String::new(),
+        refused => format!(": {} left alone", many(refused, "membership")),
     }
 }
 

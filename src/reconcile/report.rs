@@ -32,6 +32,12 @@ pub struct Report {
     pub trips: Vec<Trip>,
     /// The plan that waits for a person.
     pub held: Option<Held>,
+    /// What a person has rejected, and is left as it is.
+    pub rejected: Counts,
+    /// How much was looked at in Kaltura.
+    pub looked: Looked,
+    /// Plans of earlier runs that still wait for a person.
+    pub still_held: u64,
     /// What became of the approved part.
     pub applied: Applied,
     /// Channels and single memberships that could not be read; a later run looks at them again.
@@ -41,6 +47,19 @@ pub struct Report {
     /// The whole plan.
     #[serde(skip)]
     pub plan: Plan,
+}
+
+/// How much of Kaltura a run has looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Looked {
+    /// Nothing.
+    #[default]
+    Nowhere,
+    /// Where something had changed, or was asked about.
+    Somewhere,
+    /// Every bound channel.
+    Everywhere,
 }
 
 /// A plan that waits for a person.
@@ -184,6 +203,9 @@ impl Report {
             planned: Counts::default(),
             trips: Vec::new(),
             held: None,
+            rejected: Counts::default(),
+            looked: Looked::default(),
+            still_held: 0,
             applied: Applied::default(),
             unread: 0,
             traffic: Traffic::default(),
@@ -212,8 +234,8 @@ impl Report {
     pub(super) fn note_plan(&mut self, review: &Review) {
         let approved = review.approved.plan().categories.iter();
         let waiting = review.held.categories.iter();
-        let all = approved.chain(waiting).chain(&review.rejected.categories);
-        self.plan = Plan::new(all.cloned());
+        self.rejected = Counts::of(&review.rejected);
+        self.plan = Plan::new(approved.chain(waiting).cloned());
         self.planned = Counts::of(&self.plan);
     }
 

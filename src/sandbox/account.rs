@@ -99,6 +99,13 @@ impl Account {
         })
     }
 
+    /// The category at a path, names joined by `>`.
+    pub fn category_at(&self, path: &str) -> Option<i64> {
+        let state = self.server.lock_first();
+        let mut names = path.split('>');
+        names.try_fold(0, |parent, name| state.categories.child(parent, name))
+    }
+
     /// Puts a membership in place, whatever was there: the user is made if need be.
     pub fn set_membership(
         &self,

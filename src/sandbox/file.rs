@@ -89,13 +89,25 @@ impl File {
         let mut connection = Connection::open(path).map_err(failed)?;
         let configure = |connection: &Connection| {
             connection.busy_timeout(Duration::from_millis(200))?;
+            // A file of somebody else is not made ours.
+            let tables = "SELECT count(*) FROM sqlite_schema
+                          WHERE NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'document')";
+            if connection.query_one(tables, [], |row| row.get::<_, i64>(0))? > 0 {
+                return Ok(false);
+            }
             connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "NORMAL")?;
             // The lock of a file is taken by the first write.
-            connection.execute_batch("BEGIN IMMEDIATE; COMMIT")
+            connection.execute_batch("BEGIN IMMEDIATE; COMMIT")?;
+            Ok(true)
         };
-        configure(&connection).map_err(failed)?;
+        if !configure(&connection).map_err(failed)? {
+            return Err(FileError::Unreadable {
+                path: path.to_owned(),
+                what: "it is the database of another program".to_owned(),
+            });
+        }
         let steps = [
             M::up(include_str!("../../migrations/sandbox/0001_account.sql")),
             M::up(include_str!(

@@ -135,6 +135,14 @@ pub enum ActError {
         /// How many have it.
         count: usize,
     },
+    /// There is such a channel already.
+    #[error("there is a channel {name} already, number {id}")]
+    ThereIsOne {
+        /// Its name.
+        name: String,
+        /// Its number.
+        id: i64,
+    },
     /// There is no such user.
     #[error("there is no user {0}")]
     NoUser(String),
@@ -240,8 +248,15 @@ impl Account {
             } => {
                 check_name(name)?;
                 let parent = parent.as_deref().unwrap_or(CHANNELS);
+                let path = format!("{parent}>{name}");
+                if let Some(id) = self.category_at(&path) {
+                    return Err(ActError::ThereIsOne {
+                        name: name.clone(),
+                        id,
+                    });
+                }
                 let id = self.add_category(&NewCategory {
-                    path: format!("{parent}>{name}"),
+                    path,
                     reference_id: reference_id.clone(),
                     owner: owner.clone(),
                     inherit: false,

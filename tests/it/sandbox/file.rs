@@ -222,3 +222,18 @@ async fn a_file_of_something_else_is_left_alone() {
     );
     assert_eq!(std::fs::read_to_string(&file).unwrap(), notes);
 }
+
+#[tokio::test]
+async fn a_database_of_another_program_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("other.db");
+    let other = rusqlite::Connection::open(&file).unwrap();
+    other.execute_batch("CREATE TABLE x (y)").unwrap();
+    drop(other);
+    let refused = Sandbox::start(kept_in(&file)).await.unwrap_err();
+    assert!(refused.to_string().contains("another program"), "{refused}");
+    let other = rusqlite::Connection::open(&file).unwrap();
+    let tables = "SELECT count(*) FROM sqlite_schema";
+    let tables: i64 = other.query_one(tables, [], |row| row.get(0)).unwrap();
+    assert_eq!(tables, 1);
+}
