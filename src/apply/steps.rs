@@ -46,6 +46,7 @@ pub(super) fn writes(category: CategoryId, action: &Action) -> Vec<Write> {
             all.chain([add(to)]).collect()
         }
         Decision::Remove { copies } => (0..copies.max(1)).map(|_| remove()).collect(),
+        Decision::TakeBack => vec![remove()],
         Decision::Deactivate => vec![Write::Deactivate {
             category,
             user: user.clone(),
@@ -123,6 +124,7 @@ pub(super) fn needs_a_look(action: &Action) -> bool {
         .is_some_and(|before| before.method == UpdateMethod::Manual);
     match action.decision {
         Decision::Remove { .. }
+        | Decision::TakeBack
         | Decision::Deactivate
         | Decision::Activate { .. }
         | Decision::Replace { .. }
@@ -170,7 +172,7 @@ fn is_as_wanted(action: &Action, there: Option<&Entitlement>) -> bool {
         Decision::Add { level } => active(level),
         Decision::SetLevel { to, .. } => there.is_some_and(|there| there.level == to),
         Decision::Replace { to, .. } | Decision::Activate { to, .. } => active(to),
-        Decision::Remove { .. } => there.is_none(),
+        Decision::Remove { .. } | Decision::TakeBack => there.is_none(),
         Decision::Deactivate => there.is_none_or(|there| there.status == Status::NotActive),
         Decision::Restore {
             level,
@@ -222,7 +224,7 @@ pub(super) fn last(action: &Action) -> Option<Last> {
         | Decision::Replace { to, .. }
         | Decision::Activate { to, .. }
         | Decision::Merge { to, .. } => Some(Last::Active(to)),
-        Decision::Remove { .. } => Some(Last::Removed),
+        Decision::Remove { .. } | Decision::TakeBack => Some(Last::Removed),
         Decision::Deactivate => Some(Last::Deactivated),
         // What a person kept by hand, or had deactivated, is theirs again when it is restored.
         Decision::Restore { .. } | Decision::Keep | Decision::Forget | Decision::Skip(_) => None,

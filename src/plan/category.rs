@@ -270,7 +270,7 @@ impl Action {
             | Decision::Activate { .. }
             | Decision::Replace { .. }
             | Decision::Merge { .. } => true,
-            Decision::Remove { .. } | Decision::Deactivate => false,
+            Decision::Remove { .. } | Decision::Deactivate | Decision::TakeBack => false,
             Decision::Restore { status, .. } => status == Status::Active,
             _ => self.is_active_before(),
         }
@@ -294,7 +294,7 @@ impl Action {
             | Decision::Merge { to, .. } => {
                 to == PermissionLevel::Manager && self.is_active_after()
             }
-            Decision::Remove { .. } | Decision::Deactivate => false,
+            Decision::Remove { .. } | Decision::Deactivate | Decision::TakeBack => false,
             _ => self.is_manager_before(),
         }
     }

@@ -69,6 +69,7 @@ impl World {
                 | Decision::Adopt { .. }
                 | Decision::Forget
                 | Decision::Restore { .. }
+                | Decision::TakeBack
                 | Decision::Skip(_) => {}
             }
             let last = match *decision {
@@ -83,7 +84,10 @@ impl World {
                     self.ledger.remove(user);
                     continue;
                 }
-                Decision::Restore { .. } | Decision::Keep | Decision::Skip(_) => continue,
+                Decision::Restore { .. }
+                | Decision::TakeBack
+                | Decision::Keep
+                | Decision::Skip(_) => continue,
             };
             self.ledger.insert(user.clone(), last);
         }

@@ -153,6 +153,8 @@ pub enum Decision {
     },
     /// Keep the membership, without access.
     Deactivate,
+    /// Take away what a run that is undone had added.
+    TakeBack,
     /// Put it back as it was before a run that is undone.
     Restore {
         /// The level it had.
@@ -211,7 +213,7 @@ impl Decision {
     /// Whether somebody ends with less than they had.
     pub fn is_loss(self) -> bool {
         match self {
-            Self::Remove { .. } | Self::Deactivate => true,
+            Self::Remove { .. } | Self::Deactivate | Self::TakeBack => true,
             Self::SetLevel { from, to } => to < from,
             _ => false,
         }
@@ -237,7 +239,10 @@ impl Decision {
 
     /// Whether somebody leaves, so that there is room for another.
     pub fn is_departure(self) -> bool {
-        matches!(self, Self::Remove { .. } | Self::Deactivate)
+        matches!(
+            self,
+            Self::Remove { .. } | Self::Deactivate | Self::TakeBack
+        )
     }
 
     /// Whether there is one active member more afterwards.

@@ -47,7 +47,7 @@ impl Counts {
                 | Decision::Replace { .. }
                 | Decision::Merge { .. }
                 | Decision::Restore { .. } => &mut counts.change,
-                Decision::Remove { .. } => &mut counts.remove,
+                Decision::Remove { .. } | Decision::TakeBack => &mut counts.remove,
                 Decision::Deactivate => &mut counts.deactivate,
                 Decision::Skip(_) => &mut counts.refused,
                 Decision::Adopt { .. } => &mut counts.adopt,
@@ -167,7 +167,8 @@ pub fn symbol(decision: Decision) -> Option<char> {
         | Decision::Replace { .. }
         | Decision::Merge { .. }
         | Decision::Restore { .. } => Some('~'),
-        Decision::Remove { .. } => Some('-'),
+        Decision::Remove { .. } | Decision::TakeBack => Some('-'),
+
         Decision::Deactivate => Some('⏸'),
         Decision::Skip(_) => Some('!'),
         Decision::Keep | Decision::Adopt { .. } | Decision::Forget => None,
@@ -237,6 +238,7 @@ impl Display for Decision {
             }
             Self::Remove { .. } => f.write_str("no group grants it"),
             Self::Deactivate => f.write_str("no group grants it: deactivated"),
+            Self::TakeBack => f.write_str("taken back"),
             Self::Restore {
                 level,
                 method,

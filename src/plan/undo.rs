@@ -36,7 +36,7 @@ pub fn undo(deed: Deed<'_>, now: Option<&Entitlement>) -> Decision {
         (_, Decision::Merge { .. } | Decision::Remove { copies: 2.. }) => {
             Decision::Skip(Objection::NoWayBack)
         }
-        (None, _) => Decision::Remove { copies: 1 },
+        (None, _) => Decision::TakeBack,
         (Some(before), _) if before.status == Status::Pending => {
             Decision::Skip(Objection::NoWayBack)
         }
@@ -65,7 +65,7 @@ fn left_by(deed: Deed<'_>) -> Option<Left> {
         Decision::Replace { to, .. }
         | Decision::Activate { to, .. }
         | Decision::Merge { to, .. } => Left::Row(to, Status::Active),
-        Decision::Remove { .. } => Left::Nothing,
+        Decision::Remove { .. } | Decision::TakeBack => Left::Nothing,
         Decision::Deactivate => Left::Row(before?.level, Status::NotActive),
         Decision::Restore { level, status, .. } => Left::Row(level, status),
         Decision::Keep | Decision::Adopt { .. } | Decision::Forget | Decision::Skip(_) => {
@@ -110,10 +110,7 @@ mod tests {
     fn who_was_added_is_removed() {
         let now = ours(MEMBER, Status::Active);
         let add = Decision::Add { level: MEMBER };
-        assert_eq!(
-            undone(add, None, Some(&now)),
-            Decision::Remove { copies: 1 }
-        );
+        assert_eq!(undone(add, None, Some(&now)), Decision::TakeBack);
         assert_eq!(
             undone(add, None, None),
             CHANGED,

@@ -72,6 +72,7 @@ impl Members {
             (
                 Outcome::Done,
                 Decision::Remove { .. }
+                | Decision::TakeBack
                 | Decision::Deactivate
                 | Decision::Forget
                 | Decision::Restore { .. },
