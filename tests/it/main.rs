@@ -1,5 +1,6 @@
 //! Rollbook from outside: real servers, real files, real HTTP.
 
+mod figures;
 mod kaltura_client;
 mod ldap_source;
 mod model;

@@ -15,7 +15,6 @@
 //! What once failed is in `proptest-regressions/model.txt` and is tried first.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![expect(clippy::print_stdout, reason = "how much was tried is worth knowing")]
 
 use std::cell::RefCell;
 
@@ -93,14 +92,14 @@ fn model_of_everything() {
         faults,
         writes,
     } = *totals.borrow();
-    println!(
-        "seed {seed}: {cases} sites, {steps} steps, {runs} runs ({clean} of them clean), \
-         {faults} faults, {writes} writes"
-    );
     if let Err(error) = result {
         panic!("seed {seed}: {error}");
     }
-    println!("wrong removals: 0");
+    let told = format!(
+        "model, seed {seed}: {cases} sites, {steps} steps, {runs} runs ({clean} of them clean), \
+         {faults} faults, {writes} writes, wrong removals: 0"
+    );
+    crate::figures::tell("model", &told);
 }
 
 /// Lets these things happen to a new site, and then has everything come to rest.

@@ -105,7 +105,7 @@ async fn replay(name: &'static str) {
     for (reason, count) in &replay.skipped {
         write!(report, ", skipped {count} ({reason})").unwrap();
     }
-    println!("{report}");
+    crate::figures::tell(&format!("replay-{name}"), &report);
     assert!(
         replay.failures.is_empty(),
         "{report}\nignored: {IGNORED:#?}\n{} differences:\n{}",

@@ -354,11 +354,9 @@ async fn survives(name: &str, policy: &str, is_ldap: bool, kills: u32) {
         disturbed(&round, [&site, &twin], chance, &mut killed).await;
     }
     let total = killed.total();
-    eprintln!(
-        "kills, {name}: survived {total} in {:.0?}: {:?}",
-        began.elapsed(),
-        killed.0
-    );
+    let (took, points) = (began.elapsed(), &killed.0);
+    let told = format!("kills, {name}, seed {seed}: survived {total} in {took:.0?}: {points:?}");
+    crate::figures::tell(&format!("kills-{}", name.replace(' ', "-")), &told);
     assert!(total >= kills, "only {total} of {kills} runs were killed");
 }
 
