@@ -8,7 +8,7 @@
 //!         ├─► source ─► observations ─► mirror ─────────────────────┴─► desired ─┐
 //!  LDIF ──┘                            (SQLite)                                  ├─► plan ─► gate ─► apply ─► Kaltura
 //!                                          Kaltura ─────────────────► actual ────┤  (pure)  (holds)    │
-//!                                          ledger (what we last did) ────────────┘                     └─► journal, ledger
+//!                                          ledger (what we last did) ────────────┘                     └─► journal, history, ledger
 //! ```
 //!
 //! | Step | Module | Its one idea |
@@ -27,7 +27,7 @@
 //!
 //! Dependencies point one way: `cli → daemon → reconcile → {source, kaltura, apply, store} → plan →
 //! {directory, category}`. Three checks by eye: nothing in [`plan`] is `async`; SQL is only in
-//! [`store`]; Kaltura's numbers for levels and the like are only in `kaltura/wire.rs` (and, on the
+//! [`store`] (and in the sandbox's own file); Kaltura's numbers for levels and the like are only in `kaltura/wire.rs` (and, on the
 //! other side of the wire, in the sandbox).
 
 pub mod apply;
