@@ -13,6 +13,7 @@ use crate::plan::show::many;
 use crate::reconcile::{REBUILT, Request, reconcile};
 use crate::store::Store;
 use crate::store::history::Chain;
+use crate::store::lease::Claim;
 
 /// Looks after the file in which Rollbook keeps what it knows.
 #[derive(Debug, clap::Args)]
@@ -96,6 +97,13 @@ fn verify(config: &Path) -> anyhow::Result<Exit> {
 async fn rebuild(config: &Path) -> anyhow::Result<Exit> {
     let path = Config::load(config)?.config.state.path;
     let out = &mut std::io::stdout();
+    // A run that is going on would go on with the old file. A damaged one cannot be asked.
+    if path.exists()
+        && let Ok(old) = Store::open(&path)
+        && let Ok(Claim::Refused { holder, seen_at }) = old.claim("state rebuild", clock::now())
+    {
+        bail!("a run is going on: {holder}, last seen at {seen_at}. Wait for it, or end it");
+    }
     if let Some(kept) = put_aside(&path)? {
         writeln!(out, "The old state file is kept as {}.", kept.display())?;
     }

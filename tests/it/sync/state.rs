@@ -57,3 +57,18 @@ async fn a_file_made_anew_adopts_what_is_right_and_holds_the_rest() {
     assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
     site.sync_full().await.is(0).says("Nothing to do");
 }
+
+#[tokio::test]
+async fn a_state_file_in_use_is_not_made_anew() {
+    let site = lived().await;
+    let state = rusqlite::Connection::open(site.path("rollbook.db")).unwrap();
+    let held = "UPDATE lease SET holder = 'another', seen_at = unixepoch()";
+    state.execute(held, []).unwrap();
+    let refused = site.rollbook(&["state", "rebuild"]).await.is(1);
+    assert!(
+        refused.stderr.contains("a run is going on: another"),
+        "{}",
+        refused.stderr
+    );
+    assert!(!refused.stdout.contains("is kept as"));
+}
