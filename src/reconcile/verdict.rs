@@ -250,13 +250,14 @@ pub(super) async fn apply(
     // On an answer that is not complete only a part of a plan is done.
     let done = parts.filter(|part| is_proven && part.block.is_none());
     let categories: Vec<CategoryId> = done.map(|part| part.category.id).collect();
-    // A person has seen these, and said yes.
+    // A person has seen these, and said yes. What an undo does is itself what they said no to.
     let by = review.approved.by();
+    let is_undo = matches!(task, Task::Undo { .. });
     let released: Vec<(CategoryId, UserId)> = review
         .approved
         .plan()
         .changes()
-        .filter(|(part, _)| by.contains_key(&part.category.id))
+        .filter(|(part, _)| !is_undo && by.contains_key(&part.category.id))
         .map(|(part, action)| (part.category.id, action.user.clone()))
         .collect();
     let outcome = applier.apply(review.approved).await?;

@@ -142,6 +142,21 @@ async fn an_undo_that_takes_too_much_is_held_like_any_plan() {
 }
 
 #[tokio::test]
+async fn an_undo_that_had_to_be_approved_is_not_done_again_unasked_either() {
+    let site = with(12, &[BIO]).in_step().await;
+    for person in 3..12 {
+        site.join("bio", person);
+    }
+    site.sync().await.is(0);
+    let run = site.last_run().await;
+    let digest = site.undo(&run, &[]).await.is(4).digest();
+    site.rollbook(&["approve", &digest]).await.is(0);
+    site.undo(&run, &[]).await.is(0);
+    site.sync_full().await.is(4).says("undone or rejected");
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
+}
+
+#[tokio::test]
 async fn an_undo_can_be_undone() {
     let site = with(5, &[BIO]).in_step().await;
     site.leave("bio", 1);
