@@ -12,6 +12,7 @@
 //! | `request` | many calls, with patience: what may be repeated |
 //! | `question`, `list`, `pack` | lists to their end, in few pages |
 //! | `change` | writes, and what became of them |
+//! | [`csv`] | the same writes as files, and what the log of a file says became of them |
 //! | `standing` | what the session may do |
 //! | `error`, `api_error` | what can go wrong, and what to do about it |
 
@@ -26,6 +27,7 @@ use crate::config::{self, ConfigError};
 
 mod api_error;
 mod change;
+pub mod csv;
 mod error;
 mod ks;
 mod list;

@@ -9,10 +9,12 @@ use serde_json::Value;
 use super::error::KalturaError;
 use crate::category::{PermissionLevel, Status, UpdateMethod};
 
+mod bulk;
 mod call;
 mod login;
 mod row;
 
+pub(super) use bulk::{RowAction, level_cell, method_cell, status_cell};
 pub(super) use call::{Call, MembersOf, Multirequest, below};
 pub(super) use login::{Login, SessionInfo};
 pub(super) use row::{CategoryRow, Listed, MemberRow};
@@ -84,6 +86,14 @@ fn status(number: i64) -> Option<Status> {
     })
 }
 
+fn status_number(status: Status) -> u8 {
+    match status {
+        Status::Active => 1,
+        Status::Pending => 2,
+        Status::NotActive => 3,
+    }
+}
+
 /// What a level means in permission names; a change of the level sets exactly these.
 fn permission_names(level: PermissionLevel) -> &'static [&'static str] {
     match level {
@@ -110,5 +120,12 @@ mod tests {
             assert_eq!(i64::from(level_number(level(number).unwrap())), number);
         }
         assert_eq!(level(5), None);
+    }
+
+    #[test]
+    fn every_status_and_its_number() {
+        for number in 1..4 {
+            assert_eq!(i64::from(status_number(status(number).unwrap())), number);
+        }
     }
 }
