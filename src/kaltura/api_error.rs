@@ -196,7 +196,7 @@ fn session_reason(ksid: &str) -> &'static str {
 }
 
 /// Replaces what looks like a session (`djJ8` is `v2|` in base64), and bounds the length.
-fn redact_sessions(text: &str) -> String {
+pub(super) fn redact_sessions(text: &str) -> String {
     let mut clean = String::new();
     for (n, part) in text.split("djJ8").enumerate() {
         if n == 0 {

@@ -7,8 +7,8 @@
 //!
 //! ```text
 //!  Write ─► Style::piece ─► Piece ─► Style::pack ─► files ─► Style::write ─► bytes ─► (Kaltura)
-//!              │
-//!            Unfit
+//!              │                                                                        │
+//!            Unfit                           RowVerdict of each row ◄─ Log::verdicts ◄──┘
 //! ```
 //!
 //! | File | Its part |
@@ -18,6 +18,7 @@
 //! | `row` | a write as a row, an action as a piece |
 //! | `pack` | pieces into files |
 //! | `file` | a file as bytes |
+//! | `log` | what became of each row |
 //!
 //! What nobody can see from here is the caller's to know. A file **removes owners and manual members**, as the
 //! engine's own account may do anything; it **cannot put a manual membership in force or out of it**; and it
@@ -33,12 +34,14 @@ use crate::kaltura::Write;
 mod cell;
 mod file;
 mod fit;
+mod log;
 mod pack;
 mod row;
 
 pub use cell::{Damage, check};
 pub use file::Heading;
 pub use fit::{Unfit, search_key};
+pub use log::{Log, RowVerdict};
 pub use pack::{Files, Limits};
 pub use row::{Piece, Row};
 

@@ -14,7 +14,7 @@ mod call;
 mod login;
 mod row;
 
-pub(super) use bulk::{RowAction, level_cell, method_cell, status_cell};
+pub(super) use bulk::{RowAction, RowResult, level_cell, method_cell, status_cell};
 pub(super) use call::{Call, MembersOf, Multirequest, below};
 pub(super) use login::{Login, SessionInfo};
 pub(super) use row::{CategoryRow, Listed, MemberRow};

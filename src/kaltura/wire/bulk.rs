@@ -24,6 +24,25 @@ impl RowAction {
     }
 }
 
+/// What became of a row (`KalturaBulkUploadResultStatus`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::kaltura) enum RowResult {
+    Error,
+    Done,
+    InProgress,
+}
+
+impl RowResult {
+    pub(in crate::kaltura) fn of(cell: &str) -> Option<Self> {
+        Some(match cell {
+            "1" => Self::Error,
+            "2" => Self::Done,
+            "3" => Self::InProgress,
+            _ => return None,
+        })
+    }
+}
+
 /// The cell of a level; an empty one leaves the level as it is.
 pub(in crate::kaltura) fn level_cell(level: Option<PermissionLevel>) -> &'static str {
     level.map_or("", |level| digit(level_number(level)))
