@@ -215,16 +215,12 @@ pub(super) async fn hold(
     let (plan, reason, command) = (review.held.clone(), reasons.join("; "), task.command());
     let counts = crate::plan::show::Counts::of(&plan);
     let is_whole = review.trips.iter().any(Trip::is_of_the_whole);
-    tracing::info!(
-        run,
-        digest = plan.digest().short(),
-        reason,
-        "a plan is held"
-    );
+    let because = reason.clone();
     let digest = engine
         .store
-        .run(move |store| store.hold(run, &command, &plan, (&reason, is_whole), clock::now()))
+        .run(move |store| store.hold(run, &command, &plan, (&because, is_whole), clock::now()))
         .await?;
+    tracing::info!(run, digest = digest.short(), reason, "a plan is held");
     Ok(Some(report::Held { digest, counts }))
 }
 
