@@ -54,6 +54,10 @@ use wire::{Call, CategoryRow, Listed, MemberRow};
 /// The IDs in one `category.list`: the server's search cuts a list of IDs at 150, silently.
 const IDS_PER_LIST: usize = 100;
 
+/// So many single memberships are asked for at once where there may be very many: memory stays flat,
+/// and progress shows.
+pub const PAIRS_AT_ONCE: usize = 1_000;
+
 /// What proves to Kaltura who we are.
 #[derive(Debug, Clone)]
 pub enum Credentials {

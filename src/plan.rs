@@ -25,6 +25,7 @@ pub mod undo;
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -85,17 +86,7 @@ impl Digest {
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }
-        let bytes = hash.finalize();
-        Self(
-            bytes
-                .iter()
-                .fold(String::with_capacity(64), |mut text, byte| {
-                    for digit in [byte >> 4, byte & 15] {
-                        text.extend(char::from_digit(digit.into(), 16));
-                    }
-                    text
-                }),
-        )
+        Self(HEXLOWER.encode(&hash.finalize()))
     }
 
     /// The first digits, for people.

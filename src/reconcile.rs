@@ -7,6 +7,7 @@
 //!
 //! | module | its part |
 //! |---|---|
+//! | [`lease`] | the right to run |
 //! | [`read`] | the directories, into the mirror |
 //! | [`scope`] | from marks to categories and people |
 //! | [`look`] | what is wanted against what is there: the plan |
@@ -15,7 +16,6 @@
 //! | [`report`] | what a run says about itself |
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::SignedDuration;
 
@@ -31,9 +31,10 @@ use crate::plan::binding::Bindings;
 use crate::plan::saved::{self, Difference};
 use crate::progress::Progress;
 use crate::source::{Source, SourceError};
-use crate::store::lease::{Claim, Lease};
+use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
 
+mod lease;
 mod look;
 mod read;
 pub mod report;
@@ -42,9 +43,6 @@ mod undo;
 mod verdict;
 
 pub use report::{Looked, Report, Verdict};
-
-/// How often a run shows that it is still there.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The setting that names the configuration whose first plan has been applied.
 const ACCEPTED: &str = "configuration";
@@ -189,15 +187,18 @@ impl From<ApplyError> for RunError {
 
 /// Runs once, alone: takes the lease, keeps it fresh, and gives it back.
 pub async fn reconcile(engine: &Engine, request: &Request) -> Result<Report, RunError> {
-    let lease = claim(engine).await?;
+    let lease = lease::claim(&engine.store).await?;
     let fenced = Engine {
         store: engine.store.under(lease),
         ..engine.clone()
     };
     let result = run(&fenced, request, lease).await;
     engine.progress.end();
-    engine.store.run(move |store| store.release(lease)).await?;
-    result
+    let released = lease::release(&engine.store, lease).await;
+    // Where both fail, it is the run's own failure that people must know.
+    let report = result?;
+    released?;
+    Ok(report)
 }
 
 /// One run, from the directories to the report.
@@ -212,14 +213,10 @@ async fn run(engine: &Engine, request: &Request, lease: Lease) -> Result<Report,
             }
             Task::Undo { run, .. } => undo::steps(engine, request, run, lease, &mut report).await?,
         }
-        // Who slept while another did the work finds nothing to do, which is not what happened.
-        Ok(engine.store.run(move |store| store.is_ours(lease)).await?)
+        report.still_held = still_held(engine, &report).await?;
+        Ok(())
     };
-    let result = tokio::select! {
-        result = work => result,
-        lost = beat(&engine.store, lease) => Err(lost.into()),
-    };
-    report.still_held = still_held(engine, &report).await?;
+    let result = lease::keep(&engine.store, lease, Box::pin(work)).await;
     report.traffic = report::Traffic::from(engine.kaltura.traffic()) - before;
     engine.progress.end();
     killpoint::here("before-ending");
@@ -228,11 +225,13 @@ async fn run(engine: &Engine, request: &Request, lease: Lease) -> Result<Report,
         Err(error) => format!("failed: {error}"),
     };
     let (run, record) = (report.run, report.record());
-    engine
+    let ended = engine
         .store
         .run(move |store| store.end_run(run, &outcome, &record, clock::now()))
-        .await?;
-    result.map(|()| report)
+        .await;
+    result?;
+    ended?;
+    Ok(report)
 }
 
 async fn steps(
@@ -358,38 +357,4 @@ async fn recover(engine: &Engine) -> Result<(), RunError> {
     }
     killpoint::here("after-recovering");
     Ok(())
-}
-
-async fn claim(engine: &Engine) -> Result<Lease, RunError> {
-    let holder = format!("process {}", std::process::id());
-    let claimed = engine
-        .store
-        .run(move |store| store.claim(&holder, clock::now()))
-        .await;
-    match claimed {
-        Ok(Claim::Granted(lease)) => Ok(lease),
-        Ok(Claim::Refused { holder, seen_at }) => Err(RunError::Leased { holder, seen_at }),
-        // A holder in the middle of a long write cannot show itself; it is there all the same.
-        Err(StoreError::Busy) => Err(RunError::Leased {
-            holder: "a process that is writing to the state file".to_owned(),
-            seen_at: clock::now(),
-        }),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Shows, as long as the run goes on, that it does. Ends when somebody else has taken over: then so
-/// must the run.
-async fn beat(store: &Store, lease: Lease) -> StoreError {
-    loop {
-        tokio::time::sleep(HEARTBEAT).await;
-        let renewed = store
-            .run(move |store| store.renew(lease, clock::now()))
-            .await;
-        match renewed {
-            Ok(()) => {}
-            Err(error @ StoreError::LeaseLost) => return error,
-            Err(error) => tracing::error!(%error, "the lease could not be renewed"),
-        }
-    }
 }

@@ -167,11 +167,3 @@ pub struct Moved {
     /// Its present state, where the directory can name it.
     pub version: Option<Version>,
 }
-
-/// Octets as hexadecimal digits.
-fn hex(octets: &[u8]) -> String {
-    let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 15]);
-    digits
-        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
-        .collect()
-}

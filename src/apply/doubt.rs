@@ -17,39 +17,37 @@ use crate::store::dirty::Mark;
 use crate::store::journal::{Doubt, Outcome, Verdict};
 use crate::store::ledger::Entry;
 
-/// Single memberships asked for at once.
-const PAIRS_AT_ONCE: usize = 1_000;
-
 /// Looks at what is in doubt, and closes what turns out to be done. What is not stays open. Answers how
 /// many actions there were.
 pub async fn resolve(kaltura: &Kaltura, store: &Store) -> Result<usize, ApplyError> {
+    // A run has no more under way at once than a few requests hold.
     let doubts = store.run(Store::in_doubt).await?;
-    let count = doubts.len();
-    for chunk in doubts.chunks(PAIRS_AT_ONCE) {
-        let pairs: Vec<_> = chunk
-            .iter()
-            .map(|doubt| (doubt.category, doubt.action.user.clone()))
-            .collect();
-        let found = kaltura.memberships(&pairs).await?;
-        let mut by_run: BTreeMap<i64, Vec<Verdict>> = BTreeMap::new();
-        for (doubt, found) in chunk.iter().zip(found) {
-            if let Some(verdict) = verdict(doubt, &found) {
-                by_run.entry(doubt.run).or_default().push(verdict);
-            }
-        }
-        let marks: Vec<_> = pairs
-            .into_iter()
-            .map(|(category, user)| Mark::Entitlement(category, user))
-            .collect();
-        let close = move |store: &Store| {
-            store.mark(&marks)?;
-            by_run
-                .iter()
-                .try_for_each(|(run, verdicts)| store.close_journal(*run, verdicts, clock::now()))
-        };
-        store.run(close).await?;
+    if doubts.is_empty() {
+        return Ok(0);
     }
-    Ok(count)
+    let pairs: Vec<_> = doubts
+        .iter()
+        .map(|doubt| (doubt.category, doubt.action.user.clone()))
+        .collect();
+    let found = kaltura.memberships(&pairs).await?;
+    let mut by_run: BTreeMap<i64, Vec<Verdict>> = BTreeMap::new();
+    for (doubt, found) in doubts.iter().zip(found) {
+        if let Some(verdict) = verdict(doubt, &found) {
+            by_run.entry(doubt.run).or_default().push(verdict);
+        }
+    }
+    let marks: Vec<_> = pairs
+        .into_iter()
+        .map(|(category, user)| Mark::Entitlement(category, user))
+        .collect();
+    let close = move |store: &Store| {
+        store.mark(&marks)?;
+        by_run
+            .iter()
+            .try_for_each(|(run, verdicts)| store.close_journal(*run, verdicts, clock::now()))
+    };
+    store.run(close).await?;
+    Ok(doubts.len())
 }
 
 fn verdict(doubt: &Doubt, found: &Found) -> Option<Verdict> {

@@ -1,5 +1,6 @@
 //! Telling whether a configuration decides otherwise than the one before.
 
+use data_encoding::HEXLOWER;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -44,13 +45,7 @@ impl Config {
             "binding": value(&self.binding),
             "policy": value(&self.policy),
         });
-        let digest = Sha256::digest(decisive.to_string());
-        digest.iter().fold(String::new(), |mut hex, byte| {
-            for half in [byte >> 4, byte & 15] {
-                hex.extend(char::from_digit(half.into(), 16));
-            }
-            hex
-        })
+        HEXLOWER.encode(&Sha256::digest(decisive.to_string()))
     }
 }
 

@@ -12,6 +12,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use data_encoding::HEXLOWER;
+
 mod fold;
 mod types;
 
@@ -263,14 +265,7 @@ fn written(value: &[u8]) -> String {
 }
 
 fn hex(ber: &[u8]) -> String {
-    let mut out = String::with_capacity(1 + 2 * ber.len());
-    out.push('#');
-    for byte in ber {
-        for digit in [byte >> 4, byte & 15] {
-            out.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-        }
-    }
-    out
+    format!("#{}", HEXLOWER.encode(ber))
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {

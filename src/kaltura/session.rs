@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use md5::Md5;
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
@@ -243,12 +244,7 @@ fn token_hash(hash: TokenHash, ks: &str, token: &SecretString) -> String {
             .chain_update(ks)
             .chain_update(token.expose_secret())
             .finalize();
-        digest.iter().fold(String::new(), |mut hex, byte| {
-            for half in [byte >> 4, byte & 15] {
-                hex.extend(char::from_digit(half.into(), 16));
-            }
-            hex
-        })
+        HEXLOWER.encode(&digest)
     }
     match hash {
         TokenHash::Md5 => hex::<Md5>(ks, token),

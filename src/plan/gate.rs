@@ -53,10 +53,11 @@ pub struct Review {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "trip", rename_all = "snake_case")]
 pub enum Trip {
-    /// The first plan of a new configuration.
-    FirstRun,
-    /// The first plan of a state file that was copied or restored.
-    Copied,
+    /// It is a first plan.
+    FirstRun {
+        /// Of what.
+        because: First,
+    },
     /// All categories together lose too much.
     Total {
         /// Memberships taken away or lowered, those of the window before included.
@@ -129,8 +130,7 @@ impl Trip {
     pub fn is_of_the_whole(&self) -> bool {
         matches!(
             self,
-            Self::FirstRun
-                | Self::Copied
+            Self::FirstRun { .. }
                 | Self::Total { .. }
                 | Self::Demotions { .. }
                 | Self::TotalAdditions { .. }
@@ -139,30 +139,42 @@ impl Trip {
     }
 }
 
+/// What makes a plan a first one: then all that it would change is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum First {
+    /// The configuration is new.
+    Configuration,
+    /// The state file was copied or restored.
+    Copied,
+    /// The state file was made anew.
+    Rebuilt,
+}
+
 /// What the gate needs to know beside the plan.
-#[derive(Debug, Clone)]
-pub struct Circumstances<'a> {
+#[derive(Debug, Clone, Default)]
+pub struct Circumstances {
     /// The limits.
-    pub safety: &'a Safety,
-    /// Whether this configuration is new: hold what its first plan would change.
-    pub first_run: bool,
+    pub safety: Safety,
+    /// What makes the plan a first one, if anything.
+    pub first: Option<First>,
     /// Memberships that there are in all bound categories together, also those outside the plan.
     pub memberships: u64,
     /// Losses of the window before that nobody approved, by category.
-    pub recent: &'a BTreeMap<CategoryId, u64>,
+    pub recent: BTreeMap<CategoryId, u64>,
     /// What a person has undone: changes there are not made again unasked.
-    pub undone: &'a BTreeSet<(CategoryId, UserId)>,
+    pub undone: BTreeSet<(CategoryId, UserId)>,
     /// What is held and has no answer yet: it stays so, however little is left of the plan it was in.
-    pub waiting: &'a BTreeSet<(CategoryId, UserId)>,
+    pub waiting: BTreeSet<(CategoryId, UserId)>,
     /// The parts (one a category) that a person has approved, and who.
-    pub approvals: &'a BTreeMap<Digest, String>,
+    pub approvals: BTreeMap<Digest, String>,
     /// The parts that a person has rejected.
-    pub rejections: &'a BTreeSet<Digest>,
+    pub rejections: BTreeSet<Digest>,
 }
 
 /// Divides a plan into what may be applied and what is held.
-pub fn review(plan: Plan, circumstances: &Circumstances<'_>) -> Review {
-    let (approvals, rejections) = (circumstances.approvals, circumstances.rejections);
+pub fn review(plan: Plan, circumstances: &Circumstances) -> Review {
+    let (approvals, rejections) = (&circumstances.approvals, &circumstances.rejections);
     let (mut approved, mut rejected, mut open) = (Vec::new(), Vec::new(), Vec::new());
     let mut by = BTreeMap::new();
     let is_answered = !(approvals.is_empty() && rejections.is_empty());
@@ -198,14 +210,18 @@ pub fn review(plan: Plan, circumstances: &Circumstances<'_>) -> Review {
     }
 }
 
-fn trips_of_the_whole(parts: &[Arc<CategoryPlan>], circumstances: &Circumstances<'_>) -> Vec<Trip> {
+fn trips_of_the_whole(parts: &[Arc<CategoryPlan>], circumstances: &Circumstances) -> Vec<Trip> {
     let sum = |count: fn(&CategoryPlan) -> u64| parts.iter().map(|part| count(part)).sum::<u64>();
-    let safety = circumstances.safety;
+    let safety = &circumstances.safety;
     let changes = parts.iter().any(|part| part.changes().next().is_some());
     let there = sum(|part| part.members).max(circumstances.memberships);
     let mut trips = Vec::new();
-    if circumstances.first_run && changes {
-        trips.push(Trip::FirstRun);
+    if changes {
+        trips.extend(
+            circumstances
+                .first
+                .map(|because| Trip::FirstRun { because }),
+        );
     }
     let lost = sum(CategoryPlan::losses);
     let before: u64 = circumstances.recent.values().sum();
@@ -224,8 +240,8 @@ fn trips_of_the_whole(parts: &[Arc<CategoryPlan>], circumstances: &Circumstances
     trips
 }
 
-fn trips_of_category(part: &CategoryPlan, circumstances: &Circumstances<'_>) -> Vec<Trip> {
-    let safety = circumstances.safety;
+fn trips_of_category(part: &CategoryPlan, circumstances: &Circumstances) -> Vec<Trip> {
+    let safety = &circumstances.safety;
     let name = || part.category.name.clone();
     let mut trips = Vec::new();
     let lost = part.losses();
@@ -259,14 +275,14 @@ fn trips_of_category(part: &CategoryPlan, circumstances: &Circumstances<'_>) -> 
         let is_among = |action: &&Action| pairs.contains(&(part.category.id, action.user.clone()));
         part.changes().filter(is_among).count() as u64
     };
-    let people = among(circumstances.undone);
+    let people = among(&circumstances.undone);
     if people > 0 {
         trips.push(Trip::Undone {
             name: name(),
             people,
         });
     }
-    let people = among(circumstances.waiting);
+    let people = among(&circumstances.waiting);
     if people > 0 {
         trips.push(Trip::StillHeld {
             name: name(),

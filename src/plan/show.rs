@@ -11,7 +11,7 @@ use crate::category::{Status, UpdateMethod};
 
 use super::category::{Action, Block, CategoryPlan, Grant};
 use super::desired::Finding;
-use super::gate::Trip;
+use super::gate::{First, Trip};
 use super::membership::{Decision, Objection};
 use super::{Digest, Plan};
 
@@ -347,14 +347,23 @@ impl Display for Finding {
     }
 }
 
+impl Display for First {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Configuration => "it is the first plan of this configuration",
+            Self::Copied => {
+                "the state file was copied or restored, and does not know what has happened since \
+                 (if the original is still in use on another machine, end one of the two)"
+            }
+            Self::Rebuilt => "it is the first plan of a state file that was made anew",
+        })
+    }
+}
+
 impl Display for Trip {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::FirstRun => f.write_str("it is the first plan of this configuration"),
-            Self::Copied => f.write_str(
-                "the state file was copied or restored, and does not know what has happened since \
-                 (if the original is still in use on another machine, end one of the two)",
-            ),
+            Self::FirstRun { because } => because.fmt(f),
             Self::Total { losses, of } => {
                 write!(
                     f,

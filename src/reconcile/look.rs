@@ -10,7 +10,7 @@ use super::{Engine, RunError};
 use crate::category::{Category, CategoryId, Entitlement, UserId};
 use crate::clock;
 use crate::config::policy::Departure;
-use crate::kaltura::Found;
+use crate::kaltura::{Found, PAIRS_AT_ONCE};
 use crate::plan::category::{self, Block, Knowledge, People};
 use crate::plan::desired::{self, Assignment, Finding, Roster};
 use crate::plan::membership::{Losses, Rules, Standing};
@@ -21,8 +21,6 @@ use crate::store::{Store, StoreError};
 
 /// Memberships read from Kaltura before they are planned and forgotten: memory stays flat.
 const MEMBERSHIPS_AT_ONCE: u64 = 250_000;
-/// Single memberships asked for at once.
-const PAIRS_AT_ONCE: usize = 1_000;
 
 /// A plan, and what was met on the way to it.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Engine, Request, RunError, report, verdict};
 use crate::category::{Category, CategoryId, PermissionLevel, Status, UserId};
-use crate::kaltura::Found;
+use crate::kaltura::{Found, PAIRS_AT_ONCE};
 use crate::plan::category::Named;
 use crate::plan::membership::{Decision, Objection};
 use crate::plan::undo::{Deed, undo};
@@ -18,9 +18,6 @@ use crate::store::history::{Asked, Line};
 use crate::store::journal::{FOUND_SO, Outcome};
 use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
-
-/// Single memberships asked for at once.
-const PAIRS_AT_ONCE: usize = 1_000;
 
 type Pair = (CategoryId, UserId);
 

@@ -11,28 +11,18 @@ use super::{ACCEPTED, Engine, PLANNED, REBUILT, RunError, Task, look, report, sc
 use crate::apply::{Applied, Applier};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
+use crate::config::Config;
+use crate::config::safety::FirstRun;
 use crate::killpoint;
-use crate::plan::gate::{self, Circumstances, Review, Trip};
-use crate::plan::{CategoryPlan, Digest, Plan};
-use crate::store::Store;
+use crate::plan::gate::{self, Circumstances, First, Review, Trip};
+use crate::plan::{CategoryPlan, Plan};
 use crate::store::held::Held;
 use crate::store::history::Note;
 use crate::store::lease::Lease;
+use crate::store::{Store, StoreError};
 
 /// Of what tripped, so much is kept with a held plan; the rest is more of the same.
 const MOST_REASONS: usize = 5;
-
-/// What the state file knows that bears on a plan.
-struct Known {
-    accepted: Option<String>,
-    is_rebuilt: bool,
-    is_copy: bool,
-    approvals: BTreeMap<Digest, String>,
-    rejections: BTreeSet<Digest>,
-    waiting: BTreeSet<(CategoryId, UserId)>,
-    undone: BTreeSet<(CategoryId, UserId)>,
-    recent: BTreeMap<CategoryId, u64>,
-}
 
 /// Divides the plan into what may be applied and what a person must see first.
 pub(super) async fn review(
@@ -41,53 +31,58 @@ pub(super) async fn review(
     plan: Plan,
     memberships: u64,
 ) -> Result<Review, RunError> {
-    let fingerprint = engine.config.fingerprint();
-    let (window, command) = (engine.config.safety.window.0, task.command());
     if plan.changes().next().is_some() {
         engine.store.run(Store::check_pages).await?;
     }
-    let known = engine
+    let (config, task) = (Arc::clone(&engine.config), task.clone());
+    let circumstances = engine
         .store
-        .run(move |store| {
-            let now = clock::now();
-            let since = now.saturating_sub(SignedDuration::try_from(window).unwrap_or_default());
-            Ok(Known {
-                accepted: store.setting(ACCEPTED)?,
-                is_rebuilt: store.setting(REBUILT)?.is_some(),
-                is_copy: store.is_copy()?,
-                approvals: store.approvals(&command, now)?,
-                rejections: store.rejections(&command)?,
-                waiting: store.unanswered(&command)?,
-                undone: store.undone()?,
-                recent: store.losses_since(since.unwrap_or(now))?,
-            })
-        })
+        .run(move |store| circumstances(store, &config, &task, memberships))
         .await?;
+    Ok(gate::review(plan, &circumstances))
+}
+
+/// What the state file and the configuration know that bears on a plan.
+fn circumstances(
+    store: &Store,
+    config: &Config,
+    task: &Task,
+    memberships: u64,
+) -> Result<Circumstances, StoreError> {
+    let (now, command) = (clock::now(), task.command());
+    let window = SignedDuration::try_from(config.safety.window.0).unwrap_or_default();
     // Taking back is a person's wish: it is neither a first run, nor what they have said no to.
     let is_undo = matches!(task, Task::Undo { .. });
-    let (none, undone) = (BTreeSet::new(), &known.undone);
-    let hold_first =
-        known.is_rebuilt || engine.config.safety.first_run == crate::config::safety::FirstRun::Hold;
-    let mut review = gate::review(
-        plan,
-        &Circumstances {
-            safety: &engine.config.safety,
-            first_run: !is_undo && hold_first && known.accepted != Some(fingerprint),
-            memberships,
-            recent: &known.recent,
-            undone: if is_undo { &none } else { undone },
-            waiting: &known.waiting,
-            approvals: &known.approvals,
-            rejections: &known.rejections,
+    Ok(Circumstances {
+        safety: config.safety.clone(),
+        first: if is_undo { None } else { first(store, config)? },
+        memberships,
+        recent: store.losses_since(now.saturating_sub(window).unwrap_or(now))?,
+        undone: if is_undo {
+            BTreeSet::new()
+        } else {
+            store.undone()?
         },
-    );
-    if known.is_copy {
-        let first = review.trips.iter_mut();
-        first
-            .filter(|trip| **trip == Trip::FirstRun)
-            .for_each(|trip| *trip = Trip::Copied);
+        waiting: store.unanswered(&command)?,
+        approvals: store.approvals(&command, now)?,
+        rejections: store.rejections(&command)?,
+    })
+}
+
+/// What makes a plan a first one. That of a state file which was made anew is held whatever the
+/// configuration says of first runs.
+fn first(store: &Store, config: &Config) -> Result<Option<First>, StoreError> {
+    if store.setting(ACCEPTED)? == Some(config.fingerprint()) {
+        return Ok(None);
     }
-    Ok(review)
+    if store.setting(REBUILT)?.is_some() {
+        return Ok(Some(First::Rebuilt));
+    }
+    Ok(match config.safety.first_run {
+        FirstRun::Apply => None,
+        FirstRun::Hold if store.is_copy()? => Some(First::Copied),
+        FirstRun::Hold => Some(First::Configuration),
+    })
 }
 
 /// Writes down what needs no call: memberships that are as they should be, or gone; and drops what
@@ -215,16 +210,12 @@ pub(super) async fn hold(
     let (plan, reason, command) = (review.held.clone(), reasons.join("; "), task.command());
     let counts = crate::plan::show::Counts::of(&plan);
     let is_whole = review.trips.iter().any(Trip::is_of_the_whole);
-    tracing::info!(
-        run,
-        digest = plan.digest().short(),
-        reason,
-        "a plan is held"
-    );
+    let because = reason.clone();
     let digest = engine
         .store
-        .run(move |store| store.hold(run, &command, &plan, (&reason, is_whole), clock::now()))
+        .run(move |store| store.hold(run, &command, &plan, (&because, is_whole), clock::now()))
         .await?;
+    tracing::info!(run, digest = digest.short(), reason, "a plan is held");
     Ok(Some(report::Held { digest, counts }))
 }
 

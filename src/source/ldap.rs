@@ -16,6 +16,7 @@ mod wire;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
@@ -28,7 +29,7 @@ use super::entry::Entry;
 use super::meaning::{GroupMeaning, PeopleMeaning, VERSION, version};
 use super::outbox::Outbox;
 use super::stable_id::IdAttribute;
-use super::{Changes, Checkpoint, Moved, Observations, Proof, Read, SourceError, hex};
+use super::{Changes, Checkpoint, Moved, Observations, Proof, Read, SourceError};
 use crate::config::LdapDirectory;
 use crate::config::directory::ChangeDetection;
 use crate::directory::{EntryKind, EntryProblem, Observation, StableId};
@@ -487,5 +488,5 @@ impl Ldap {
 /// What a checkpoint is made for: everything that decides which entries are read, and how.
 fn fingerprint(config: &LdapDirectory) -> String {
     let parts = serde_json::to_vec(&(&config.people, &config.groups, &config.stable_id));
-    hex(&Sha256::digest(parts.unwrap_or_default()))
+    HEXLOWER.encode(&Sha256::digest(parts.unwrap_or_default()))
 }

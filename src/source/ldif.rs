@@ -15,6 +15,7 @@ use std::io::{self, BufReader};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -26,7 +27,7 @@ use super::filter::Filter;
 use super::meaning::{GroupMeaning, PeopleMeaning};
 use super::outbox::Outbox;
 use super::stable_id::IdAttribute;
-use super::{Changes, CheckReport, Checkpoint, Moved, Observations, Proof, Read, SourceError, hex};
+use super::{Changes, CheckReport, Checkpoint, Moved, Observations, Proof, Read, SourceError};
 use crate::config::LdifDirectory;
 use crate::directory::{Dn, EntryKind, Observation};
 
@@ -109,7 +110,7 @@ impl Ldif {
                 people,
                 groups,
                 scopes,
-                made_for: hex(&Sha256::digest(made_for)),
+                made_for: HEXLOWER.encode(&Sha256::digest(made_for)),
             }),
         })
     }
@@ -359,7 +360,7 @@ struct Hashing {
 
 impl Hashing {
     fn finish(self) -> String {
-        hex(&self.hash.finalize())
+        HEXLOWER.encode(&self.hash.finalize())
     }
 }
 

@@ -1,7 +1,8 @@
 //! Which attribute of an entry never changes, and how its value is written.
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+
 use super::entry::Entry;
-use super::hex;
 use crate::directory::{Dn, EntryProblem, StableId};
 
 /// An attribute that identifies an entry for as long as it lives.
@@ -112,10 +113,10 @@ fn written_guid(octets: &[u8]) -> String {
     let Ok(octets) = <[u8; 16]>::try_from(octets) else {
         return match str::from_utf8(octets) {
             Ok(text) if is_uuid(text) => text.to_ascii_lowercase(),
-            _ => hex(octets),
+            _ => HEXLOWER.encode(octets),
         };
     };
-    let digits = hex(&GUID_ORDER.map(|index| octets[index]));
+    let digits = HEXLOWER.encode(&GUID_ORDER.map(|index| octets[index]));
     [
         &digits[..8],
         &digits[8..12],
@@ -127,21 +128,12 @@ fn written_guid(octets: &[u8]) -> String {
 }
 
 fn guid_octets(text: &str) -> Option<[u8; 16]> {
-    let digits: Vec<u8> = text
-        .bytes()
-        .filter(|byte| *byte != b'-')
-        .map(|byte| {
-            char::from(byte)
-                .to_digit(16)
-                .and_then(|d| u8::try_from(d).ok())
-        })
-        .collect::<Option<_>>()?;
+    let digits = text.replace('-', "");
+    let written = HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok()?;
+    let written: [u8; 16] = written.try_into().ok()?;
     let mut octets = [0; 16];
-    if digits.len() != 32 {
-        return None;
-    }
-    for (pair, index) in digits.chunks_exact(2).zip(GUID_ORDER) {
-        octets[index] = pair[0] << 4 | pair[1];
+    for (octet, index) in written.into_iter().zip(GUID_ORDER) {
+        octets[index] = octet;
     }
     Some(octets)
 }

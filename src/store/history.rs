@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -387,15 +388,9 @@ fn seal(connection: &Connection, name: &str) -> Result<(i64, Vec<u8>), StoreErro
         what: format!("setting {name}"),
     };
     let (number, hex) = kept.split_once(' ').ok_or_else(damaged)?;
-    let bytes = (0..hex.len()).step_by(2).map(|at| {
-        let byte = hex
-            .get(at..at + 2)
-            .and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        byte.ok_or_else(damaged)
-    });
     Ok((
         number.parse().map_err(|_| damaged())?,
-        bytes.collect::<Result<_, _>>()?,
+        HEXLOWER.decode(hex.as_bytes()).map_err(|_| damaged())?,
     ))
 }
 
@@ -405,15 +400,9 @@ fn write_seal(
     number: i64,
     hash: &[u8],
 ) -> rusqlite::Result<()> {
-    let hex = hash.iter().fold(String::new(), |mut hex, byte| {
-        for half in [byte >> 4, byte & 15] {
-            hex.extend(char::from_digit(half.into(), 16));
-        }
-        hex
-    });
     connection
         .prepare_cached("INSERT OR REPLACE INTO setting (name, value) VALUES (?1, ?2)")?
-        .execute(params![name, format!("{number} {hex}")])?;
+        .execute(params![name, format!("{number} {}", HEXLOWER.encode(hash))])?;
     Ok(())
 }
 

@@ -51,24 +51,16 @@ fn safety() -> Safety {
     }
 }
 
-fn reviewed(
-    parts: &[Arc<CategoryPlan>],
-    approvals: &BTreeMap<Digest, String>,
-    first_run: bool,
-) -> Review {
-    review(
-        Plan::new(parts.to_vec()),
-        &Circumstances {
-            safety: &safety(),
-            first_run,
-            memberships: 0,
-            recent: &BTreeMap::new(),
-            undone: &BTreeSet::new(),
-            waiting: &BTreeSet::new(),
-            approvals,
-            rejections: &BTreeSet::new(),
-        },
-    )
+/// Nothing special.
+fn ordinary() -> Circumstances {
+    Circumstances {
+        safety: safety(),
+        ..Circumstances::default()
+    }
+}
+
+fn reviewed(parts: &[Arc<CategoryPlan>], circumstances: &Circumstances) -> Review {
+    review(Plan::new(parts.to_vec()), circumstances)
 }
 
 fn ids(plan: &Plan) -> Vec<i64> {
@@ -81,7 +73,7 @@ fn ids(plan: &Plan) -> Vec<i64> {
 #[test]
 fn few_losses_pass() {
     let parts = [part(1, 8, 4, 0), part(2, 100, 25, 3), part(3, 1000, 0, 0)];
-    let review = reviewed(&parts, &BTreeMap::new(), false);
+    let review = reviewed(&parts, &ordinary());
     let why = "4 of 8 is below the floor, 25 of 100 is not above a quarter";
     assert_eq!(ids(review.approved.plan()), [1, 2, 3], "{why}");
     assert_eq!(review.trips, []);
@@ -89,11 +81,7 @@ fn few_losses_pass() {
 
 #[test]
 fn a_category_that_loses_too_much_is_held_and_the_others_go_on() {
-    let review = reviewed(
-        &[part(1, 100, 26, 9), part(2, 1000, 1, 0)],
-        &BTreeMap::new(),
-        false,
-    );
+    let review = reviewed(&[part(1, 100, 26, 9), part(2, 1000, 1, 0)], &ordinary());
     assert_eq!(ids(&review.held), [1]);
     assert_eq!(ids(review.approved.plan()), [2]);
     let trip = Trip::Category {
@@ -106,14 +94,14 @@ fn a_category_that_loses_too_much_is_held_and_the_others_go_on() {
 
 #[test]
 fn an_emptied_group_is_held() {
-    let review = reviewed(&[part(1, 5, 5, 0)], &BTreeMap::new(), false);
+    let review = reviewed(&[part(1, 5, 5, 0)], &ordinary());
     assert_eq!(ids(&review.held), [1]);
 }
 
 #[test]
 fn small_losses_everywhere_are_held_together() {
     let parts: Vec<_> = (0..10).map(|id| part(id, 10, 2, 0)).collect();
-    let review = reviewed(&parts, &BTreeMap::new(), false);
+    let review = reviewed(&parts, &ordinary());
     assert_eq!(review.held.categories.len(), 10);
     assert_eq!(
         review.trips,
@@ -127,17 +115,11 @@ fn small_losses_everywhere_are_held_together() {
 #[test]
 fn the_total_is_measured_against_all_memberships_not_only_those_of_the_plan() {
     let parts: Vec<_> = (0..10).map(|id| part(id, 10, 2, 0)).collect();
-    let review = review(
-        Plan::new(parts),
+    let review = reviewed(
+        &parts,
         &Circumstances {
-            safety: &safety(),
-            first_run: false,
             memberships: 200,
-            recent: &BTreeMap::new(),
-            undone: &BTreeSet::new(),
-            waiting: &BTreeSet::new(),
-            approvals: &BTreeMap::new(),
-            rejections: &BTreeSet::new(),
+            ..ordinary()
         },
     );
     assert!(review.held.is_empty(), "20 of 200 is not above a tenth");
@@ -147,25 +129,41 @@ fn the_total_is_measured_against_all_memberships_not_only_those_of_the_plan() {
 fn the_first_plan_is_held_even_if_it_only_adds() {
     let review = reviewed(
         &[part(1, 0, 0, 3), part(2, 5, 0, 0)],
-        &BTreeMap::new(),
-        true,
+        &Circumstances {
+            first: Some(First::Configuration),
+            ..ordinary()
+        },
     );
     assert_eq!(ids(&review.held), [1]);
-    assert_eq!(review.trips, [Trip::FirstRun]);
+    assert_eq!(
+        review.trips,
+        [Trip::FirstRun {
+            because: First::Configuration
+        }]
+    );
 }
 
 #[test]
 fn a_first_plan_with_nothing_to_do_is_not_held() {
-    let review = reviewed(&[part(1, 5, 0, 0)], &BTreeMap::new(), true);
+    let review = reviewed(
+        &[part(1, 5, 0, 0)],
+        &Circumstances {
+            first: Some(First::Configuration),
+            ..ordinary()
+        },
+    );
     assert_eq!(review.trips, []);
 }
 
 #[test]
 fn what_was_approved_passes_and_only_that() {
-    let approved = BTreeMap::from([(part(1, 5, 5, 0).digest(), "ada".to_owned())]);
-    let same = reviewed(&[part(1, 5, 5, 0)], &approved, false);
+    let approved = Circumstances {
+        approvals: BTreeMap::from([(part(1, 5, 5, 0).digest(), "ada".to_owned())]),
+        ..ordinary()
+    };
+    let same = reviewed(&[part(1, 5, 5, 0)], &approved);
     assert_eq!(ids(same.approved.plan()), [1]);
-    let more = reviewed(&[part(1, 6, 6, 0)], &approved, false);
+    let more = reviewed(&[part(1, 6, 6, 0)], &approved);
     assert_eq!(
         ids(&more.held),
         [1],
@@ -175,11 +173,11 @@ fn what_was_approved_passes_and_only_that() {
 
 #[test]
 fn an_approval_for_one_category_is_none_for_another() {
-    let approved = BTreeMap::from([(part(1, 5, 5, 0).digest(), "ada".to_owned())]);
-    assert_eq!(
-        ids(&reviewed(&[part(2, 5, 5, 0)], &approved, false).held),
-        [2]
-    );
+    let approved = Circumstances {
+        approvals: BTreeMap::from([(part(1, 5, 5, 0).digest(), "ada".to_owned())]),
+        ..ordinary()
+    };
+    assert_eq!(ids(&reviewed(&[part(2, 5, 5, 0)], &approved).held), [2]);
 }
 
 #[test]
@@ -196,27 +194,18 @@ fn a_lower_level_is_a_loss_too() {
             before: None,
         })
         .collect();
-    assert_eq!(
-        ids(&reviewed(&[Arc::new(demoted)], &BTreeMap::new(), false).held),
-        [1]
-    );
+    assert_eq!(ids(&reviewed(&[Arc::new(demoted)], &ordinary()).held), [1]);
 }
 
 /// Reviews parts under limits of the test's own.
 fn reviewed_with(parts: &[Arc<CategoryPlan>], change: impl FnOnce(&mut Safety)) -> Review {
     let mut limits = safety();
     change(&mut limits);
-    review(
-        Plan::new(parts.to_vec()),
+    reviewed(
+        parts,
         &Circumstances {
-            safety: &limits,
-            first_run: false,
-            memberships: 0,
-            recent: &BTreeMap::new(),
-            undone: &BTreeSet::new(),
-            waiting: &BTreeSet::new(),
-            approvals: &BTreeMap::new(),
-            rejections: &BTreeSet::new(),
+            safety: limits,
+            ..ordinary()
         },
     )
 }
@@ -258,17 +247,12 @@ const LOWER: Decision = Decision::SetLevel {
 #[test]
 fn losses_of_the_window_before_count_with_those_of_the_plan() {
     let with_recent = |recent: u64| {
-        review(
-            Plan::new([part(1, 20, 2, 0)]),
+        reviewed(
+            &[part(1, 20, 2, 0)],
             &Circumstances {
-                safety: &safety(),
-                first_run: false,
                 memberships: 1000,
-                recent: &BTreeMap::from([(CategoryId(1), recent)]),
-                undone: &BTreeSet::new(),
-                waiting: &BTreeSet::new(),
-                approvals: &BTreeMap::new(),
-                rejections: &BTreeSet::new(),
+                recent: BTreeMap::from([(CategoryId(1), recent)]),
+                ..ordinary()
             },
         )
     };
@@ -287,17 +271,11 @@ fn losses_of_the_window_before_count_with_those_of_the_plan() {
 
 #[test]
 fn losses_before_hold_no_plan_that_takes_nothing() {
-    let review = review(
-        Plan::new([part(1, 20, 0, 3)]),
+    let review = reviewed(
+        &[part(1, 20, 0, 3)],
         &Circumstances {
-            safety: &safety(),
-            first_run: false,
-            memberships: 0,
-            recent: &BTreeMap::from([(CategoryId(1), 500)]),
-            undone: &BTreeSet::new(),
-            waiting: &BTreeSet::new(),
-            approvals: &BTreeMap::new(),
-            rejections: &BTreeSet::new(),
+            recent: BTreeMap::from([(CategoryId(1), 500)]),
+            ..ordinary()
         },
     );
     assert_eq!(review.trips, []);
@@ -403,17 +381,11 @@ fn a_flood_everywhere_is_held() {
 #[test]
 fn what_was_rejected_is_neither_done_nor_asked_again() {
     let whole = part(1, 5, 5, 0);
-    let review = review(
-        Plan::new([whole.clone(), part(2, 9, 1, 0)]),
+    let review = reviewed(
+        &[whole.clone(), part(2, 9, 1, 0)],
         &Circumstances {
-            safety: &safety(),
-            first_run: false,
-            memberships: 0,
-            recent: &BTreeMap::new(),
-            undone: &BTreeSet::new(),
-            waiting: &BTreeSet::new(),
-            approvals: &BTreeMap::new(),
-            rejections: &BTreeSet::from([whole.digest()]),
+            rejections: BTreeSet::from([whole.digest()]),
+            ..ordinary()
         },
     );
     assert_eq!(ids(&review.rejected), [1]);
@@ -427,17 +399,11 @@ fn what_was_rejected_is_neither_done_nor_asked_again() {
 #[test]
 fn what_a_person_has_undone_is_not_done_again_unasked() {
     let parts = [part(1, 50, 1, 0), part(2, 50, 1, 0)];
-    let review = review(
-        Plan::new(parts),
+    let review = reviewed(
+        &parts,
         &Circumstances {
-            safety: &safety(),
-            first_run: false,
-            memberships: 0,
-            recent: &BTreeMap::new(),
-            undone: &BTreeSet::from([(CategoryId(2), UserId::new("USER0"))]),
-            waiting: &BTreeSet::new(),
-            approvals: &BTreeMap::new(),
-            rejections: &BTreeSet::new(),
+            undone: BTreeSet::from([(CategoryId(2), UserId::new("USER0"))]),
+            ..ordinary()
         },
     );
     assert_eq!(ids(&review.held), [2]);
@@ -457,17 +423,11 @@ fn who_has_no_access_any_more_loses_none_by_being_removed() {
 
 #[test]
 fn what_is_held_stays_held_when_the_rest_of_its_plan_is_answered() {
-    let review = review(
-        Plan::new([part(1, 50, 1, 0), part(2, 50, 1, 0)]),
+    let review = reviewed(
+        &[part(1, 50, 1, 0), part(2, 50, 1, 0)],
         &Circumstances {
-            safety: &safety(),
-            first_run: false,
-            memberships: 0,
-            recent: &BTreeMap::new(),
-            undone: &BTreeSet::new(),
-            waiting: &BTreeSet::from([(CategoryId(2), UserId::new("user0"))]),
-            approvals: &BTreeMap::new(),
-            rejections: &BTreeSet::new(),
+            waiting: BTreeSet::from([(CategoryId(2), UserId::new("user0"))]),
+            ..ordinary()
         },
     );
     assert_eq!(ids(&review.held), [2]);

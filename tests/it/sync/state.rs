@@ -50,7 +50,11 @@ async fn a_file_made_anew_adopts_what_is_right_and_holds_the_rest() {
     site.account().calls().reset();
     let rebuilt = site.rollbook(&["state", "rebuild"]).await.is(4);
     let digest = rebuilt.digest();
-    rebuilt.says("is kept as").says("+ p0").says("- p3");
+    rebuilt
+        .says("is kept as")
+        .says("+ p0")
+        .says("- p3")
+        .says("first plan of a state file that was made anew");
     assert_eq!(site.account().calls().writes(), []);
     site.rollbook(&["approve", &digest]).await.is(0);
     site.sync().await.is(0);

@@ -239,6 +239,15 @@ async fn a_file_of_the_first_version_is_brought_up_to_date_and_used() {
     assert_eq!(fence, 8);
 }
 
+#[tokio::test]
+async fn a_run_that_fails_says_why_whatever_else_is_wrong() {
+    let mut site = with_changes().await;
+    site.settings.kaltura_url = Some("http://127.0.0.1:9".to_owned());
+    let state = Connection::open(site.path("rollbook.db")).unwrap();
+    state.execute_batch("DROP TABLE held_category").unwrap();
+    site.sync().await.is(1).says("Check `kaltura.url`");
+}
+
 /// Runs with files that cannot grow beyond a size, as on a full disk.
 async fn with_room_for(site: &Site, blocks: u32) -> Run {
     let command = site.command(&["sync"]);
