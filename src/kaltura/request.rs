@@ -112,7 +112,7 @@ impl Client {
     }
 
     /// The wait before the next attempt, with the session given up where that is wished.
-    async fn wait(
+    pub(super) async fn wait(
         &self,
         patience: &mut Patience<'_>,
         wish: Disposition,
@@ -227,7 +227,7 @@ fn is_final(answer: Option<&Answer>) -> bool {
 }
 
 /// Whether the server answered before it did anything, so that the same call may be sent again.
-fn is_untouched(answer: &Answer) -> bool {
+pub(super) fn is_untouched(answer: &Answer) -> bool {
     answer.as_ref().is_err_and(|error| {
         error.is_before_anything() && error.disposition() != Disposition::Permanent
     })
