@@ -11,24 +11,34 @@ use crate::category::{PermissionLevel, Status, UpdateMethod};
 
 mod bulk;
 mod call;
+mod cell;
+mod job;
 mod login;
 mod row;
+mod served;
 
-pub(super) use bulk::{RowAction, RowResult, level_cell, method_cell, status_cell};
+pub(super) use bulk::{LogRequest, Upload};
 pub(super) use call::{Call, MembersOf, Multirequest, below};
+pub(super) use cell::{RowAction, RowResult, level_cell, method_cell, status_cell};
+pub(super) use job::JobRow;
 pub(super) use login::{Login, SessionInfo};
 pub(super) use row::{CategoryRow, Listed, MemberRow};
+pub(super) use served::read_log;
 
 /// The most rows that the server puts into one page, whatever it is asked for.
 pub(super) const PAGE_SIZE: u32 = 500;
 /// The first offset that the server's search refuses.
 pub(super) const LIST_CEILING: u32 = 10_000;
 
+/// Times up to this one are counted from now: ten years, in seconds.
+const LONGEST_RELATIVE_TIME: i64 = 315_360_000;
+
 /// The type of an administrator's session.
 pub(super) const ADMIN_SESSION_KIND: u8 = 2;
 /// The format of an answer.
 pub(super) const JSON: u8 = 1;
 
+const CLIENT_TAG: &str = concat!("rollbook:", env!("CARGO_PKG_VERSION"));
 const INCLUDE_FIELDS: u8 = 1;
 const INHERITS: i64 = 1;
 const DELETED_CATEGORY: i64 = 3;
