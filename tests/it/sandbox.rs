@@ -9,6 +9,7 @@
 mod bulk;
 mod client;
 mod control;
+mod csv_route;
 mod faults;
 mod file;
 mod findings;
