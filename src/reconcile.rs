@@ -12,7 +12,8 @@
 //! | [`scope`] | from marks to categories and people |
 //! | [`look`] | what is wanted against what is there: the plan |
 //! | [`undo`] | the way back from an earlier run |
-//! | [`verdict`] | what becomes of a plan: reviewed, settled, held, applied |
+//! | [`settle`] | what needs no call |
+//! | [`verdict`] | what becomes of a plan: held, applied, cleared |
 //! | [`report`] | what a run says about itself |
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::kaltura::{Kaltura, KalturaError};
 use crate::killpoint;
 use crate::plan::Plan;
 use crate::plan::binding::Bindings;
+use crate::plan::gate;
 use crate::plan::saved::{self, Difference};
 use crate::progress::Progress;
 use crate::source::{Source, SourceError};
@@ -39,8 +41,11 @@ mod look;
 mod read;
 pub mod report;
 mod scope;
+mod settle;
 mod undo;
 mod verdict;
+
+use settle::Seen;
 
 pub use report::{Looked, Report, Verdict};
 
@@ -263,7 +268,9 @@ async fn steps(
             .map_err(|differences| RunError::stale(&differences))?,
         Task::Sync | Task::Undo { .. } => planned.plan,
     };
-    let review = verdict::review(engine, &request.task, plan, scope.memberships).await?;
+    let circumstances =
+        verdict::circumstances(engine, &request.task, &plan, scope.memberships).await?;
+    let review = gate::review(plan, &circumstances);
     report.trips.clone_from(&review.trips);
     report.note_plan(&review);
     if request.dry_run {
@@ -273,16 +280,9 @@ async fn steps(
     killpoint::here("after-planning");
     // What a saved plan leaves out has no verdict by it.
     if request.task == Task::Sync {
-        verdict::settle(
-            engine,
-            report.run,
-            &review,
-            &questions,
-            &scope,
-            &planned.unread,
-            report.is_proven(),
-        )
-        .await?;
+        let asked = (&questions, &scope);
+        let seen = Seen::new(asked, &planned.unread, report.is_proven(), &review);
+        settle::settle(engine, report.run, &seen, &circumstances.undone).await?;
     }
     let (run, task) = (report.run, &request.task);
     killpoint::here("after-settling");

@@ -307,9 +307,10 @@ impl Store {
 
     /// Forgets a setting.
     pub fn drop_setting(&self, name: &str) -> Result<(), StoreError> {
-        self.lock()
-            .execute("DELETE FROM setting WHERE name = ?1", [name])?;
-        Ok(())
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        transaction.execute("DELETE FROM setting WHERE name = ?1", [name])?;
+        Ok(transaction.commit()?)
     }
 
     /// Writes a setting.

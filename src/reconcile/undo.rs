@@ -13,7 +13,7 @@ use crate::kaltura::{Found, PAIRS_AT_ONCE};
 use crate::plan::category::Named;
 use crate::plan::membership::{Decision, Objection};
 use crate::plan::undo::{Deed, undo};
-use crate::plan::{Action, CategoryPlan, Plan};
+use crate::plan::{Action, CategoryPlan, Plan, gate};
 use crate::store::history::{Asked, Line};
 use crate::store::journal::{FOUND_SO, Outcome};
 use crate::store::lease::Lease;
@@ -71,7 +71,9 @@ pub(super) async fn steps(
     for (id, actions) in actions {
         parts.push(part(engine, id, index.get(&id), actions).await?);
     }
-    let review = verdict::review(engine, &request.task, Plan::new(parts), memberships).await?;
+    let plan = Plan::new(parts);
+    let circumstances = verdict::circumstances(engine, &request.task, &plan, memberships).await?;
+    let review = gate::review(plan, &circumstances);
     report.trips.clone_from(&review.trips);
     report.note_plan(&review);
     if request.dry_run {

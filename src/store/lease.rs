@@ -138,8 +138,9 @@ pub(super) fn check(connection: &Connection, lease: Lease) -> Result<(), StoreEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::category::CategoryId;
+    use crate::category::{CategoryId, UserId};
     use crate::store::dirty::Mark;
+    use crate::store::set_aside::SetAside;
     use crate::store::tests::scratch;
 
     fn at(second: i64) -> Timestamp {
@@ -207,10 +208,19 @@ mod tests {
         granted(&store.claim("heir", at(STALE_AFTER_S)).unwrap());
         for refused in [
             sleeper.set_setting("name", "after"),
+            sleeper.drop_setting("name"),
             sleeper.clear_marks(100),
             sleeper.release_held("sync", &[CategoryId(1)]),
             sleeper.note(1, &[], at(61)),
             sleeper.settle(&[]),
+            sleeper.put_off(&SetAside {
+                category: CategoryId(1),
+                user: UserId::new("ada"),
+                reason: String::new(),
+                at: at(61),
+                first_wait_s: 60,
+            }),
+            sleeper.mark_due(at(61)).map(drop),
             sleeper.forget_checkpoint("campus"),
         ] {
             assert!(matches!(refused, Err(StoreError::LeaseLost)), "{refused:?}");

@@ -44,11 +44,15 @@ pub struct Waiting {
 impl Store {
     /// Marks the actions that are due, so that the run looks at them.
     pub fn mark_due(&self, now: Timestamp) -> Result<usize, StoreError> {
-        Ok(self.lock().execute(
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        let due = transaction.execute(
             "INSERT INTO dirty (kind, user_id, category_id)
              SELECT 'entitlement', user_id, category_id FROM set_aside WHERE retry_at <= ?1",
             [now.as_second()],
-        )?)
+        )?;
+        transaction.commit()?;
+        Ok(due)
     }
 
     /// Lets everything that waits, or what waits for one person, be tried with the next run; answers
@@ -85,7 +89,10 @@ impl Store {
 
     /// Sets an action aside.
     pub fn put_off(&self, item: &SetAside) -> Result<(), StoreError> {
-        Ok(write(&self.lock(), item)?)
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        write(&transaction, item)?;
+        Ok(transaction.commit()?)
     }
 
     /// Forgets what waits for these memberships: the plan found nothing left to do there.

@@ -1,0 +1,140 @@
+//! What is settled without a call: memberships that are as they should be or gone, refusals, and what
+//! was held or waiting where nothing is left to do.
+//!
+//! *Its one idea: only what was seen is settled.* Of a channel that was not read, or of which it is not
+//! known who is wanted, everything stays open.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::look::Unread;
+use super::scope::{Questions, Scope, Who};
+use super::{Engine, RunError, Task, report};
+use crate::category::{CategoryId, UserId};
+use crate::clock;
+use crate::killpoint;
+use crate::plan::CategoryPlan;
+use crate::plan::gate::Review;
+use crate::store::history::Note;
+
+type Pair = (CategoryId, UserId);
+
+/// What a run has seen.
+pub(super) struct Seen<'a> {
+    questions: &'a Questions,
+    scope: &'a Scope,
+    unread: &'a Unread,
+    /// Whether every directory's answer was complete.
+    is_proven: bool,
+    /// The plan, whatever the gate says to its parts.
+    parts: BTreeMap<CategoryId, &'a Arc<CategoryPlan>>,
+}
+
+impl<'a> Seen<'a> {
+    pub(super) fn new(
+        (questions, scope): (&'a Questions, &'a Scope),
+        unread: &'a Unread,
+        is_proven: bool,
+        review: &'a Review,
+    ) -> Self {
+        let parts = review.approved.plan().categories.iter();
+        let parts = parts
+            .chain(&review.held.categories)
+            .chain(&review.rejected.categories);
+        Self {
+            questions,
+            scope,
+            unread,
+            is_proven,
+            parts: parts.map(|part| (part.category.id, part)).collect(),
+        }
+    }
+
+    /// Whether it is known what is there, and who is wanted.
+    fn is_known(&self, category: CategoryId) -> bool {
+        let part = self.parts.get(&category);
+        let is_blocked = part.is_some_and(|part| part.block.is_some());
+        !is_blocked && !self.unread.categories.contains(&category)
+    }
+
+    /// Whether nothing is left to do in a category, whatever was held for it.
+    fn is_over(&self, category: CategoryId) -> bool {
+        if !self.is_proven || self.unread.count() > 0 {
+            return false;
+        }
+        if !self.scope.categories.contains_key(&category) {
+            // What no group feeds any more can never be done.
+            return self.questions.everything;
+        }
+        let part = self.parts.get(&category);
+        self.is_known(category) && part.is_none_or(|part| part.changes().next().is_none())
+    }
+
+    /// Whether nothing is left to do about a membership.
+    fn is_settled(&self, pair: &Pair) -> bool {
+        let (category, user) = pair;
+        let is_asked = self.scope.asks_about(*category, user)
+            || self.scope.is_over(self.questions, *category, user);
+        let part = self.parts.get(category);
+        let changes = part.is_some_and(|part| part.changes().any(|action| action.user == *user));
+        is_asked && !changes && !self.unread.people.contains(pair) && self.is_known(*category)
+    }
+
+    /// What the history learns of each channel: what was adopted, found to be gone, and refused.
+    fn notes(&self) -> Vec<Note> {
+        let categories = self.scope.categories.iter();
+        categories
+            .map(|(id, (_, who))| Note {
+                category: *id,
+                looked_at: match who {
+                    Who::Everybody => None,
+                    Who::These(users) => Some(users.iter().cloned().collect()),
+                },
+                part: self.parts.get(id).map(|part| Arc::clone(part)),
+            })
+            .collect()
+    }
+}
+
+/// Writes down what needs no call, and drops what was held, undone or waiting where nothing is left to
+/// do.
+pub(super) async fn settle(
+    engine: &Engine,
+    run: i64,
+    seen: &Seen<'_>,
+    undone: &BTreeSet<Pair>,
+) -> Result<(), RunError> {
+    let command = Task::Sync.command();
+    let (held, waiting) = engine
+        .store
+        .run(move |store| Ok((store.held_categories(&command)?, store.waiting()?)))
+        .await?;
+    let over: Vec<CategoryId> = held.into_iter().filter(|id| seen.is_over(*id)).collect();
+    let waiting = waiting.into_iter().map(|item| (item.category, item.user));
+    let settled: Vec<Pair> = waiting.filter(|pair| seen.is_settled(pair)).collect();
+    // On half an answer, directory and Kaltura only seem to agree.
+    let agreed = undone.iter();
+    let agreed = agreed.filter(|pair| seen.is_proven && seen.is_settled(pair));
+    let agreed: Vec<Pair> = agreed.cloned().collect();
+    let parts = seen.parts.values();
+    let entries: Vec<_> = parts
+        .flat_map(|part| report::ledger_entries(part))
+        .collect();
+    let notes = seen.notes();
+    engine
+        .store
+        .run(move |store| {
+            let now = clock::now();
+            for note in &notes {
+                store.write_down(run, note, now)?;
+                killpoint::here("while-settling");
+            }
+            store.note(run, &entries, now)?;
+            killpoint::here("while-settling");
+            store.release_held(&Task::Sync.command(), &over)?;
+            store.forget_undone(&agreed)?;
+            store.settle(&settled)
+        })
+        .await?;
+    Ok(())
+}
