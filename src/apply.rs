@@ -1,4 +1,4 @@
-//! From an approved plan to a changed account, by direct calls.
+//! From an approved plan to a changed account, by direct calls or by CSV files.
 //!
 //! *Its one idea: what is written is known before and after.* What takes access away is looked at
 //! once more; then the journal is opened, the calls go out in batches, and each action is closed with
@@ -6,26 +6,47 @@
 //!
 //! | module | its part |
 //! |---|---|
+//! | [`route`] | by calls or by files |
 //! | [`steps`] | the calls that an action takes, and how to see whether it is done |
 //! | [`doubt`] | what a run that was cut off has left open |
+//! | [`end`] | how an action ended, and what follows |
 //! | [`lane`] | actions in order, batch by batch; a category is in one lane only |
+//! | [`files`] | actions as CSV files, submitted and followed |
+//! | [`job`] | a job, followed until it is over |
+//! | [`settle`] | what became of a file's rows |
+//! | [`folder`] | CSV files for a person to upload |
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 
+use self::end::End;
+use self::files::Packed;
+use self::route::Route;
 use crate::category::CategoryId;
-use crate::kaltura::{Kaltura, KalturaError};
+use crate::clock;
+use crate::config;
+use crate::kaltura::{ApiError, Kaltura, KalturaError};
 use crate::plan::gate::Approved;
-use crate::plan::{Action, CategoryPlan};
+use crate::plan::{Action, CategoryPlan, Digest};
 use crate::progress::Progress;
+use crate::store::journal::Outcome;
 use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
 
 pub mod doubt;
+mod end;
+pub mod files;
+pub mod folder;
+pub(crate) mod job;
 mod lane;
+pub mod route;
+pub mod settle;
 mod steps;
+
+/// How many actions are left in one piece.
+const LEFT_AT_ONCE: usize = 1_000;
 
 /// With what, and for which run, a plan is applied.
 #[derive(Clone)]
@@ -42,6 +63,12 @@ pub struct Applier {
     pub batch: usize,
     /// Requests under way at once.
     pub concurrency: usize,
+    /// By which way the changes go.
+    pub route: Route,
+    /// How files are made and followed.
+    pub csv: config::apply::Csv,
+    /// The digest of the plan, which files name.
+    pub digest: Digest,
     /// Where progress shows.
     pub progress: Progress,
 }
@@ -57,15 +84,33 @@ pub struct Applied {
     pub passing: u64,
     /// Actions that were not taken, because what was there had changed; the next run plans anew.
     pub changed: u64,
+    /// Actions that lie in files for a person to upload.
+    #[serde(default)]
+    pub handed: u64,
 }
 
 impl Applied {
-    fn add(mut self, other: Self) -> Self {
+    pub(crate) fn add(mut self, other: Self) -> Self {
         self.done += other.done;
         self.refused += other.refused;
         self.passing += other.passing;
         self.changed += other.changed;
+        self.handed += other.handed;
         self
+    }
+
+    /// Actions that came to an end.
+    pub(crate) fn total(&self) -> u64 {
+        self.done + self.failed()
+    }
+
+    fn count(&mut self, outcome: Outcome) {
+        *match outcome {
+            Outcome::Done => &mut self.done,
+            Outcome::Refused | Outcome::Left => &mut self.refused,
+            Outcome::Changed => &mut self.changed,
+            Outcome::Passing | Outcome::Unknown => &mut self.passing,
+        } += 1;
     }
 
     /// Actions that are not done.
@@ -83,6 +128,32 @@ pub enum ApplyError {
     /// The state file could not be written: then Kaltura is not called either.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Kaltura does not take the file.
+    #[error(
+        "Kaltura does not take the CSV file: {0}. Nothing of it was done. The session's role needs the permission CONTENT_INGEST_BULK_UPLOAD, and its user must be active; or go by direct calls (--via api)"
+    )]
+    NotTaken(ApiError),
+    /// A folder could not be read.
+    #[error("{folder} cannot be read: {source}")]
+    Unreadable {
+        /// Which.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file could not be made.
+    #[error("a CSV file could not be made: {0}")]
+    Written(#[source] csv::Error),
+    /// The folder could not be written.
+    #[error(
+        "the files could not be written to {folder}: {source}. None of them is left there; the next run plans their changes anew"
+    )]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
 /// An action on its way.
@@ -118,15 +189,82 @@ impl Applier {
         let plan = approved.into_plan();
         let total = plan.changes().count();
         self.progress.begin("applying", total as u64);
-        let lanes = divide(plan.categories, &by, self.lanes(total));
-        let this = Arc::new(self.clone());
-        let running = lanes.into_iter().map(|tasks| {
-            let this = Arc::clone(&this);
-            async move { this.lane(tasks).await }
+        let channels = plan.categories.into_iter().map(|part| {
+            let by = by.get(&part.category.id).cloned();
+            tasks(part, by)
         });
-        let applied = try_join_all(running).await?;
+        let applied = match &self.route {
+            Route::Calls => self.by_calls(channels.collect(), total).await?,
+            Route::Files { or_calls } => {
+                let (files, calls, left) = self.divide_ways(channels, *or_calls);
+                let applied = self.leave(left).await?;
+                let applied = applied.add(self.by_files(files).await?);
+                let total = calls.iter().map(Vec::len).sum();
+                applied.add(self.by_calls(calls, total).await?)
+            }
+            Route::Folder(folder) => {
+                let (files, _, left) = self.divide_ways(channels, false);
+                let applied = self.leave(left).await?;
+                applied.add(self.into_folder(folder, files).await?)
+            }
+        };
         self.progress.end();
+        Ok(applied)
+    }
+
+    async fn by_calls(
+        &self,
+        channels: Vec<Vec<Task>>,
+        total: usize,
+    ) -> Result<Applied, ApplyError> {
+        let lanes = divide(channels, self.lanes(total));
+        let running = lanes.into_iter().map(|tasks| self.lane(tasks));
+        let applied = try_join_all(running).await?;
         Ok(applied.into_iter().fold(Applied::default(), Applied::add))
+    }
+
+    /// What goes by files, what by calls, and what is left as it is, with the reason. A channel goes one
+    /// way as a whole, so that its departures come before its additions.
+    fn divide_ways(
+        &self,
+        channels: impl Iterator<Item = Vec<Task>>,
+        or_calls: bool,
+    ) -> (Vec<Packed>, Vec<Vec<Task>>, Vec<(Task, String)>) {
+        let (mut by_files, mut by_calls, mut left) = (Vec::new(), Vec::new(), Vec::new());
+        let style = files::style(&self.csv);
+        for tasks in channels {
+            let pieces: Vec<_> = tasks.iter().map(|task| files::piece(task, style)).collect();
+            if or_calls && pieces.iter().any(Result::is_err) {
+                by_calls.push(tasks);
+                continue;
+            }
+            for (task, piece) in tasks.into_iter().zip(pieces) {
+                match piece {
+                    Ok(piece) => by_files.push(piece),
+                    Err(reason) => left.push((task, reason)),
+                }
+            }
+        }
+        (by_files, by_calls, left)
+    }
+
+    /// Writes down what does not go into a file.
+    async fn leave(&self, left: Vec<(Task, String)>) -> Result<Applied, ApplyError> {
+        let mut applied = Applied::default();
+        for left in left.chunks(LEFT_AT_ONCE) {
+            let tasks: Vec<Task> = left.iter().map(|(task, _)| task.clone()).collect();
+            let rows = self.open(&tasks).await?;
+            let closed = left.iter().zip(rows).map(|((task, reason), row)| {
+                let end = End::answered(Outcome::Left, reason.clone());
+                applied.count(end.outcome);
+                end.verdict(row, task.category(), task.action(), false)
+            });
+            let (run, verdicts) = (self.run, closed.collect::<Vec<_>>());
+            self.store
+                .run(move |store| store.close_journal(run, &verdicts, clock::now()))
+                .await?;
+        }
+        Ok(applied)
     }
 
     /// No more lanes than there are batches: each lane may end with a short one.
@@ -137,27 +275,32 @@ impl Applier {
     }
 }
 
+/// What is to be done in one category, in order.
+fn tasks(part: Arc<CategoryPlan>, approved_by: Option<Arc<str>>) -> Vec<Task> {
+    (0..part.actions.len())
+        .filter(|index| part.actions[*index].decision.is_change())
+        .map(|index| Task {
+            part: Arc::clone(&part),
+            approved_by: approved_by.clone(),
+            index,
+            attempt: 1,
+        })
+        .collect()
+}
+
 /// Divides the categories among lanes of about equal length, the longest first. A category stays
 /// whole: Kaltura loses count of members when one category is written to from two sides.
-fn divide(
-    mut categories: Vec<Arc<CategoryPlan>>,
-    by: &BTreeMap<CategoryId, Arc<str>>,
-    lanes: usize,
-) -> Vec<Vec<Task>> {
-    categories.sort_by_key(|part| (std::cmp::Reverse(part.changes().count()), part.category.id));
+fn divide(mut channels: Vec<Vec<Task>>, lanes: usize) -> Vec<Vec<Task>> {
+    channels.sort_by_key(|tasks| {
+        let category = tasks.first().map(Task::category);
+        (std::cmp::Reverse(tasks.len()), category)
+    });
     let mut divided: Vec<Vec<Task>> = vec![Vec::new(); lanes];
-    for part in categories {
+    for tasks in channels {
         let Some(shortest) = divided.iter_mut().min_by_key(|tasks| tasks.len()) else {
             break;
         };
-        let changes =
-            (0..part.actions.len()).filter(|index| part.actions[*index].decision.is_change());
-        shortest.extend(changes.map(|index| Task {
-            part: Arc::clone(&part),
-            approved_by: by.get(&part.category.id).cloned(),
-            index,
-            attempt: 1,
-        }));
+        shortest.extend(tasks);
     }
     divided
 }

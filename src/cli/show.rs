@@ -6,6 +6,7 @@ use std::path::Path;
 use super::Exit;
 use super::answer::{channels, find, open};
 use super::sync::Format;
+use crate::apply::files::preview;
 use crate::plan::{Plan, show};
 
 /// Prints a held plan as `sync --dry-run` prints one: who would come, change and leave, by channel.
@@ -22,7 +23,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let (_, store) = open(config)?;
+    let (config, store) = open(config)?;
     let (digest, plan) = find(&store, &arguments.digest)?;
     let wanted = channels(&plan, &arguments.category)?;
     let parts = plan.categories.into_iter();
@@ -41,7 +42,11 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
             serde_json::to_writer_pretty(&mut *out, &plan)?;
             writeln!(out)?;
         }
-        Format::Csv => show::csv(&plan, out)?,
+        Format::Csv => {
+            let run = store.held()?.into_iter().find(|held| held.digest == digest);
+            let run = run.map_or(0, |held| held.run);
+            preview(&plan, &config.apply.csv, run, out)?;
+        }
     }
     Ok(Exit::Done)
 }

@@ -9,6 +9,7 @@ use super::Exit;
 use crate::config::Config;
 use crate::plan::show::many;
 use crate::store::Store;
+use crate::store::files::Handed;
 use crate::store::held::Held;
 use crate::store::runs::{DirectoryState, Run};
 use crate::store::set_aside::Waiting;
@@ -30,6 +31,7 @@ struct Status {
     directories: Vec<DirectoryState>,
     runs: Vec<Run>,
     held: Vec<Held>,
+    files: Vec<Handed>,
     set_aside: Vec<Waiting>,
 }
 
@@ -44,6 +46,7 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
         directories,
         runs: store.runs(arguments.runs)?,
         held: store.held()?,
+        files: store.waiting_files()?,
         set_aside: store.waiting()?,
     };
     let out = &mut std::io::stdout().lock();
@@ -101,6 +104,12 @@ fn text(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
     }
     for held in &status.held {
         super::held::write(held, out)?;
+    }
+    if !status.files.is_empty() {
+        writeln!(out, "\nIn files that wait to be uploaded")?;
+    }
+    for files in &status.files {
+        writeln!(out, "  {files}")?;
     }
     if !status.set_aside.is_empty() {
         writeln!(out, "\nSet aside, oldest first")?;

@@ -38,35 +38,13 @@ mod log;
 mod pack;
 mod row;
 
+pub use crate::config::apply::{Address, Verb};
 pub use cell::{Damage, check};
 pub use file::Heading;
 pub use fit::{Unfit, search_key};
 pub use log::{Log, RowVerdict};
 pub use pack::{Files, Limits};
 pub use row::{Piece, Row};
-
-/// By what a row names its category.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Address {
-    /// By Kaltura's number, which means one category.
-    #[default]
-    Id,
-    /// By reference ID, which the engine looks up with a search that takes case and accents for nothing and,
-    /// of several categories, the topmost one. See [`search_key`].
-    ReferenceId,
-}
-
-/// What rows say is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Verb {
-    /// Just what is meant: add (1) or update (2). Where the account has changed meanwhile the row fails, and the
-    /// next run plans anew.
-    #[default]
-    Explicit,
-    /// "Add or update" (6) for additions and changes of a level, as Kaltura's guide asks for: a change of a
-    /// membership that is gone makes it anew.
-    AddOrUpdate,
-}
 
 /// How files are to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

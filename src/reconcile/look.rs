@@ -1,5 +1,6 @@
 //! What is wanted against what is there: the plan, category by category, a part at a time.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -262,6 +263,8 @@ struct Planner {
     assignment: Assignment,
     roster: Roster,
     standing: BTreeMap<UserId, Standing>,
+    /// Whom files that wait to be uploaded are about.
+    handed_over: BTreeMap<CategoryId, BTreeSet<UserId>>,
     rules: Rules,
     room: u64,
     is_proven: bool,
@@ -274,7 +277,7 @@ impl Planner {
         let assignment = scope.assignment(engine);
         let groups = groups_in(&assignment, scope);
         let everything = scope.everything;
-        let (roster, shared) = engine
+        let (roster, shared, handed_over) = engine
             .store
             .run(move |store| {
                 let roster = if everything {
@@ -282,7 +285,7 @@ impl Planner {
                 } else {
                     store.roster(&groups, &depths)?
                 };
-                Ok((roster, store.shared_user_ids()?))
+                Ok((roster, store.shared_user_ids()?, store.handed_over()?))
             })
             .await?;
         let shared = shared.into_iter().map(|user| (user, Standing::Shared));
@@ -292,6 +295,7 @@ impl Planner {
             assignment,
             roster,
             standing: shared.chain(protected).collect(),
+            handed_over,
             rules: Rules {
                 manual: policy.manual,
                 departure: policy.departure,
@@ -342,7 +346,7 @@ impl Planner {
                 ledger: &ledger,
                 over: &over,
                 block,
-                standing: &self.standing,
+                standing: &self.standing(actual.category.id),
                 rules: Rules {
                     manual: fed.manual(self.rules.manual),
                     departure,
@@ -355,6 +359,20 @@ impl Planner {
             }
         }
         Ok((plans, findings))
+    }
+}
+
+impl Planner {
+    /// What is known about people in a category.
+    fn standing(&self, category: CategoryId) -> Cow<'_, BTreeMap<UserId, Standing>> {
+        let Some(handed_over) = self.handed_over.get(&category) else {
+            return Cow::Borrowed(&self.standing);
+        };
+        let mut standing = self.standing.clone();
+        for user in handed_over {
+            standing.entry(user.clone()).or_insert(Standing::HandedOver);
+        }
+        Cow::Owned(standing)
     }
 }
 

@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Request;
 use crate::apply::Applied;
+use crate::apply::route::Estimate;
 use crate::kaltura;
 use crate::plan::desired::Finding;
 use crate::plan::gate::{Review, Trip};
 use crate::plan::membership::{Decision, Last};
 use crate::plan::show::Counts;
 use crate::plan::{CategoryPlan, Digest, Plan};
+use crate::store::files::Handed;
 use crate::store::ledger::Entry;
 use crate::store::mirror::Absorbed;
 
@@ -40,6 +42,10 @@ pub struct Report {
     pub still_held: u64,
     /// What became of the approved part.
     pub applied: Applied,
+    /// By which way it went, where there was a choice.
+    pub route: Option<Routed>,
+    /// Files of this run and earlier ones that wait in folders.
+    pub handed: Vec<Handed>,
     /// Channels and single memberships that could not be read; a later run looks at them again.
     pub unread: u64,
     /// What was asked of Kaltura.
@@ -69,6 +75,26 @@ pub struct Held {
     pub digest: Digest,
     /// What it would do.
     pub counts: Counts,
+}
+
+/// By which way a plan went, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Routed {
+    /// Whether it went by CSV files.
+    pub by_files: bool,
+    /// How long either way would take.
+    pub estimate: Estimate,
+}
+
+impl fmt::Display for Routed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let way = if self.by_files {
+            "CSV files"
+        } else {
+            "direct calls"
+        };
+        write!(f, "by {way}: {}", self.estimate)
+    }
 }
 
 /// Requests and calls.
@@ -207,6 +233,8 @@ impl Report {
             looked: Looked::default(),
             still_held: 0,
             applied: Applied::default(),
+            route: None,
+            handed: Vec::new(),
             unread: 0,
             traffic: Traffic::default(),
             plan: Plan::default(),

@@ -41,6 +41,7 @@ pub(super) async fn steps(
 
     let now = look(engine, &deeds, report).await?;
     let protected = protected(engine);
+    let handed_over = engine.store.run(Store::handed_over).await?;
     let mut actions: BTreeMap<CategoryId, Vec<Action>> = BTreeMap::new();
     for ((category, user), found) in now {
         let line = &deeds[&(category, user.clone())];
@@ -50,6 +51,12 @@ pub(super) async fn steps(
         };
         let objection = match found {
             _ if protected.contains(&user) => Some(Objection::Protected),
+            _ if handed_over
+                .get(&category)
+                .is_some_and(|users| users.contains(&user)) =>
+            {
+                Some(Objection::HandedOver)
+            }
             _ if index.get(&category).and_then(|known| known.owner.as_ref()) == Some(&user) => {
                 Some(Objection::OwnerProtected)
             }
@@ -93,8 +100,7 @@ pub(super) async fn steps(
         .store
         .run(move |store| store.note_undone(run, &pairs))
         .await?;
-    report.applied = verdict::apply(engine, run, task, lease, review, true).await?;
-    Ok(())
+    verdict::apply(engine, request, lease, review, report).await
 }
 
 /// What the run did, one line for each membership.

@@ -2,13 +2,14 @@
 //!
 //! *Its one idea: nothing leaves a mark, a held plan or a waiting action without a verdict on it.*
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{ACCEPTED, Engine, PLANNED, REBUILT, RunError, Task, report, scope};
-use crate::apply::{Applied, Applier};
+use super::{ACCEPTED, Engine, PLANNED, REBUILT, Request, RunError, Task, report, scope};
+use crate::apply::Applier;
+use crate::apply::route::{self, Route, Speed, Via};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::config::Config;
@@ -48,7 +49,7 @@ pub(super) async fn circumstances(
             safety: config.safety.clone(),
             first,
             memberships,
-            recent: store.losses_since(now.saturating_sub(window).unwrap_or(now))?,
+            recent: recent(store, now.saturating_sub(window).unwrap_or(now))?,
             undone: if is_undo {
                 BTreeSet::new()
             } else {
@@ -65,6 +66,15 @@ pub(super) async fn circumstances(
         })
     };
     Ok(engine.store.run(read).await?)
+}
+
+/// What was lost since then without anybody's approval. What waits to be uploaded is as good as done.
+fn recent(store: &Store, since: Timestamp) -> Result<BTreeMap<CategoryId, u64>, StoreError> {
+    let mut recent = store.losses_since(since)?;
+    for (category, losses) in store.losses_handed_over()? {
+        *recent.entry(category).or_default() += losses;
+    }
+    Ok(recent)
 }
 
 /// What makes a plan a first one. That of a state file which was made anew is held whatever the
@@ -114,36 +124,53 @@ pub(super) async fn hold(
 /// Applies what is approved. Only then is an approval used up: a run that is cut off leaves it.
 pub(super) async fn apply(
     engine: &Engine,
-    run: i64,
-    task: &Task,
+    request: &Request,
     lease: Lease,
     review: Review,
-    is_proven: bool,
-) -> Result<Applied, RunError> {
+    report: &mut report::Report,
+) -> Result<(), RunError> {
+    let (task, is_proven) = (&request.task, report.is_proven());
+    let approved = review.approved.plan();
+    let as_configured = Via::Either(engine.config.apply.via);
+    let via = request.via.as_ref().unwrap_or(&as_configured);
+    let choice = route::choose(approved, via, Speed::from(&*engine.config));
+    report.route = choice
+        .estimate
+        .filter(|_| !approved.is_empty())
+        .map(|estimate| report::Routed {
+            by_files: choice.route != Route::Calls,
+            estimate,
+        });
+    if let Some(routed) = &report.route {
+        tracing::info!(run = report.run, "{routed}");
+    }
     let applier = Applier {
         kaltura: engine.kaltura.clone(),
         store: engine.store.clone(),
-        run,
+        run: report.run,
         lease,
         batch: engine.config.kaltura.batch,
         concurrency: engine.config.kaltura.concurrency,
+        route: choice.route,
+        csv: engine.config.apply.csv.clone(),
+        digest: approved.digest(),
         progress: engine.progress.clone(),
     };
-    let parts = review.approved.plan().categories.iter();
     // On an answer that is not complete only a part of a plan is done.
-    let done = parts.filter(|part| is_proven && part.block.is_none());
+    let done = approved
+        .categories
+        .iter()
+        .filter(|part| is_proven && part.block.is_none());
     let categories: Vec<CategoryId> = done.map(|part| part.category.id).collect();
     // A person has seen these, and said yes. What an undo does is itself what they said no to.
     let by = review.approved.by();
     let is_undo = matches!(task, Task::Undo { .. });
-    let released: Vec<(CategoryId, UserId)> = review
-        .approved
-        .plan()
+    let released: Vec<(CategoryId, UserId)> = approved
         .changes()
         .filter(|(part, _)| !is_undo && by.contains_key(&part.category.id))
         .map(|(part, action)| (part.category.id, action.user.clone()))
         .collect();
-    let outcome = applier.apply(review.approved).await?;
+    report.applied = applier.apply(review.approved).await?;
     killpoint::here("after-applying");
     let command = task.command();
     engine
@@ -153,7 +180,7 @@ pub(super) async fn apply(
             store.release_held(&command, &categories)
         })
         .await?;
-    Ok(outcome)
+    Ok(())
 }
 
 /// Clears the marks on which there is a verdict now.

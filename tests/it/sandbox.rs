@@ -7,7 +7,7 @@
 )]
 
 mod bulk;
-mod client;
+pub(crate) mod client;
 mod control;
 mod csv_route;
 mod faults;

@@ -13,6 +13,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use super::fit::{Unfit, check_user_id, check_write};
 use super::{Address, Verb};
 use crate::category::{CategoryId, PermissionLevel, ReferenceId, Status, UpdateMethod, UserId};
@@ -41,7 +43,7 @@ impl<T> Piece<T> {
 }
 
 /// One change of one membership, as a file says it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     action: RowAction,
     category: Named,
@@ -52,7 +54,8 @@ pub struct Row {
 }
 
 /// A category, by what a row names it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Named {
     Id(CategoryId),
     ReferenceId(ReferenceId),

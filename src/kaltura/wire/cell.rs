@@ -1,10 +1,13 @@
 //! The numbers in CSV files and in the logs of what became of them, as cells.
 
+use serde::{Deserialize, Serialize};
+
 use super::{level_number, method_number, status_number};
 use crate::category::{PermissionLevel, Status, UpdateMethod};
 
 /// What a row asks for (`BulkUploadAction`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(in crate::kaltura) enum RowAction {
     Add,
     Update,

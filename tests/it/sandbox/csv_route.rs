@@ -408,7 +408,10 @@ fn a_log_says_what_happened_or_nothing_whatever_happens_to_it() {
             }
             for (verdict, truth) in read(&log).iter().zip(truth) {
                 let kind = kind(verdict);
-                prop_assert!(kind == truth || kind == "unknown", "{verdict:?}, {truth}: {log}");
+                prop_assert!(
+                    kind == truth || kind == "unknown",
+                    "{verdict:?}, {truth}: {log}"
+                );
             }
             Ok(())
         })
@@ -506,10 +509,7 @@ fn reference_ids_of_different_keys_are_not_taken_for_one_another() {
         .flat_map(|(text, id)| {
             let write = Deed::Add(PermissionLevel::Member).write(id, &format!("user-{id}"));
             let reference_id = ReferenceId::new(*text);
-            style
-                .piece(&[write], Some(&reference_id), ())
-                .unwrap()
-                .rows
+            style.piece(&[write], Some(&reference_id), ()).unwrap().rows
         })
         .collect();
     site.hand_in("categoryUser", &file(style, &rows));
