@@ -90,7 +90,7 @@ pub struct Request {
     pub users: Vec<UserId>,
     /// Look at these groups only.
     pub groups: Vec<GroupId>,
-    /// Look at the categories with these reference IDs only.
+    /// Look at these categories only, by reference ID, name or number.
     pub categories: Vec<String>,
 }
 

@@ -35,8 +35,8 @@ pub(super) struct Arguments {
     /// Look at this group only (a group ID); may be given several times.
     #[arg(long, value_name = "ID")]
     group: Vec<String>,
-    /// Look at this channel only (a reference ID); may be given several times.
-    #[arg(long, value_name = "REF")]
+    /// Look at this channel only (a reference ID, a name or a number); may be given several times.
+    #[arg(long, value_name = "CHANNEL")]
     category: Vec<String>,
     /// How the plan is written to standard output.
     #[arg(long, value_name = "FORMAT", default_value = "text")]

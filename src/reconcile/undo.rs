@@ -175,11 +175,14 @@ async fn part(
     actions.retain(|action| action.decision != Decision::Keep);
     actions.sort_by_key(|action| !action.decision.is_departure());
     let mut part = CategoryPlan {
-        category: Named {
-            id,
-            reference_id: known.and_then(|known| known.reference_id.clone()),
-            name: known.map_or_else(|| format!("channel {id}"), |known| known.name().to_owned()),
-        },
+        category: known.map_or_else(
+            || Named {
+                id,
+                reference_id: None,
+                name: format!("channel {id}"),
+            },
+            Named::of,
+        ),
         block: None,
         actions,
         members: known.map_or(0, |known| known.members_count),
