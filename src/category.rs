@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+mod names;
 mod user_id;
 
+pub use names::{Names, meant};
 pub use user_id::{UserId, UserIdProblem};
 
 /// Kaltura's own number of a category.
@@ -148,5 +150,14 @@ impl Category {
     /// The last part of the path: the channel's name.
     pub fn name(&self) -> &str {
         self.full_name.rsplit('>').next().unwrap_or(&self.full_name)
+    }
+
+    /// What it can be named by.
+    pub fn names(&self) -> Names<'_> {
+        Names {
+            id: self.id,
+            reference: self.reference_id.as_ref(),
+            name: self.name(),
+        }
     }
 }

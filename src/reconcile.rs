@@ -17,13 +17,14 @@
 //! | [`uploaded`] | what became of files that somebody was to upload |
 //! | [`report`] | what a run says about itself |
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
 
 use crate::apply::route::Via;
 use crate::apply::{ApplyError, doubt, files};
-use crate::category::UserId;
+use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::config::Config;
 use crate::directory::GroupId;
@@ -94,7 +95,7 @@ pub struct Request {
     pub groups: Vec<GroupId>,
     /// By which way the changes go, if not as the configuration says.
     pub via: Option<Via>,
-    /// Look at the categories with these reference IDs only.
+    /// Look at these categories only, by reference ID, name or number.
     pub categories: Vec<String>,
 }
 
@@ -108,8 +109,10 @@ pub enum Task {
     Undo {
         /// The run's number.
         run: i64,
-        /// What of it, as it is said on the command line; empty: all of it.
-        only: String,
+        /// Only for these people; for everybody, where nobody is named.
+        users: BTreeSet<UserId>,
+        /// Only in these channels; in all of them, where none is named.
+        categories: BTreeSet<CategoryId>,
     },
     /// Do what a saved plan says, where it still is what would be done.
     Apply {
@@ -121,11 +124,20 @@ pub enum Task {
 }
 
 impl Task {
-    /// The command that does it: what it holds, and an approval, are for this command only.
+    /// The command that does it, as it may be typed: what it holds, and an approval, are for this
+    /// command only.
     pub fn command(&self) -> String {
         match self {
             Self::Sync => "sync".to_owned(),
-            Self::Undo { run, only } => format!("undo {run}{only}"),
+            Self::Undo {
+                run,
+                users,
+                categories,
+            } => {
+                let categories = categories.iter().map(|id| format!(" --category {id}"));
+                let users = users.iter().map(|user| format!(" --user {user}"));
+                format!("undo {run}{}", categories.chain(users).collect::<String>())
+            }
             Self::Apply { file, .. } => format!("apply {file}"),
         }
     }
@@ -224,11 +236,18 @@ async fn run(engine: &Engine, request: &Request, lease: Lease) -> Result<Report,
     let before = report::Traffic::from(engine.kaltura.traffic());
     let work = async {
         recover(engine).await?;
-        match request.task {
+        match &request.task {
             Task::Sync | Task::Apply { .. } => {
                 steps(engine, request, lease, &mut report).await?;
             }
-            Task::Undo { run, .. } => undo::steps(engine, request, run, lease, &mut report).await?,
+            Task::Undo {
+                run,
+                users,
+                categories,
+            } => {
+                let deeds = undo::deeds(engine, *run, users, categories).await?;
+                undo::steps(engine, request, deeds, lease, &mut report).await?;
+            }
         }
         report.still_held = still_held(engine, &report).await?;
         report.handed = engine.store.run(Store::waiting_files).await?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use crate::category::{CategoryId, ReferenceId};
+use crate::category::{self, CategoryId};
 use crate::config::{Config, Loaded};
 use crate::plan::{Digest, Plan};
 use crate::store::Store;
@@ -46,16 +46,9 @@ pub(super) fn find(store: &Store, digest: &str) -> anyhow::Result<(Digest, Plan)
 pub(super) fn channels(plan: &Plan, named: &[String]) -> anyhow::Result<Vec<CategoryId>> {
     let mut found = Vec::new();
     for name in named {
-        let is_meant = |id: &CategoryId, reference: Option<&str>, channel: &str| {
-            reference == Some(name) || channel == name || id.0.to_string() == *name
-        };
-        let before = found.len();
-        found.extend(plan.categories.iter().filter_map(|part| {
-            let category = &part.category;
-            let reference = category.reference_id.as_ref().map(ReferenceId::as_str);
-            is_meant(&category.id, reference, &category.name).then_some(category.id)
-        }));
-        if found.len() == before {
+        let known = plan.categories.iter().map(|part| part.category.names());
+        let meant = category::meant(name, known);
+        if meant.is_empty() {
             let channels: Vec<String> = plan
                 .categories
                 .iter()
@@ -70,6 +63,7 @@ pub(super) fn channels(plan: &Plan, named: &[String]) -> anyhow::Result<Vec<Cate
                 channels.join(", ")
             );
         }
+        found.extend(meant);
     }
     Ok(found)
 }

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 
-use crate::category::CategoryId;
+use crate::category::{self, Category, CategoryId};
 use crate::store::Store;
 
 /// The channels that are meant; every name must mean one. A number may be that of a channel that is
@@ -14,13 +14,8 @@ pub(super) fn named(store: &Store, names: &[String]) -> anyhow::Result<Vec<Categ
     let known = store.categories()?;
     let mut found = Vec::new();
     for name in names {
-        let before = found.len();
-        let by_name = known.iter().filter(|category| {
-            let reference = category.reference_id.as_ref();
-            reference.is_some_and(|reference| reference.as_str() == name) || category.name() == name
-        });
-        found.extend(by_name.map(|category| category.id));
-        if found.len() == before {
+        let meant = category::meant(name, known.iter().map(Category::names));
+        if meant.is_empty() {
             match name.parse() {
                 Ok(number) => found.push(CategoryId(number)),
                 Err(_) => bail!(
@@ -28,6 +23,7 @@ pub(super) fn named(store: &Store, names: &[String]) -> anyhow::Result<Vec<Categ
                 ),
             }
         }
+        found.extend(meant);
     }
     Ok(found)
 }

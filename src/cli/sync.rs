@@ -38,8 +38,8 @@ pub(super) struct Arguments {
     /// Look at this group only (a group ID); may be given several times.
     #[arg(long, value_name = "ID")]
     group: Vec<String>,
-    /// Look at this channel only (a reference ID); may be given several times.
-    #[arg(long, value_name = "REF")]
+    /// Look at this channel only (a reference ID, a name or a number); may be given several times.
+    #[arg(long, value_name = "CHANNEL")]
     category: Vec<String>,
     /// How the changes reach Kaltura, instead of apply.via of the configuration: by direct calls, as CSV
     /// files which are submitted and followed, by whichever is faster, or as CSV files in a folder, for

@@ -31,16 +31,11 @@ pub(super) struct Arguments {
 pub(super) async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
     let engine = engine::open(config)?;
     let channels = places::named(&engine.store, &arguments.category)?;
-    let only = arguments
-        .category
-        .iter()
-        .map(|name| format!(" --category {name}"));
-    let only: String = only
-        .chain(arguments.user.iter().map(|id| format!(" --user {id}")))
-        .collect();
+    let users = arguments.user.iter().map(|id| UserId::new(id.as_str()));
     let task = Task::Undo {
         run: arguments.run,
-        only,
+        users: users.collect(),
+        categories: channels.into_iter().collect(),
     };
     let request = Request {
         command: if arguments.dry_run {
@@ -50,12 +45,6 @@ pub(super) async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<
         },
         task,
         dry_run: arguments.dry_run,
-        users: arguments
-            .user
-            .iter()
-            .map(|id| UserId::new(id.as_str()))
-            .collect(),
-        categories: channels.iter().map(ToString::to_string).collect(),
         ..Request::default()
     };
     let report = reconcile(&engine, &request).await?;

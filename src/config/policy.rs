@@ -24,8 +24,8 @@ pub struct Policy {
     pub protected: Vec<String>,
 }
 
-/// What to do with a manual membership.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+/// What to do with a manual membership. The earlier one is gentler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ManualPolicy {
     /// Leave it alone.

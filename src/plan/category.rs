@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::Digest;
 use super::membership::{Decision, Last, Losses, Objection, Row, Rules, Standing, decide};
 use crate::category::{
-    Category, CategoryId, Entitlement, PermissionLevel, ReferenceId, Status, UpdateMethod, UserId,
+    Category, CategoryId, Entitlement, Names, PermissionLevel, ReferenceId, Status, UpdateMethod,
+    UserId,
 };
 use crate::directory::GroupId;
 
@@ -164,6 +165,26 @@ pub struct Named {
     pub name: String,
 }
 
+impl Named {
+    /// As Kaltura has it.
+    pub fn of(category: &Category) -> Self {
+        Self {
+            id: category.id,
+            reference_id: category.reference_id.clone(),
+            name: category.name().to_owned(),
+        }
+    }
+
+    /// What it can be named by.
+    pub fn names(&self) -> Names<'_> {
+        Names {
+            id: self.id,
+            reference: self.reference_id.as_ref(),
+            name: &self.name,
+        }
+    }
+}
+
 /// What is to be done about one person in a category.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Action {
@@ -314,11 +335,7 @@ pub fn plan(knowledge: &Knowledge<'_>) -> CategoryPlan {
     actions.retain(|action| action.decision != Decision::Keep && !is_quiet(action, knowledge));
     actions.sort_by_key(|action| !action.decision.is_departure());
     CategoryPlan {
-        category: Named {
-            id: knowledge.category.id,
-            reference_id: knowledge.category.reference_id.clone(),
-            name: knowledge.category.name().to_owned(),
-        },
+        category: Named::of(knowledge.category),
         block: knowledge.block.clone(),
         actions,
         members: members_there(knowledge),

@@ -56,23 +56,19 @@ pub struct Fed {
     /// What stands against the category as a whole.
     pub block: Option<Block>,
     /// What each of its bindings says about manual memberships, if anything.
-    pub manuals: Vec<Option<ManualPolicy>>,
+    pub manuals: BTreeSet<Option<ManualPolicy>>,
     /// What each of its bindings says about those who leave, if anything.
     pub departures: BTreeSet<Option<Departure>>,
 }
 
 impl Fed {
-    /// What happens to manual memberships: they are respected where any binding respects them, and one
-    /// that says nothing means the policy.
+    /// What happens to manual memberships: the gentlest of what the bindings say, where one that says
+    /// nothing means the policy.
     pub fn manual(&self, policy: ManualPolicy) -> ManualPolicy {
-        let mut said = self.manuals.iter().map(|said| said.unwrap_or(policy));
-        let is_override =
-            !self.manuals.is_empty() && said.all(|said| said == ManualPolicy::Override);
-        match (is_override, self.manuals.is_empty()) {
-            (true, _) => ManualPolicy::Override,
-            (false, true) => policy,
-            (false, false) => ManualPolicy::Respect,
-        }
+        let said = self.manuals.iter();
+        said.map(|said| said.unwrap_or(policy))
+            .min()
+            .unwrap_or(policy)
     }
 
     /// What happens to those who leave: the gentlest of what the bindings say, where one that says
@@ -144,7 +140,7 @@ pub fn assign(
             }
             for category in &found {
                 let fed = assignment.categories.entry(category.id).or_default();
-                fed.manuals.push(target.manual);
+                fed.manuals.insert(target.manual);
                 fed.departures.insert(target.departure);
                 fed.feeds.push(Feed {
                     entry: group.entry,
@@ -172,6 +168,7 @@ pub fn assign(
             for category in &found {
                 let fed = assignment.categories.entry(category.id).or_default();
                 fed.vanished.push(name.group_id.clone());
+                fed.manuals.insert(target.manual);
                 fed.departures.insert(target.departure);
                 if let Some(block) = block_of(category, &found) {
                     fed.block = Some(block);

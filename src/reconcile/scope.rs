@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ACCEPTED, Engine, PLANNED, Request, RunError, Task};
-use crate::category::{Category, CategoryId, UserId};
+use crate::category::{self, Category, CategoryId, UserId};
 use crate::directory::GroupId;
 use crate::killpoint;
 use crate::plan::category::Block;
@@ -255,21 +255,15 @@ async fn whom(
             .collect());
     }
     let mut gathered = Gathered::new(&assignment, &scope.groups);
-    for reference in &request.categories {
-        let named = |category: &&Category| {
-            category
-                .reference_id
-                .as_ref()
-                .is_some_and(|id| id.as_str() == reference)
-        };
-        let found: Vec<&Category> = scope.index.iter().filter(named).collect();
+    for named in &request.categories {
+        let found = category::meant(named, scope.index.iter().map(Category::names));
         if found.is_empty() {
             return Err(RunError::NotFound(format!(
-                "no category below kaltura.root has the reference ID {reference:?}"
+                "no category below kaltura.root has the reference ID, the name or the number {named:?}"
             )));
         }
-        for category in found {
-            gathered.everybody(category.id);
+        for id in found {
+            gathered.everybody(id);
         }
     }
     for user in &request.users {

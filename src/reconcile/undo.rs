@@ -21,15 +21,17 @@ use crate::store::{Store, StoreError};
 
 type Pair = (CategoryId, UserId);
 
-/// Takes back what a run did, as far as it still is as that run left it.
+/// What a run did, one line for each membership.
+pub(super) type Deeds = BTreeMap<Pair, Line>;
+
+/// Takes deeds back, as far as what is there still is as they left it.
 pub(super) async fn steps(
     engine: &Engine,
     request: &Request,
-    undone: i64,
+    deeds: Deeds,
     lease: Lease,
     report: &mut report::Report,
 ) -> Result<(), RunError> {
-    let deeds = deeds(engine, request, undone).await?;
     let index: BTreeMap<CategoryId, Category> = engine
         .store
         .run(Store::categories)
@@ -103,31 +105,22 @@ pub(super) async fn steps(
     verdict::apply(engine, request, lease, review, report).await
 }
 
-/// What the run did, one line for each membership.
-async fn deeds(
+/// Reads from the history what a run did: to these people and in these channels, where any are named.
+pub(super) async fn deeds(
     engine: &Engine,
-    request: &Request,
-    undone: i64,
-) -> Result<BTreeMap<Pair, Line>, RunError> {
-    let (users, channels) = (request.users.clone(), request.categories.clone());
+    run: i64,
+    users: &BTreeSet<UserId>,
+    categories: &BTreeSet<CategoryId>,
+) -> Result<Deeds, RunError> {
+    let (users, categories) = (users.clone(), categories.clone());
     engine
         .store
         .run(move |store| {
-            let known = store.categories()?;
-            let is_named = |line: &Line| {
-                let category = known.iter().find(|category| category.id == line.category);
-                let reference = category.and_then(|category| category.reference_id.as_ref());
-                channels.iter().any(|name| {
-                    reference.is_some_and(|reference| reference.as_str() == name)
-                        || line.channel.as_ref() == Some(name)
-                        || line.category.to_string() == *name
-                })
-            };
             let asked = Asked {
-                run: Some(undone),
+                run: Some(run),
                 ..Asked::default()
             };
-            let mut deeds: BTreeMap<Pair, Line> = BTreeMap::new();
+            let mut deeds = Deeds::new();
             let mut any = false;
             store.history(&asked, |line| {
                 any = true;
@@ -135,7 +128,7 @@ async fn deeds(
                     && line.decision.is_change()
                     && line.answer.as_deref() != Some(FOUND_SO);
                 let meant = (users.is_empty() || users.contains(&line.user))
-                    && (channels.is_empty() || is_named(&line));
+                    && (categories.is_empty() || categories.contains(&line.category));
                 if done && meant {
                     deeds.insert((line.category, line.user.clone()), line);
                 }
@@ -146,7 +139,7 @@ async fn deeds(
         .await?
         .ok_or_else(|| {
             RunError::NotFound(format!(
-                "the history has nothing of a run {undone}. `rollbook status` lists the last runs"
+                "the history has nothing of a run {run}. `rollbook status` lists the last runs"
             ))
         })
 }
@@ -154,7 +147,7 @@ async fn deeds(
 /// Looks at what is there now, in the database.
 async fn look(
     engine: &Engine,
-    deeds: &BTreeMap<Pair, Line>,
+    deeds: &Deeds,
     report: &mut report::Report,
 ) -> Result<Vec<(Pair, Found)>, RunError> {
     let pairs: Vec<Pair> = deeds.keys().cloned().collect();
@@ -188,11 +181,14 @@ async fn part(
     actions.retain(|action| action.decision != Decision::Keep);
     actions.sort_by_key(|action| !action.decision.is_departure());
     let mut part = CategoryPlan {
-        category: Named {
-            id,
-            reference_id: known.and_then(|known| known.reference_id.clone()),
-            name: known.map_or_else(|| format!("channel {id}"), |known| known.name().to_owned()),
-        },
+        category: known.map_or_else(
+            || Named {
+                id,
+                reference_id: None,
+                name: format!("channel {id}"),
+            },
+            Named::of,
+        ),
         block: None,
         actions,
         members: known.map_or(0, |known| known.members_count),

@@ -285,3 +285,45 @@ fn of_several_grants_the_highest_level_wins_in_any_order() {
         feeds.reverse();
     }
 }
+
+/// What becomes of manual memberships where the bindings of two groups feed one category, the second
+/// of which may have vanished.
+fn manual_by(said: [Option<ManualPolicy>; 2], policy: ManualPolicy, is_gone: bool) -> ManualPolicy {
+    let binding = |group: &str, manual| Binding {
+        group: Some(group.to_owned()),
+        groups: None,
+        directory: None,
+        category: Some(crate::config::CategorySelector::Id(7)),
+        level: PermissionLevel::Member,
+        roles: BTreeMap::new(),
+        manual,
+        departure: None,
+    };
+    let bindings = Bindings::new(&[binding("one", said[0]), binding("other", said[1])]).unwrap();
+    let mut groups = vec![named(1, "one"), named(2, "other")];
+    let gone: Vec<VanishedName> = groups
+        .drain(if is_gone { 1.. } else { 2.. })
+        .map(|group| VanishedName {
+            directory: group.directory,
+            group_id: group.group_id,
+        })
+        .collect();
+    let categories = [category(7, "bio")];
+    let remove = VanishedGroup::Remove;
+    let assignment = assign(&groups, &gone, &bindings, &categories, remove);
+    assignment.categories[&CategoryId(7)].manual(policy)
+}
+
+#[test]
+fn a_manual_membership_is_respected_where_any_binding_respects_it() {
+    const RESPECT: ManualPolicy = ManualPolicy::Respect;
+    const OVERRIDE: ManualPolicy = ManualPolicy::Override;
+    for is_gone in [false, true] {
+        let manual = |said, policy| manual_by(said, policy, is_gone);
+        assert_eq!(manual([None, None], RESPECT), RESPECT);
+        assert_eq!(manual([None, None], OVERRIDE), OVERRIDE);
+        assert_eq!(manual([Some(OVERRIDE), None], RESPECT), RESPECT);
+        assert_eq!(manual([Some(OVERRIDE), Some(OVERRIDE)], RESPECT), OVERRIDE);
+        assert_eq!(manual([None, Some(RESPECT)], OVERRIDE), RESPECT);
+    }
+}

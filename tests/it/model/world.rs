@@ -446,7 +446,8 @@ impl World {
             command: format!("undo {}", past.run),
             task: Task::Undo {
                 run: past.run,
-                only: String::new(),
+                users: BTreeSet::new(),
+                categories: BTreeSet::new(),
             },
             ..Request::default()
         };

@@ -115,6 +115,14 @@ async fn a_run_for_one_channel_leaves_the_others_waiting() {
 }
 
 #[tokio::test]
+async fn a_channel_may_be_named_by_its_number() {
+    let site = two_changes().await;
+    let bio = site.channel("bio").to_string();
+    site.rollbook(&["sync", "--category", &bio]).await.is(0);
+    the_other_change_waits(&site).await;
+}
+
+#[tokio::test]
 async fn the_very_first_run_may_be_for_one_person() {
     let site = start().start().await;
     site.rollbook(&["sync", "--user", "p2"]).await.is(0);

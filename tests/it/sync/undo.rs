@@ -144,6 +144,22 @@ async fn an_undo_that_takes_too_much_is_held_like_any_plan() {
 }
 
 #[tokio::test]
+async fn an_undo_of_the_same_channels_is_the_same_however_they_are_named() {
+    let site = with(12, &[BIO]).in_step().await;
+    for person in 3..12 {
+        site.join("bio", person);
+    }
+    site.sync().await.is(0);
+    let run = site.last_run().await;
+    let held = site.undo(&run, &["--category", "bio"]).await.is(4);
+    let bio = site.channel("bio").to_string();
+    let approved = site.rollbook(&["approve", &held.digest()]).await.is(0);
+    approved.says(&format!("rollbook undo {run} --category {bio}"));
+    site.undo(&run, &["--category", &bio]).await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
+}
+
+#[tokio::test]
 async fn an_undo_that_had_to_be_approved_is_not_done_again_unasked_either() {
     let site = with(12, &[BIO]).in_step().await;
     for person in 3..12 {
