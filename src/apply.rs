@@ -11,7 +11,9 @@
 //! | [`doubt`] | what a run that was cut off has left open |
 //! | [`end`] | how an action ended, and what follows |
 //! | [`lane`] | actions in order, batch by batch; a category is in one lane only |
-//! | [`files`] | actions as CSV files, submitted and followed |
+//! | [`ways`] | what goes by file, what by call, and what is left |
+//! | [`files`] | actions as CSV files |
+//! | [`submit`] | CSV files, submitted and followed |
 //! | [`job`] | a job, followed until it is over |
 //! | [`settle`] | what became of a file's rows |
 //! | [`folder`] | CSV files for a person to upload |
@@ -21,11 +23,9 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 
-use self::end::End;
-use self::files::Packed;
 use self::route::Route;
+use self::ways::Ways;
 use crate::category::CategoryId;
-use crate::clock;
 use crate::config;
 use crate::kaltura::{ApiError, Kaltura, KalturaError};
 use crate::plan::gate::Approved;
@@ -44,9 +44,8 @@ mod lane;
 pub mod route;
 pub mod settle;
 mod steps;
-
-/// How many actions are left in one piece.
-const LEFT_AT_ONCE: usize = 1_000;
+pub mod submit;
+mod ways;
 
 /// With what, and for which run, a plan is applied.
 #[derive(Clone)]
@@ -189,23 +188,21 @@ impl Applier {
         let plan = approved.into_plan();
         let total = plan.changes().count();
         self.progress.begin("applying", total as u64);
-        let channels = plan.categories.into_iter().map(|part| {
-            let by = by.get(&part.category.id).cloned();
-            tasks(part, by)
-        });
+        let channels = plan.categories.iter();
+        let channels = channels.map(|part| tasks(part, by.get(&part.category.id)));
         let applied = match &self.route {
             Route::Calls => self.by_calls(channels.collect(), total).await?,
             Route::Files { or_calls } => {
-                let (files, calls, left) = self.divide_ways(channels, *or_calls);
-                let applied = self.leave(left).await?;
-                let applied = applied.add(self.by_files(files).await?);
-                let total = calls.iter().map(Vec::len).sum();
-                applied.add(self.by_calls(calls, total).await?)
+                let ways = Ways::of(channels, *or_calls, files::style(&self.csv));
+                let applied = self.leave(ways.left).await?;
+                let applied = applied.add(self.by_files(ways.files).await?);
+                let total = ways.calls.iter().map(Vec::len).sum();
+                applied.add(self.by_calls(ways.calls, total).await?)
             }
             Route::Folder(folder) => {
-                let (files, _, left) = self.divide_ways(channels, false);
-                let applied = self.leave(left).await?;
-                applied.add(self.into_folder(folder, files).await?)
+                let ways = Ways::of(channels, false, files::style(&self.csv));
+                let applied = self.leave(ways.left).await?;
+                applied.add(self.by_folder(folder, ways.files).await?)
             }
         };
         self.progress.end();
@@ -223,50 +220,6 @@ impl Applier {
         Ok(applied.into_iter().fold(Applied::default(), Applied::add))
     }
 
-    /// What goes by files, what by calls, and what is left as it is, with the reason. A channel goes one
-    /// way as a whole, so that its departures come before its additions.
-    fn divide_ways(
-        &self,
-        channels: impl Iterator<Item = Vec<Task>>,
-        or_calls: bool,
-    ) -> (Vec<Packed>, Vec<Vec<Task>>, Vec<(Task, String)>) {
-        let (mut by_files, mut by_calls, mut left) = (Vec::new(), Vec::new(), Vec::new());
-        let style = files::style(&self.csv);
-        for tasks in channels {
-            let pieces: Vec<_> = tasks.iter().map(|task| files::piece(task, style)).collect();
-            if or_calls && pieces.iter().any(Result::is_err) {
-                by_calls.push(tasks);
-                continue;
-            }
-            for (task, piece) in tasks.into_iter().zip(pieces) {
-                match piece {
-                    Ok(piece) => by_files.push(piece),
-                    Err(reason) => left.push((task, reason)),
-                }
-            }
-        }
-        (by_files, by_calls, left)
-    }
-
-    /// Writes down what does not go into a file.
-    async fn leave(&self, left: Vec<(Task, String)>) -> Result<Applied, ApplyError> {
-        let mut applied = Applied::default();
-        for left in left.chunks(LEFT_AT_ONCE) {
-            let tasks: Vec<Task> = left.iter().map(|(task, _)| task.clone()).collect();
-            let rows = self.open(&tasks).await?;
-            let closed = left.iter().zip(rows).map(|((task, reason), row)| {
-                let end = End::answered(Outcome::Left, reason.clone());
-                applied.count(end.outcome);
-                end.verdict(row, task.category(), task.action(), false)
-            });
-            let (run, verdicts) = (self.run, closed.collect::<Vec<_>>());
-            self.store
-                .run(move |store| store.close_journal(run, &verdicts, clock::now()))
-                .await?;
-        }
-        Ok(applied)
-    }
-
     /// No more lanes than there are batches: each lane may end with a short one.
     fn lanes(&self, actions: usize) -> usize {
         self.concurrency
@@ -276,12 +229,12 @@ impl Applier {
 }
 
 /// What is to be done in one category, in order.
-fn tasks(part: Arc<CategoryPlan>, approved_by: Option<Arc<str>>) -> Vec<Task> {
+fn tasks(part: &Arc<CategoryPlan>, approved_by: Option<&Arc<str>>) -> Vec<Task> {
     (0..part.actions.len())
         .filter(|index| part.actions[*index].decision.is_change())
         .map(|index| Task {
-            part: Arc::clone(&part),
-            approved_by: approved_by.clone(),
+            part: Arc::clone(part),
+            approved_by: approved_by.cloned(),
             index,
             attempt: 1,
         })
@@ -304,6 +257,3 @@ fn divide(mut channels: Vec<Vec<Task>>, lanes: usize) -> Vec<Vec<Task>> {
     }
     divided
 }
-
-#[cfg(test)]
-mod tests;

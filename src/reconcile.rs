@@ -23,7 +23,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use crate::apply::route::Via;
-use crate::apply::{ApplyError, doubt, files};
+use crate::apply::{ApplyError, doubt, submit};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::config::Config;
@@ -375,7 +375,8 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Report, RunError> {
 
 /// Finds out what a run that was cut off has done, before anything is decided by what it had noted.
 async fn recover(engine: &Engine) -> Result<(), RunError> {
-    let in_files = files::resolve(&engine.kaltura, &engine.store, &engine.config.apply.csv).await?;
+    let in_files =
+        submit::resolve(&engine.kaltura, &engine.store, &engine.config.apply.csv).await?;
     if in_files > 0 {
         tracing::warn!(
             actions = in_files,

@@ -81,7 +81,7 @@ impl Manifest {
 
 impl Applier {
     /// Writes actions as files into a folder.
-    pub(super) async fn into_folder(
+    pub(super) async fn by_folder(
         &self,
         folder: &Path,
         pieces: Vec<Packed>,

@@ -117,8 +117,6 @@ fn end(doubt: &Doubt, said: Said, found: Option<Found>) -> Option<End> {
     }
     let is_single = steps::writes(doubt.category, &doubt.action).len() == 1;
     Some(match (steps::compare(&doubt.action, &found), said) {
-        // One of two rows was removed; or somebody has been there since.
-        (Stands::AsBefore | Stands::Otherwise, Said::Done) => End::new(Outcome::Changed),
         // Refused because it is so already: somebody else did it.
         (Stands::AsWanted, Said::Refused(_)) if is_single => End::found_so(),
         (Stands::AsWanted, _) => End::new(Outcome::Done),
@@ -127,7 +125,8 @@ fn end(doubt: &Doubt, said: Said, found: Option<Found>) -> Option<End> {
         }
         (Stands::AsBefore, Said::Refused(text)) => End::answered(Outcome::Refused, text),
         (Stands::AsBefore, Said::Nothing) => return None,
-        (Stands::Otherwise, _) => End::new(Outcome::Changed),
+        // One of two rows was removed; or somebody has been there since.
+        (Stands::AsBefore, Said::Done) | (Stands::Otherwise, _) => End::new(Outcome::Changed),
     })
 }
 
