@@ -306,6 +306,8 @@ async fn steps(
     report.trips.clone_from(&review.trips);
     report.note_plan(&review);
     if request.dry_run {
+        let plan = report.plan.clone();
+        verdict::route(engine, request, &plan, report);
         return Ok(());
     }
 

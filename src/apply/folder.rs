@@ -94,7 +94,7 @@ impl Applier {
         let folder = std::fs::canonicalize(folder).map_err(failed)?;
         let mut manifest = Manifest {
             run: self.run,
-            made_at: clock::now(),
+            made_at: clock::now().round(jiff::Unit::Second).unwrap_or_default(),
             plan: self.digest.0.clone(),
             rows: 0,
             files: Vec::new(),
@@ -227,10 +227,10 @@ fn instructions(folder: &Path, manifest: &Manifest) -> String {
          1. Upload the files soon: they say what was right when they were made, and Kaltura does not\n   \
             ask. Above all, a row with action 3 removes a member even if somebody has made the\n   \
             membership permanent by hand since.\n\
-         2. In the Kaltura Management Console: Upload, Upload From Desktop or Prepare CSV, Submit CSV,\n   \
-            End-User Entitlements. Upload one file after the other, in this order, and keep their names:\n\n",
+         2. In the Kaltura Management Console, submit them from the Upload menu as End-User Entitlements\n   \
+            CSV, one file after the other, in this order, under their own names:\n\n",
         run = manifest.run,
-        made_at = manifest.made_at,
+        made_at = manifest.made_at.strftime("%Y-%m-%d %H:%M UTC"),
         files = many(manifest.files.len() as u64, "file"),
         rows = many(manifest.rows, "row"),
         plan = manifest.plan,
@@ -241,8 +241,8 @@ fn instructions(folder: &Path, manifest: &Manifest) -> String {
     let _ = write!(
         page,
         "\n   \
-            Wait until one is finished (Content, Upload Control, Bulk Upload Log) before you upload the\n   \
-            next. Upload each once. Do not edit them: a spreadsheet may change user IDs that look\n   \
+            Wait until one is finished (Upload Control, Bulk Upload Log) before you upload the next.\n   \
+            Upload each once. Do not edit them: a spreadsheet may change user IDs that look\n   \
             like numbers.\n\
          3. When all are finished, tell Rollbook:\n\n      \
             rollbook settle {folder}\n\n   \

@@ -190,6 +190,9 @@ pub(super) fn text(report: &Report, out: &mut impl Write) -> std::io::Result<()>
 /// Writes what became of the plan.
 pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     if report.dry_run {
+        if let Some(routed) = &report.route {
+            writeln!(out, "It would go {routed}.")?;
+        }
         if !report.trips.is_empty() {
             writeln!(out, "A run would hold it: {}.", reasons(&report.trips))?;
         }

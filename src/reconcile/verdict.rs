@@ -131,16 +131,7 @@ pub(super) async fn apply(
 ) -> Result<(), RunError> {
     let (task, is_proven) = (&request.task, report.is_proven());
     let approved = review.approved.plan();
-    let as_configured = Via::Either(engine.config.apply.via);
-    let via = request.via.as_ref().unwrap_or(&as_configured);
-    let choice = route::choose(approved, via, Speed::from(&*engine.config));
-    report.route = choice
-        .estimate
-        .filter(|_| !approved.is_empty())
-        .map(|estimate| report::Routed {
-            by_files: choice.route != Route::Calls,
-            estimate,
-        });
+    let route = route(engine, request, approved, report);
     if let Some(routed) = &report.route {
         tracing::info!(run = report.run, "{routed}");
     }
@@ -151,7 +142,7 @@ pub(super) async fn apply(
         lease,
         batch: engine.config.kaltura.batch,
         concurrency: engine.config.kaltura.concurrency,
-        route: choice.route,
+        route,
         csv: engine.config.apply.csv.clone(),
         digest: approved.digest(),
         progress: engine.progress.clone(),
@@ -181,6 +172,24 @@ pub(super) async fn apply(
         })
         .await?;
     Ok(())
+}
+
+/// Chooses the way for a plan, and says in the report why, where there is a choice.
+pub(super) fn route(
+    engine: &Engine,
+    request: &Request,
+    plan: &Plan,
+    report: &mut report::Report,
+) -> Route {
+    let as_configured = Via::Either(engine.config.apply.via);
+    let via = request.via.as_ref().unwrap_or(&as_configured);
+    let choice = route::choose(plan, via, Speed::from(&*engine.config));
+    let estimate = choice.estimate.filter(|_| !plan.is_empty());
+    report.route = estimate.map(|estimate| report::Routed {
+        by_files: choice.route != Route::Calls,
+        estimate,
+    });
+    choice.route
 }
 
 /// Clears the marks on which there is a verdict now.
