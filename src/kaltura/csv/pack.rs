@@ -127,14 +127,14 @@ impl<T, I: Iterator<Item = Piece<T>>> Files<I, T> {
             self.end_category();
             self.under_way = Some(piece.category);
         }
-        let size = self.category.size.and(Size::of(&piece));
-        if !size.fits(self.room) {
+        let size = Size::of(&piece);
+        if !self.category.size.and(size).fits(self.room) {
             self.end_file();
             self.is_large = true;
             self.file = std::mem::take(&mut self.category);
             self.end_file();
         }
-        self.category.size = self.category.size.and(Size::of(&piece));
+        self.category.size = self.category.size.and(size);
         self.category.pieces.push(piece);
     }
 
