@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Exit;
+use crate::clock;
 use crate::config::Config;
 use crate::plan::show::many;
 use crate::store::Store;
@@ -43,7 +44,7 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
     let status = Status {
         directories,
         runs: store.runs(arguments.runs)?,
-        held: store.held()?,
+        held: store.held(clock::now())?,
         set_aside: store.waiting()?,
     };
     let out = &mut std::io::stdout().lock();
