@@ -336,7 +336,7 @@ async fn steps(
 
 /// How many plans of earlier runs nobody has answered yet.
 async fn still_held(engine: &Engine, report: &Report) -> Result<u64, RunError> {
-    let held = engine.store.run(Store::held).await?;
+    let held = engine.store.run(|store| store.held(clock::now())).await?;
     let this = report.held.as_ref().map(|held| &held.digest);
     let others = held
         .iter()

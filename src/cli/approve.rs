@@ -36,7 +36,10 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
     let answer = Answer::Approved { until };
     let answered = store.answer(&digest.0, &channels, answer, &arguments.by, now)?;
     let (digest, plan) = meant(answered, &arguments.digest)?;
-    let held = store.held()?.into_iter().find(|held| held.digest == digest);
+    let held = store
+        .held(now)?
+        .into_iter()
+        .find(|held| held.digest == digest);
     writeln!(
         std::io::stdout(),
         "Approved plan {}: {}, in {}.\nThe next run applies it: rollbook {}",

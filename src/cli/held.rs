@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::Exit;
 use super::answer::open;
+use crate::clock;
 use crate::plan::show::many;
 use crate::store::held::Held;
 
@@ -18,7 +19,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (_, store) = open(config)?;
-    let held = store.held()?;
+    let held = store.held(clock::now())?;
     let out = &mut std::io::stdout().lock();
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &held)?;

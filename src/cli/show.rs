@@ -7,6 +7,7 @@ use super::Exit;
 use super::answer::{channels, find, open};
 use super::sync::Format;
 use crate::apply::files::preview;
+use crate::clock;
 use crate::plan::{Plan, show};
 
 /// Prints a held plan as `sync --dry-run` prints one: who would come, change and leave, by channel.
@@ -33,7 +34,10 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
     match arguments.format {
         Format::Text => {
             show::text(&plan, out)?;
-            let reasons = store.held()?.into_iter().find(|held| held.digest == digest);
+            let reasons = store
+                .held(clock::now())?
+                .into_iter()
+                .find(|held| held.digest == digest);
             if let Some(held) = reasons {
                 writeln!(out, "It is held because {}.", held.reason)?;
             }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Exit;
+use crate::clock;
 use crate::config::Config;
 use crate::plan::show::many;
 use crate::store::Store;
@@ -45,7 +46,7 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
     let status = Status {
         directories,
         runs: store.runs(arguments.runs)?,
-        held: store.held()?,
+        held: store.held(clock::now())?,
         files: store.waiting_files()?,
         set_aside: store.waiting()?,
     };

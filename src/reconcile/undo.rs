@@ -32,13 +32,7 @@ pub(super) async fn steps(
     lease: Lease,
     report: &mut report::Report,
 ) -> Result<(), RunError> {
-    let index: BTreeMap<CategoryId, Category> = engine
-        .store
-        .run(Store::categories)
-        .await?
-        .into_iter()
-        .map(|category| (category.id, category))
-        .collect();
+    let index = index(engine, &deeds).await?;
     let memberships = index.values().map(|category| category.members_count).sum();
 
     let now = look(engine, &deeds, report).await?;
@@ -142,6 +136,19 @@ pub(super) async fn deeds(
                 "the history has nothing of a run {run}. `rollbook status` lists the last runs"
             ))
         })
+}
+
+/// All categories; those that are concerned as they are now, because what is kept of them may be old.
+async fn index(engine: &Engine, deeds: &Deeds) -> Result<BTreeMap<CategoryId, Category>, RunError> {
+    let concerned: BTreeSet<CategoryId> = deeds.keys().map(|(category, _)| *category).collect();
+    let ids: Vec<CategoryId> = concerned.iter().copied().collect();
+    let now = engine.kaltura.categories_by_id(&ids).await?;
+    let kept = engine.store.run(Store::categories).await?;
+    let others = kept
+        .into_iter()
+        .filter(|category| !concerned.contains(&category.id));
+    let all = others.chain(now);
+    Ok(all.map(|category| (category.id, category)).collect())
 }
 
 /// Looks at what is there now, in the database.

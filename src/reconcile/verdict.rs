@@ -59,7 +59,7 @@ pub(super) async fn circumstances(
             waiting: if first.is_some() {
                 BTreeSet::new()
             } else {
-                store.unanswered(&command)?
+                store.unanswered(&command, now)?
             },
             approvals: store.approvals(&command, now)?,
             rejections: store.rejections(&command)?,
@@ -231,7 +231,7 @@ async fn accept_configuration(engine: &Engine, planned_all: bool) -> Result<(), 
             let planned = store.setting(PLANNED)?.as_deref() == Some(&fingerprint);
             let is_answered = |held: &Held| held.open + held.approved == 0;
             let sync = Task::Sync.command();
-            let held = store.held()?;
+            let held = store.held(clock::now())?;
             let mut ours = held.iter().filter(|held| held.command == sync);
             if planned && ours.all(is_answered) {
                 store.set_setting(ACCEPTED, &fingerprint)?;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 use super::{Store, StoreError, undone};
@@ -18,14 +18,19 @@ use crate::plan::{CategoryPlan, Digest, Plan};
 /// The command that makes most plans.
 const SYNC: &str = "sync";
 
+/// What nobody has answered at the time `?1`: an approval that has lapsed is no answer any more.
+const OPEN: &str = "(answer IS NULL OR (answer = 'approved' AND expires_at <= ?1))";
+/// What is approved at the time `?1`.
+const APPROVED: &str = "(answer = 'approved' AND expires_at > ?1)";
+
 /// A plan that is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Held {
     /// The name by which it is answered.
     pub digest: Digest,
-    /// The run that made it.
+    /// The run that first made it.
     pub run: i64,
-    /// When it was held.
+    /// When it was first held.
     pub held_at: Timestamp,
     /// The command that made it, and does it once it is approved: `sync`, or `undo 12`.
     pub command: String,
@@ -69,7 +74,8 @@ pub enum Answered {
 }
 
 impl Store {
-    /// Holds a plan. What the same command had held for the same categories is out of date and goes.
+    /// Holds a plan. What the same command had held for the same categories is out of date and goes; a
+    /// plan that is made again is held since it was first made.
     pub fn hold(
         &self,
         run: i64,
@@ -81,16 +87,24 @@ impl Store {
         let digest = name(command, plan);
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
-        for part in &plan.categories {
-            release(&transaction, command, part.category.id)?;
-        }
+        let first: Option<(i64, i64)> = transaction
+            .prepare_cached("SELECT run, held_at FROM held WHERE digest = ?1")?
+            .query_row([&digest.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let (run, held_at) = first.unwrap_or((run, now.as_second()));
+        let categories: Vec<_> = plan
+            .categories
+            .iter()
+            .map(|part| part.category.id)
+            .collect();
+        release(&transaction, command, &categories)?;
         transaction.execute(
             "INSERT OR REPLACE INTO held (digest, run, held_at, reason, summary, command, whole)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 digest.0,
                 run,
-                now.as_second(),
+                held_at,
                 reason,
                 serde_json::to_string(&Counts::of(plan))?,
                 command,
@@ -110,24 +124,25 @@ impl Store {
                     serde_json::to_string(part)?
                 ])?;
         }
-        drop_empty(&transaction)?;
         transaction.commit()?;
         Ok(digest)
     }
 
-    /// The plans that are held, oldest first.
-    pub fn held(&self) -> Result<Vec<Held>, StoreError> {
+    /// The plans that are held, oldest first, with the answers that stand at this time.
+    pub fn held(&self, now: Timestamp) -> Result<Vec<Held>, StoreError> {
         let connection = self.lock();
-        let mut statement = connection.prepare_cached(
+        let mut statement = connection.prepare_cached(&format!(
             "SELECT held.digest, run, held_at, reason, summary,
-                 count(*) FILTER (WHERE answer IS NULL),
-                 count(*) FILTER (WHERE answer = 'approved'),
+                 count(*) FILTER (WHERE {OPEN}),
+                 count(*) FILTER (WHERE {APPROVED}),
                  count(*) FILTER (WHERE answer = 'rejected'),
-                 max(answered_by), min(expires_at), command
+                 max(answered_by) FILTER (WHERE NOT {OPEN}),
+                 min(expires_at) FILTER (WHERE {APPROVED}),
+                 command
              FROM held JOIN held_category ON plan = held.digest
              GROUP BY held.digest ORDER BY held_at, held.digest",
-        )?;
-        let mut rows = statement.query([])?;
+        ))?;
+        let mut rows = statement.query([now.as_second()])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             found.push(Held {
@@ -176,7 +191,7 @@ impl Store {
         };
         let mut named = parts(&transaction, &digest, channels)?;
         // The rest of a plan is what has no answer yet; what has one is answered anew by its name.
-        let open = unanswered_of(&transaction, &digest)?;
+        let open = unanswered_of(&transaction, &digest, now)?;
         if channels.is_empty() && !open.is_empty() {
             named.retain(|part| open.contains(&part.category.id));
         }
@@ -218,12 +233,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<BTreeMap<Digest, String>, StoreError> {
         let connection = self.lock();
-        let mut statement = connection.prepare_cached(
+        let mut statement = connection.prepare_cached(&format!(
             "SELECT held_category.digest, answered_by FROM held_category
-             JOIN held ON plan = held.digest
-             WHERE command = ?1 AND answer = 'approved' AND expires_at > ?2",
-        )?;
-        let rows = statement.query_map(params![command, now.as_second()], |row| {
+             JOIN held ON plan = held.digest WHERE command = ?2 AND {APPROVED}",
+        ))?;
+        let rows = statement.query_map(params![now.as_second(), command], |row| {
             Ok((Digest(row.get(0)?), row.get(1)?))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -242,16 +256,20 @@ impl Store {
 
     /// Whom a command's held plans would change something for, where nobody has answered yet, of plans
     /// that are held as a whole: a part of them alone may be small enough for every limit.
-    pub fn unanswered(&self, command: &str) -> Result<BTreeSet<(CategoryId, UserId)>, StoreError> {
+    pub fn unanswered(
+        &self,
+        command: &str,
+        now: Timestamp,
+    ) -> Result<BTreeSet<(CategoryId, UserId)>, StoreError> {
         let connection = self.lock();
-        let mut statement = connection.prepare_cached(
+        let mut statement = connection.prepare_cached(&format!(
             "SELECT category_id, json_extract(action.value, '$.user')
              FROM held_category JOIN held ON plan = held.digest,
                  json_each(part, '$.actions') AS action
-             WHERE command = ?1 AND whole AND answer IS NULL
+             WHERE command = ?2 AND whole AND {OPEN}
                  AND json_extract(action.value, '$.do') NOT IN ('keep', 'adopt', 'forget', 'skip')",
-        )?;
-        let rows = statement.query_map([command], |row| {
+        ))?;
+        let rows = statement.query_map(params![now.as_second(), command], |row| {
             let user: String = row.get(1)?;
             Ok((CategoryId(row.get(0)?), UserId::new(user)))
         })?;
@@ -274,10 +292,7 @@ impl Store {
     pub fn release_held(&self, command: &str, categories: &[CategoryId]) -> Result<(), StoreError> {
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
-        for category in categories {
-            release(&transaction, command, *category)?;
-        }
-        drop_empty(&transaction)?;
+        release(&transaction, command, categories)?;
         Ok(transaction.commit()?)
     }
 }
@@ -319,10 +334,15 @@ fn is_of_sync(connection: &Connection, digest: &Digest) -> rusqlite::Result<bool
 fn unanswered_of(
     connection: &Connection,
     digest: &Digest,
+    now: Timestamp,
 ) -> rusqlite::Result<BTreeSet<CategoryId>> {
     connection
-        .prepare_cached("SELECT category_id FROM held_category WHERE plan = ?1 AND answer IS NULL")?
-        .query_map([&digest.0], |row| row.get(0).map(CategoryId))?
+        .prepare_cached(&format!(
+            "SELECT category_id FROM held_category WHERE plan = ?2 AND {OPEN}"
+        ))?
+        .query_map(params![now.as_second(), digest.0], |row| {
+            row.get(0).map(CategoryId)
+        })?
         .collect()
 }
 
@@ -345,24 +365,37 @@ fn parts(
     Ok(found)
 }
 
+/// Takes categories off a command's plans. What is left of a plan is counted anew; a plan of which
+/// nothing is left goes.
 fn release(
     connection: &Connection,
     command: &str,
-    category: CategoryId,
-) -> rusqlite::Result<usize> {
-    connection
-        .prepare_cached(
-            "DELETE FROM held_category WHERE category_id = ?2
-             AND plan IN (SELECT digest FROM held WHERE command = ?1)",
-        )?
-        .execute(params![command, category.0])
-}
-
-fn drop_empty(connection: &Connection) -> rusqlite::Result<usize> {
-    connection.execute(
-        "DELETE FROM held WHERE digest NOT IN (SELECT plan FROM held_category)",
-        [],
-    )
+    categories: &[CategoryId],
+) -> Result<(), StoreError> {
+    let mut touched = BTreeSet::new();
+    let mut delete = connection.prepare_cached(
+        "DELETE FROM held_category WHERE category_id = ?2
+         AND plan IN (SELECT digest FROM held WHERE command = ?1) RETURNING plan",
+    )?;
+    for category in categories {
+        let plans = delete.query_map(params![command, category.0], |row| row.get(0))?;
+        for plan in plans {
+            touched.insert(Digest(plan?));
+        }
+    }
+    for digest in touched {
+        let left = Plan::new(parts(connection, &digest, &[])?);
+        if left.categories.is_empty() {
+            connection.execute("DELETE FROM held WHERE digest = ?1", [&digest.0])?;
+        } else {
+            let summary = serde_json::to_string(&Counts::of(&left))?;
+            connection.execute(
+                "UPDATE held SET summary = ?2 WHERE digest = ?1",
+                params![digest.0, summary],
+            )?;
+        }
+    }
+    Ok(())
 }
 
 fn time(second: i64) -> Timestamp {

@@ -313,7 +313,7 @@ impl World {
         let request = &seen.request;
         let is_plain = seen.is_sync() && request.users.is_empty() && request.groups.is_empty();
         let Some(report) = seen.report() else { return };
-        let held = self.site.store().held().unwrap();
+        let held = self.site.store().held(rollbook::clock::now()).unwrap();
         if is_plain
             && !report.dry_run
             && report.is_proven()
@@ -468,7 +468,7 @@ impl World {
             && !self
                 .site
                 .store()
-                .held()
+                .held(rollbook::clock::now())
                 .unwrap()
                 .iter()
                 .any(|held| held.command == "sync")

@@ -269,7 +269,7 @@ impl World {
     /// Answers one of the held plans, or its first channel alone.
     fn answer(&mut self, which: usize, whole: bool, yes: bool) {
         let store = self.site.store().clone();
-        let held = store.held().unwrap();
+        let held = store.held(rollbook::clock::now()).unwrap();
         let Some(plan) = held.get(which % held.len().max(1)) else {
             return;
         };
@@ -464,7 +464,8 @@ impl World {
         for _ in 0..4 {
             self.site.an_hour();
             self.run(&full).await;
-            for plan in 0..self.site.store().held().unwrap().len() {
+            let now = rollbook::clock::now();
+            for plan in 0..self.site.store().held(now).unwrap().len() {
                 self.answer(plan, true, true);
             }
         }

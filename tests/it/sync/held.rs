@@ -1,6 +1,6 @@
 //! Plans that wait for a person, and what a person says.
 
-use super::site::{ACTIVE, MANAGER, MANUAL, Site, with};
+use super::site::{ACTIVE, MANAGER, MANUAL, Run, Site, with};
 
 const BIO: (&str, &[usize]) = ("bio", &[0, 1, 2]);
 const CHEM: (&str, &[usize]) = ("chem", &[0, 3]);
@@ -92,6 +92,65 @@ async fn an_approval_that_is_not_used_in_time_lapses() {
     tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
     site.sync_full().await.is(4);
     assert_eq!(site.members("bio"), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_approval_that_has_lapsed_is_none_any_more() {
+    let site = with(5, &[BIO])
+        .set(|settings| settings.safety = "approval_expires = \"1s\"".into())
+        .start()
+        .await;
+    let digest = site.sync().await.is(4).digest();
+    site.rollbook(&["approve", &digest]).await.is(0);
+    site.rollbook(&["held"])
+        .await
+        .is(0)
+        .says("approved by tester");
+    tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
+    let held = site.rollbook(&["held"]).await.is(4);
+    held.says(&format!("rollbook approve {digest}"))
+        .says_nothing_of("approved by");
+    site.rollbook(&["reject", &digest])
+        .await
+        .is(0)
+        .says("3 to add");
+    site.rollbook(&["held"])
+        .await
+        .is(0)
+        .says("rejected by tester");
+}
+
+#[tokio::test]
+async fn what_is_done_is_not_held_any_more() {
+    let (site, digest) = waiting().await;
+    site.rollbook(&["reject", &digest, "--category", "bio"])
+        .await
+        .is(0);
+    site.rollbook(&["approve", &digest, "--category", "chem"])
+        .await
+        .is(0);
+    site.sync().await.is(0);
+    let held = site.rollbook(&["held"]).await.is(0);
+    held.says(&format!("{digest}  3 to add"));
+}
+
+#[tokio::test]
+async fn a_plan_that_is_made_again_is_held_since_it_was_first_made() {
+    let (site, digest) = waiting().await;
+    let an_hour_ago = "UPDATE held SET held_at = held_at - 3600";
+    let state = rusqlite::Connection::open(site.path("rollbook.db")).unwrap();
+    state.execute(an_hour_ago, []).unwrap();
+    let said = |run: Run| {
+        let held: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(held.as_array().unwrap().len(), 1);
+        (held[0]["held_at"].clone(), held[0]["run"].clone())
+    };
+    let first = said(site.rollbook(&["held", "--json"]).await);
+    assert_eq!(site.sync_full().await.is(4).digest(), digest);
+    assert_eq!(said(site.rollbook(&["held", "--json"]).await), first);
+    site.join("chem", 4);
+    site.sync().await.is(4);
+    assert_ne!(said(site.rollbook(&["held", "--json"]).await), first);
 }
 
 #[tokio::test]

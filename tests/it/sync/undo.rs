@@ -1,6 +1,8 @@
 //! Taking back what a run did.
 
-use super::site::{ACTIVE, AUTOMATIC, MANAGER, MANUAL, MEMBER, NOT_ACTIVE, Run, Site, with};
+use rollbook::sandbox::NewCategory;
+
+use super::site::{ACTIVE, AUTOMATIC, MANAGER, MANUAL, MEMBER, NOT_ACTIVE, ROOT, Run, Site, with};
 
 const BIO: (&str, &[usize]) = ("bio", &[0, 1, 2]);
 
@@ -133,6 +135,7 @@ async fn an_undo_that_takes_too_much_is_held_like_any_plan() {
     site.sync().await.is(0);
     let run = site.last_run().await;
     let held = site.undo(&run, &["--log-level", "info"]).await.is(4);
+    let held = held.says("9 of 12 memberships would be lost");
     let digest = held.digest();
     assert!(held.stderr.contains(&digest), "{}", held.stderr);
     assert_eq!(site.members("bio").len(), 12);
@@ -141,6 +144,25 @@ async fn an_undo_that_takes_too_much_is_held_like_any_plan() {
     approved.says(&format!("rollbook undo {run}"));
     site.undo(&run, &[]).await.is(0);
     assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
+}
+
+#[tokio::test]
+async fn who_owns_the_channel_by_now_is_left_alone() {
+    let site = with(5, &[BIO]).in_step().await;
+    site.join("bio", 3);
+    site.sync().await.is(0);
+    let run = site.last_run().await;
+    site.account().add_category(&NewCategory {
+        path: format!("{ROOT}>bio"),
+        reference_id: Some("bio".to_owned()),
+        owner: Some("p3".to_owned()),
+        ..NewCategory::default()
+    });
+    site.undo(&run, &[])
+        .await
+        .is(0)
+        .says("p3  owns the channel");
+    assert!(site.account().member(site.channel("bio"), "p3").is_some());
 }
 
 #[tokio::test]
