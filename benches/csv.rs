@@ -3,7 +3,9 @@
 //! Both make their writes one by one as they go and write to nowhere. What a row must not be is checked, pieces are
 //! packed into files, and each file has its heading. The figures are printed, not asserted.
 //!
-//! `cargo bench --bench csv` takes some seconds; `ROLLBOOK_BENCH_ACTIONS=1000000` makes it larger.
+//! Then the whole route, by files and by calls, against a sandbox account.
+//!
+//! `cargo bench --bench csv` takes a minute or two; `ROLLBOOK_BENCH_ACTIONS=1000000` makes it larger.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -16,6 +18,7 @@ use rollbook::category::{CategoryId, PermissionLevel, UpdateMethod, UserId};
 use rollbook::kaltura::Write;
 use rollbook::kaltura::csv::{Heading, Style};
 
+mod csv_route;
 mod measure;
 
 use measure::{median, peak_of};
@@ -48,7 +51,7 @@ fn main() -> Result<()> {
     let (time, files) = measure(|| rollbook(actions))?;
     line("Rollbook", actions, time, bare_time, files);
     println!("{:>10} MiB more", peak()? - after_bare);
-    Ok(())
+    csv_route::run()
 }
 
 fn peak() -> Result<u64> {

@@ -18,6 +18,7 @@
 //! | [`settle`] | what became of a file's rows |
 //! | [`folder`] | CSV files for a person to upload |
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -66,6 +67,8 @@ pub struct Applier {
     pub route: Route,
     /// How files are made and followed.
     pub csv: config::apply::Csv,
+    /// Categories that a file must not name by reference ID: Kaltura's search takes it for another's, too.
+    pub confusable: BTreeSet<CategoryId>,
     /// The digest of the plan, which files name.
     pub digest: Digest,
     /// Where progress shows.
@@ -193,14 +196,14 @@ impl Applier {
         let applied = match &self.route {
             Route::Calls => self.by_calls(channels.collect(), total).await?,
             Route::Files { or_calls } => {
-                let ways = Ways::of(channels, *or_calls, files::style(&self.csv));
+                let ways = Ways::of(channels, *or_calls, |task| self.piece(task));
                 let applied = self.leave(ways.left).await?;
                 let applied = applied.add(self.by_files(ways.files).await?);
                 let total = ways.calls.iter().map(Vec::len).sum();
                 applied.add(self.by_calls(ways.calls, total).await?)
             }
             Route::Folder(folder) => {
-                let ways = Ways::of(channels, false, files::style(&self.csv));
+                let ways = Ways::of(channels, false, |task| self.piece(task));
                 let applied = self.leave(ways.left).await?;
                 applied.add(self.by_folder(folder, ways.files).await?)
             }

@@ -4,10 +4,9 @@
 //! additions.
 
 use super::end::End;
-use super::files::{self, Packed};
+use super::files::{Packed, piece, style};
 use super::{Applied, Applier, ApplyError, Task};
 use crate::clock;
-use crate::kaltura::csv::Style;
 use crate::store::journal::Outcome;
 
 /// How many actions are left in one piece.
@@ -30,11 +29,11 @@ impl Ways {
     pub(super) fn of(
         channels: impl Iterator<Item = Vec<Task>>,
         or_calls: bool,
-        style: Style,
+        piece: impl Fn(&Task) -> Result<Packed, String>,
     ) -> Self {
         let mut ways = Self::default();
         for tasks in channels {
-            let pieces: Vec<_> = tasks.iter().map(|task| files::piece(task, style)).collect();
+            let pieces: Vec<_> = tasks.iter().map(&piece).collect();
             if or_calls && pieces.iter().any(Result::is_err) {
                 ways.calls.push(tasks);
                 continue;
@@ -51,6 +50,16 @@ impl Ways {
 }
 
 impl Applier {
+    /// The rows that stand for an action in a file; or, for people, why none can.
+    pub(super) fn piece(&self, task: &Task) -> Result<Packed, String> {
+        if self.confusable.contains(&task.category()) {
+            return Err(
+                "Kaltura's search takes its reference ID for another category's, too".to_owned(),
+            );
+        }
+        piece(task, style(&self.csv))
+    }
+
     /// Writes down what is left as it is.
     pub(super) async fn leave(&self, left: Vec<(Task, String)>) -> Result<Applied, ApplyError> {
         let mut applied = Applied::default();

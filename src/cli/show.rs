@@ -47,7 +47,10 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
             writeln!(out)?;
         }
         Format::Csv => {
-            let run = store.held()?.into_iter().find(|held| held.digest == digest);
+            let run = store
+                .held(clock::now())?
+                .into_iter()
+                .find(|held| held.digest == digest);
             let run = run.map_or(0, |held| held.run);
             preview(&plan, &config.apply.csv, run, out)?;
         }

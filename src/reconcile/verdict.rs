@@ -13,7 +13,9 @@ use crate::apply::route::{self, Route, Speed, Via};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::config::Config;
+use crate::config::apply::Address;
 use crate::config::safety::FirstRun;
+use crate::kaltura::csv::search_key;
 use crate::killpoint;
 use crate::plan::Plan;
 use crate::plan::gate::{Circumstances, First, Review, Trip};
@@ -142,6 +144,7 @@ pub(super) async fn apply(
         lease,
         batch: engine.config.kaltura.batch,
         concurrency: engine.config.kaltura.concurrency,
+        confusable: confusable(engine, &route).await?,
         route,
         csv: engine.config.apply.csv.clone(),
         digest: approved.digest(),
@@ -172,6 +175,24 @@ pub(super) async fn apply(
         })
         .await?;
     Ok(())
+}
+
+/// The categories whose reference IDs Kaltura's search cannot tell apart, where files name them so.
+async fn confusable(engine: &Engine, route: &Route) -> Result<BTreeSet<CategoryId>, RunError> {
+    if *route == Route::Calls || engine.config.apply.csv.category == Address::Id {
+        return Ok(BTreeSet::new());
+    }
+    // In the whole account: the search does not stop at kaltura.root.
+    let categories = engine.kaltura.categories(None, None).await?;
+    let mut by_key: BTreeMap<String, Vec<CategoryId>> = BTreeMap::new();
+    for category in categories {
+        if let Some(reference) = &category.reference_id {
+            let key = search_key(reference);
+            by_key.entry(key).or_default().push(category.id);
+        }
+    }
+    let shared = by_key.into_values().filter(|ids| ids.len() > 1);
+    Ok(shared.flatten().collect())
 }
 
 /// Chooses the way for a plan, and says in the report why, where there is a choice.

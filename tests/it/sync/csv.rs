@@ -165,6 +165,27 @@ async fn a_channel_larger_than_a_file_goes_by_several_one_after_the_other() {
     assert_eq!(site.members("bio").len(), 12);
 }
 
+#[tokio::test]
+async fn reference_ids_that_kaltura_takes_for_one_another_do_not_go_by_file() {
+    let site = with(20, &[BIO, ("BIO-2", &[10]), ("chem", &[13])])
+        .set(quick)
+        .set(|settings| {
+            settings.apply =
+                "via = \"csv\"\ncsv = { category = \"reference_id\", poll = \"50ms\" }".to_owned();
+        })
+        .channel("bio-2")
+        .start()
+        .await;
+    site.sync().await.is(3).says("Not done: 1 change");
+    assert_eq!(site.members("bio").len(), 3);
+    assert_eq!(site.members("chem"), ["p13"]);
+    assert!(site.members("BIO-2").is_empty() && site.members("bio-2").is_empty());
+    site.rollbook(&["status"])
+        .await
+        .is(0)
+        .says("for another category's");
+}
+
 /// Brings the channels in step in one hour that is bad, and then in as many as it takes; nothing is done
 /// twice, and nothing that the groups do not say.
 async fn survives(fault: BulkFault, code: i32) -> Site {
