@@ -56,11 +56,16 @@ pub(super) async fn steps(
             decision: line.decision,
             before: line.before.as_ref(),
         };
+        let decision = objection.map_or_else(|| undo(deed, there), Decision::Skip);
         actions.entry(category).or_default().push(Action {
             user: there.map_or(user, |there| there.user.clone()),
-            decision: objection.map_or_else(|| undo(deed, there), Decision::Skip),
+            decision,
             via: line.why.clone(),
             before: there.cloned(),
+            extra_permissions: match (decision, deed.before) {
+                (Decision::Restore { .. }, Some(before)) => before.extra_permissions.clone(),
+                _ => Vec::new(),
+            },
         });
     }
     let mut parts = Vec::new();

@@ -194,6 +194,8 @@ impl Store {
                     decision: serde_json::from_value(json(row, 4)?)?,
                     before: serde_json::from_value(json(row, 5)?)?,
                     via: serde_json::from_value(json(row, 6)?)?,
+                    // Of a membership that is put back, level, method and status tell whether it is done.
+                    extra_permissions: Vec::new(),
                 },
             });
         }

@@ -1,5 +1,8 @@
 //! Taking back what a run did.
 
+use rollbook::category::{CategoryId, PermissionLevel, UpdateMethod, UserId};
+use rollbook::config::Config;
+use rollbook::kaltura::{Credentials, Found, Kaltura, Write};
 use rollbook::sandbox::NewCategory;
 
 use super::site::{ACTIVE, AUTOMATIC, MANAGER, MANUAL, MEMBER, NOT_ACTIVE, ROOT, Run, Site, with};
@@ -108,6 +111,34 @@ async fn levels_methods_and_deactivation_come_back() {
     assert_eq!(told("p0"), (MANAGER, MANUAL, ACTIVE));
     assert_eq!(told("p1"), (MANAGER, AUTOMATIC, ACTIVE));
     assert_eq!(told("p2"), (MEMBER, AUTOMATIC, ACTIVE));
+}
+
+#[tokio::test]
+async fn permissions_beyond_the_level_come_back() {
+    let site = with(5, &[BIO]).in_step().await;
+    let config = Config::load(&site.path("rollbook.toml")).unwrap().config;
+    let credentials = Credentials::resolve(&config.kaltura).unwrap();
+    let kaltura = Kaltura::new(&config.kaltura, credentials).unwrap();
+    let (category, user) = (CategoryId(site.channel("bio")), UserId::new("p1"));
+    let subscribe = vec!["CATEGORY_SUBSCRIBE".to_owned()];
+    let subscribed = Write::SetLevel {
+        category,
+        user: user.clone(),
+        level: PermissionLevel::Member,
+        method: UpdateMethod::Automatic,
+        over_manual: false,
+        extra_permissions: subscribe.clone(),
+    };
+    kaltura.write(&[subscribed]).await.unwrap();
+    site.leave("bio", 1);
+    site.sync().await.is(0);
+    let run = site.last_run().await;
+    site.undo(&run, &[]).await.is(0).says("Done: 1 change");
+    let found = kaltura.memberships(&[(category, user)]).await.unwrap();
+    let Found::Present(there) = &found[0] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(there.extra_permissions, subscribe);
 }
 
 #[tokio::test]
