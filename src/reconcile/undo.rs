@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::{Engine, Request, RunError, report, verdict};
 use crate::category::{Category, CategoryId, PermissionLevel, Status, UserId};
+use crate::clock;
 use crate::kaltura::{Found, PAIRS_AT_ONCE};
 use crate::plan::category::Named;
 use crate::plan::membership::{Decision, Objection};
@@ -81,7 +82,11 @@ pub(super) async fn steps(
         return Ok(());
     }
 
-    let (run, task) = (report.run, &request.task);
+    let (run, task, plan) = (report.run, &request.task, report.plan.clone());
+    engine
+        .store
+        .run(move |store| store.write_refusals(run, &plan, clock::now()))
+        .await?;
     report.held = verdict::hold(engine, run, task, &review).await?;
     let pairs: Vec<Pair> = review
         .approved

@@ -85,6 +85,18 @@ async fn what_changed_since_is_listed_and_left_alone() {
     let undone = site.undo(&run, &[]).await.is(0);
     undone.says("! p3  changed since").says("- p4");
     assert_eq!(site.members("bio"), ["p0", "p1", "p2", "p3 manager manual"]);
+    let undo = site.last_run().await;
+    let told = site.rollbook(&["history", "--run", &undo]).await.is(0);
+    told.says("! p3  changed since: left as it is");
+    assert_eq!(
+        site.undo(&undo, &[])
+            .await
+            .is(0)
+            .stdout
+            .matches("p3")
+            .count(),
+        0
+    );
 }
 
 #[tokio::test]
