@@ -42,6 +42,8 @@ pub struct Applier {
     pub batch: usize,
     /// Requests under way at once.
     pub concurrency: usize,
+    /// Whether a later run makes the same plan by itself: then what fails is set aside until its time.
+    pub is_repeated: bool,
     /// Where progress shows.
     pub progress: Progress,
 }
@@ -51,11 +53,11 @@ pub struct Applier {
 pub struct Applied {
     /// Actions that are done.
     pub done: u64,
-    /// Actions that Kaltura refused; they are set aside and tried again later.
+    /// Actions that Kaltura refused. Where a later run makes the same plan, they are tried again later.
     pub refused: u64,
-    /// Actions that failed for a passing reason; they are set aside and tried again soon.
+    /// Actions that failed for a passing reason; where a later run makes the same plan, soon.
     pub passing: u64,
-    /// Actions that were not taken, because what was there had changed; the next run plans anew.
+    /// Actions that were not taken, because what was there had changed.
     pub changed: u64,
 }
 

@@ -214,6 +214,7 @@ impl Applier {
         for ((task, journal), end) in tasks.into_iter().zip(rows).zip(ends) {
             let (outcome, answer) = end.unwrap_or((Outcome::Unknown, None));
             let retry = outcome == Outcome::Unknown && task.attempt < ATTEMPTS;
+            let is_put_off = self.is_repeated && !retry;
             *match outcome {
                 Outcome::Done => &mut applied.done,
                 Outcome::Refused => &mut applied.refused,
@@ -227,7 +228,7 @@ impl Applier {
                     Outcome::Done => Some(doubt::done(task.category(), task.action())),
                     _ => doubt::half_done(task.category(), task.action()),
                 },
-                set_aside: set_aside(&task, outcome, answer.as_deref()).filter(|_| !retry),
+                set_aside: set_aside(&task, outcome, answer.as_deref()).filter(|_| is_put_off),
                 answer,
             });
             if retry {

@@ -120,6 +120,7 @@ pub(super) async fn apply(
     review: Review,
     is_proven: bool,
 ) -> Result<Applied, RunError> {
+    let is_undo = matches!(task, Task::Undo { .. });
     let applier = Applier {
         kaltura: engine.kaltura.clone(),
         store: engine.store.clone(),
@@ -127,6 +128,7 @@ pub(super) async fn apply(
         lease,
         batch: engine.config.kaltura.batch,
         concurrency: engine.config.kaltura.concurrency,
+        is_repeated: !is_undo,
         progress: engine.progress.clone(),
     };
     let parts = review.approved.plan().categories.iter();
@@ -135,7 +137,6 @@ pub(super) async fn apply(
     let categories: Vec<CategoryId> = done.map(|part| part.category.id).collect();
     // A person has seen these, and said yes. What an undo does is itself what they said no to.
     let by = review.approved.by();
-    let is_undo = matches!(task, Task::Undo { .. });
     let released: Vec<(CategoryId, UserId)> = review
         .approved
         .plan()

@@ -165,7 +165,10 @@ impl Store {
             }
             match &verdict.set_aside {
                 Some(set_aside) => set_aside::write(&transaction, set_aside)?,
-                None => set_aside::forget(&transaction, event.category, &event.user)?,
+                None if verdict.outcome == Outcome::Done => {
+                    set_aside::forget(&transaction, event.category, &event.user)?;
+                }
+                None => {}
             }
             if let Some(entry) = &verdict.ledger {
                 ledger::write(&transaction, run, entry, now)?;

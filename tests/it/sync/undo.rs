@@ -253,6 +253,26 @@ async fn an_undo_can_be_undone() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_undone_is_said_and_not_set_aside() {
+    let site = with(5, &[BIO]).in_step().await;
+    site.leave("bio", 1);
+    site.sync().await.is(0);
+    let run = site.last_run().await;
+    let account = site.account();
+    account
+        .faults()
+        .fail_next("categoryUser.add", 1, "CATEGORY_MAX_USER_REACHED");
+    let undone = site.undo(&run, &[]).await.is(3);
+    undone.says("Not done: 1 change; an undo is not repeated by itself");
+    let status = site.rollbook(&["status"]).await.is(0);
+    status.says_nothing_of("Set aside");
+    let told = site.rollbook(&["history", "--user", "p1"]).await.is(0);
+    told.says("[refused: CATEGORY_MAX_USER_REACHED]");
+    site.undo(&run, &[]).await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
+}
+
+#[tokio::test]
 async fn a_run_that_nobody_knows_is_named() {
     let site = with(5, &[BIO]).in_step().await;
     let unknown = site.undo("4711", &[]).await.is(2);
