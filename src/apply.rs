@@ -71,6 +71,8 @@ pub struct Applier {
     pub confusable: BTreeSet<CategoryId>,
     /// The digest of the plan, which files name.
     pub digest: Digest,
+    /// Whether a later run makes the same plan by itself: then what fails is set aside until its time.
+    pub is_repeated: bool,
     /// Where progress shows.
     pub progress: Progress,
 }
@@ -80,11 +82,11 @@ pub struct Applier {
 pub struct Applied {
     /// Actions that are done.
     pub done: u64,
-    /// Actions that Kaltura refused; they are set aside and tried again later.
+    /// Actions that Kaltura refused. Where a later run makes the same plan, they are tried again later.
     pub refused: u64,
-    /// Actions that failed for a passing reason; they are set aside and tried again soon.
+    /// Actions that failed for a passing reason; where a later run makes the same plan, soon.
     pub passing: u64,
-    /// Actions that were not taken, because what was there had changed; the next run plans anew.
+    /// Actions that were not taken, because what was there had changed.
     pub changed: u64,
     /// Actions that lie in files for a person to upload.
     #[serde(default)]

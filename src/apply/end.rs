@@ -42,16 +42,16 @@ impl End {
         Self::answered(Outcome::Done, FOUND_SO)
     }
 
-    /// What closes the action's row of the journal. An action that is tried once more in the same run is
-    /// not set aside.
+    /// What closes the action's row of the journal; and, where somebody is to try it again later, what is
+    /// set aside for then.
     pub(super) fn verdict(
         self,
         journal: i64,
         category: CategoryId,
         action: &Action,
-        is_tried_again: bool,
+        is_put_off: bool,
     ) -> Verdict {
-        let set_aside = (!is_tried_again).then(|| self.set_aside(category, action));
+        let set_aside = is_put_off.then(|| self.set_aside(category, action));
         Verdict {
             journal,
             outcome: self.outcome,

@@ -210,7 +210,12 @@ impl Applier {
             if !retry {
                 applied.count(end.outcome);
             }
-            verdicts.push(end.verdict(journal, task.category(), task.action(), retry));
+            verdicts.push(end.verdict(
+                journal,
+                task.category(),
+                task.action(),
+                self.is_repeated && !retry,
+            ));
             if retry {
                 again.push(Task {
                     attempt: task.attempt + 1,

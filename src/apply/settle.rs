@@ -153,7 +153,7 @@ async fn close(
         let doubt = &item.doubt;
         applied.count(end.outcome);
         marks.push(Mark::Entitlement(doubt.category, doubt.action.user.clone()));
-        let verdict = end.verdict(doubt.journal, doubt.category, &doubt.action, false);
+        let verdict = end.verdict(doubt.journal, doubt.category, &doubt.action, true);
         by_run.entry(doubt.run).or_default().push(verdict);
     }
     let close = move |store: &Store| {

@@ -69,6 +69,7 @@ fn restore(
     (level, method, status): (PermissionLevel, UpdateMethod, Status),
 ) -> Vec<Write> {
     let user = || action.user.clone();
+    let extra = &action.extra_permissions;
     let add = Write::Add {
         category,
         user: user(),
@@ -79,19 +80,33 @@ fn restore(
         category,
         user: user(),
     };
-    let mut writes = match &action.before {
-        None => vec![add],
+    let set_level = |from: UpdateMethod, extra_permissions| Write::SetLevel {
+        category,
+        user: user(),
+        level,
+        method,
+        over_manual: from == UpdateMethod::Manual,
+        extra_permissions,
+    };
+    // What is made anew has the permissions of its level; any others come with a change after it.
+    let more = (!extra.is_empty()).then(|| set_level(method, extra.clone()));
+    let mut writes: Vec<Write> = match &action.before {
+        None => [add].into_iter().chain(more).collect(),
         // Kaltura cannot change a membership away from level none.
-        Some(now) if now.level == PermissionLevel::None && level != now.level => vec![remove, add],
-        Some(now) if (now.level, now.method) == (level, method) => Vec::new(),
-        Some(now) => vec![Write::SetLevel {
-            category,
-            user: user(),
-            level,
-            method,
-            over_manual: now.method == UpdateMethod::Manual,
-            extra_permissions: now.extra_permissions.clone(),
-        }],
+        Some(now) if now.level == PermissionLevel::None && level != now.level => {
+            [remove, add].into_iter().chain(more).collect()
+        }
+        Some(now) if (now.level, now.method) == (level, method) && has_all(now, extra) => {
+            Vec::new()
+        }
+        Some(now) => {
+            let given_since = &now.extra_permissions;
+            let given_since = given_since.iter().filter(|name| !extra.contains(name));
+            vec![set_level(
+                now.method,
+                extra.iter().chain(given_since).cloned().collect(),
+            )]
+        }
     };
     let is_added = writes
         .iter()
@@ -180,11 +195,17 @@ fn is_as_wanted(action: &Action, there: Option<&Entitlement>) -> bool {
             status,
         } => there.is_some_and(|there| {
             (there.level, there.method, there.status) == (level, method, status)
+                && has_all(there, &action.extra_permissions)
         }),
         // One look shows one row; how many there are only a list can tell.
         Decision::Merge { .. } => false,
         Decision::Keep | Decision::Adopt { .. } | Decision::Forget | Decision::Skip(_) => true,
     }
+}
+
+fn has_all(there: &Entitlement, extra_permissions: &[String]) -> bool {
+    let mut extra = extra_permissions.iter();
+    extra.all(|name| there.extra_permissions.contains(name))
 }
 
 fn is_same(action: &Action, there: Option<&Entitlement>) -> bool {

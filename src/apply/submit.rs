@@ -143,7 +143,12 @@ impl Applier {
                 None => kept.push(item),
                 Some(end) => {
                     applied.count(end.outcome);
-                    verdicts.push(end.verdict(doubt.journal, doubt.category, &doubt.action, false));
+                    verdicts.push(end.verdict(
+                        doubt.journal,
+                        doubt.category,
+                        &doubt.action,
+                        self.is_repeated,
+                    ));
                 }
             }
         }

@@ -69,7 +69,7 @@ impl Applier {
             let closed = left.iter().zip(rows).map(|((task, reason), row)| {
                 let end = End::answered(Outcome::Left, reason.clone());
                 applied.count(end.outcome);
-                end.verdict(row, task.category(), task.action(), false)
+                end.verdict(row, task.category(), task.action(), self.is_repeated)
             });
             let (run, verdicts) = (self.run, closed.collect::<Vec<_>>());
             self.store

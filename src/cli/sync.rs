@@ -217,8 +217,16 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
     if report.applied.failed() > 0 {
         writeln!(
             out,
-            "Not done: {}; tried again by a later run (rollbook status).",
-            many(report.applied.failed(), "change")
+            "Not done: {}; {}.",
+            many(report.applied.failed(), "change"),
+            if report.is_undo {
+                format!(
+                    "an undo is not repeated by itself (rollbook history --run {})",
+                    report.run
+                )
+            } else {
+                "tried again by a later run (rollbook status)".to_owned()
+            }
         )?;
     }
     if report.rejected != Counts::default() {

@@ -199,6 +199,9 @@ pub struct Action {
     /// What is there before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Entitlement>,
+    /// Where it is put back as it was: the permission names it had beyond those of its level.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra_permissions: Vec<String>,
 }
 
 impl CategoryPlan {
@@ -396,6 +399,7 @@ fn action(knowledge: &Knowledge<'_>, user: &UserId, copies: &[&Entitlement]) -> 
         ),
         via: want.map(|want| want.via.clone()),
         before: have.cloned(),
+        extra_permissions: Vec::new(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Request;
+use super::{Request, Task};
 use crate::apply::Applied;
 use crate::apply::route::Estimate;
 use crate::kaltura;
@@ -24,6 +24,8 @@ pub struct Report {
     pub run: i64,
     /// Whether it only planned.
     pub dry_run: bool,
+    /// Whether it took back what an earlier run did: then no later run tries again what failed.
+    pub is_undo: bool,
     /// What was read of each directory.
     pub reads: Vec<ReadReport>,
     /// What a person should know about groups and channels that do not find each other.
@@ -224,6 +226,7 @@ impl Report {
         Self {
             run,
             dry_run: request.dry_run,
+            is_undo: matches!(request.task, Task::Undo { .. }),
             reads: Vec::new(),
             findings: Vec::new(),
             planned: Counts::default(),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::{Engine, Request, RunError, report, verdict};
 use crate::category::{Category, CategoryId, PermissionLevel, Status, UserId};
+use crate::clock;
 use crate::kaltura::{Found, PAIRS_AT_ONCE};
 use crate::plan::category::Named;
 use crate::plan::membership::{Decision, Objection};
@@ -63,11 +64,16 @@ pub(super) async fn steps(
             decision: line.decision,
             before: line.before.as_ref(),
         };
+        let decision = objection.map_or_else(|| undo(deed, there), Decision::Skip);
         actions.entry(category).or_default().push(Action {
             user: there.map_or(user, |there| there.user.clone()),
-            decision: objection.map_or_else(|| undo(deed, there), Decision::Skip),
+            decision,
             via: line.why.clone(),
             before: there.cloned(),
+            extra_permissions: match (decision, deed.before) {
+                (Decision::Restore { .. }, Some(before)) => before.extra_permissions.clone(),
+                _ => Vec::new(),
+            },
         });
     }
     let mut parts = Vec::new();
@@ -83,7 +89,11 @@ pub(super) async fn steps(
         return Ok(());
     }
 
-    let (run, task) = (report.run, &request.task);
+    let (run, task, plan) = (report.run, &request.task, report.plan.clone());
+    engine
+        .store
+        .run(move |store| store.write_refusals(run, &plan, clock::now()))
+        .await?;
     report.held = verdict::hold(engine, run, task, &review).await?;
     let pairs: Vec<Pair> = review
         .approved

@@ -132,6 +132,7 @@ pub(super) async fn apply(
     report: &mut report::Report,
 ) -> Result<(), RunError> {
     let (task, is_proven) = (&request.task, report.is_proven());
+    let is_undo = matches!(task, Task::Undo { .. });
     let approved = review.approved.plan();
     let route = route(engine, request, approved, report);
     if let Some(routed) = &report.route {
@@ -148,6 +149,7 @@ pub(super) async fn apply(
         route,
         csv: engine.config.apply.csv.clone(),
         digest: approved.digest(),
+        is_repeated: !is_undo,
         progress: engine.progress.clone(),
     };
     // On an answer that is not complete only a part of a plan is done.
@@ -158,7 +160,6 @@ pub(super) async fn apply(
     let categories: Vec<CategoryId> = done.map(|part| part.category.id).collect();
     // A person has seen these, and said yes. What an undo does is itself what they said no to.
     let by = review.approved.by();
-    let is_undo = matches!(task, Task::Undo { .. });
     let released: Vec<(CategoryId, UserId)> = approved
         .changes()
         .filter(|(part, _)| !is_undo && by.contains_key(&part.category.id))

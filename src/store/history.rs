@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use super::journal::Outcome;
 use super::{Store, StoreError, from_word};
 use crate::category::{CategoryId, Entitlement, UserId};
-use crate::plan::{CategoryPlan, Decision, Grant};
+use crate::plan::{Action, CategoryPlan, Decision, Grant, Plan};
 
 /// The setting that keeps number and hash of the last line that was taken from the front.
 const ANCHOR: &str = "history_anchor";
@@ -44,6 +44,22 @@ pub struct Event {
     pub answer: Option<String>,
     /// Who released it, where it was held.
     pub approved_by: Option<String>,
+}
+
+impl Event {
+    /// What became of an action that needed no call.
+    fn of(category: CategoryId, action: &Action, outcome: Outcome) -> Self {
+        Self {
+            category,
+            user: action.user.clone(),
+            decision: action.decision,
+            before: action.before.clone(),
+            why: action.via.clone(),
+            outcome,
+            answer: None,
+            approved_by: None,
+        }
+    }
 }
 
 /// A line.
@@ -153,16 +169,7 @@ impl Store {
                 }
                 _ => continue,
             };
-            events.push(Event {
-                category: note.category,
-                user: action.user.clone(),
-                decision: action.decision,
-                before: action.before.clone(),
-                why: action.via.clone(),
-                outcome,
-                answer: None,
-                approved_by: None,
-            });
+            events.push(Event::of(note.category, action, outcome));
         }
         let looked_at = |key: &str| match &note.looked_at {
             None => true,
@@ -177,6 +184,21 @@ impl Store {
                 .execute(params![note.category.0, key])?;
         }
         append(&transaction, run, &events, now)?;
+        Ok(transaction.commit()?)
+    }
+
+    /// Writes down what was refused of a plan that a person asked for, whenever they ask. It says nothing
+    /// of what is refused in general, and takes back nothing of that either.
+    pub fn write_refusals(&self, run: i64, plan: &Plan, now: Timestamp) -> Result<(), StoreError> {
+        let refused = plan.categories.iter().flat_map(|part| {
+            let is_refused = |action: &&Action| matches!(action.decision, Decision::Skip(_));
+            let actions = part.actions.iter().filter(is_refused);
+            actions.map(|action| Event::of(part.category.id, action, Outcome::Left))
+        });
+        let refused: Vec<Event> = refused.collect();
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        append(&transaction, run, &refused, now)?;
         Ok(transaction.commit()?)
     }
 

@@ -139,7 +139,10 @@ impl Store {
             }
             match &verdict.set_aside {
                 Some(set_aside) => set_aside::write(&transaction, set_aside)?,
-                None => set_aside::forget(&transaction, event.category, &event.user)?,
+                None if verdict.outcome == Outcome::Done => {
+                    set_aside::forget(&transaction, event.category, &event.user)?;
+                }
+                None => {}
             }
             if let Some(entry) = &verdict.ledger {
                 ledger::write(&transaction, run, entry, now)?;
@@ -203,6 +206,8 @@ pub(super) fn doubt(row: &Row<'_>) -> Result<Doubt, StoreError> {
             decision: serde_json::from_value(json(row, 4)?)?,
             before: serde_json::from_value(json(row, 5)?)?,
             via: serde_json::from_value(json(row, 6)?)?,
+            // Of a membership that is put back, level, method and status tell whether it is done.
+            extra_permissions: Vec::new(),
         },
     })
 }

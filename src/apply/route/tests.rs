@@ -21,6 +21,7 @@ fn additions(channels: i64, people: usize) -> Plan {
             },
             via: None,
             before: None,
+            extra_permissions: Vec::new(),
         });
         CategoryPlan {
             category: Named {

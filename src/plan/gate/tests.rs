@@ -10,6 +10,7 @@ fn part(id: i64, members: u64, leave: usize, come: usize) -> Arc<CategoryPlan> {
         decision,
         via: None,
         before: None,
+        extra_permissions: Vec::new(),
     };
     let leaving = (0..leave).map(|number| action(number, Decision::Remove { copies: 1 }));
     let coming = (0..come).map(|number| {
@@ -192,6 +193,7 @@ fn a_lower_level_is_a_loss_too() {
             },
             via: None,
             before: None,
+            extra_permissions: Vec::new(),
         })
         .collect();
     assert_eq!(ids(&reviewed(&[Arc::new(demoted)], &ordinary()).held), [1]);
@@ -233,6 +235,7 @@ fn acting(
                 status: Status::Active,
                 extra_permissions: Vec::new(),
             }),
+            extra_permissions: Vec::new(),
         })
         .collect();
     Arc::new(plan)
@@ -309,6 +312,7 @@ fn a_channel_whose_members_are_exchanged_is_not_left_empty() {
         decision: add,
         via: None,
         before: None,
+        extra_permissions: Vec::new(),
     });
     let review = reviewed_with(&[Arc::new(exchanged)], |safety| safety.left_empty = 2);
     assert_eq!(review.trips, []);

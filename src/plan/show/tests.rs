@@ -9,6 +9,7 @@ fn action(user: &str, via: Option<&str>, decision: Decision) -> Action {
         decision,
         via: via.map(|group| Grant::direct(GroupId::new(group))),
         before: None,
+        extra_permissions: Vec::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Line;
-use crate::category::{CategoryId, PermissionLevel, Status, UserId};
+use crate::category::{CategoryId, Entitlement, PermissionLevel, Status, UserId};
 use crate::plan::{Decision, Grant, Objection};
 use crate::store::journal::Outcome;
 
@@ -77,6 +77,12 @@ impl Members {
                 | Decision::Forget
                 | Decision::Restore { .. },
             ) => None,
+            // An undo that left it alone says that it is there, and nothing of how it came to be.
+            (_, Decision::Skip(Objection::ChangedSince | Objection::NoWayBack))
+                if self.is_known(&key, before) =>
+            {
+                return;
+            }
             (_, Decision::Skip(objection)) => {
                 before.map(|before| there(before.level, Some(objection)))
             }
@@ -87,6 +93,12 @@ impl Members {
             Some(member) => _ = self.0.insert(key, member),
             None => _ = self.0.remove(&key),
         }
+    }
+
+    /// Whether somebody is known to be there as this row has them.
+    fn is_known(&self, key: &(CategoryId, String), row: Option<&Entitlement>) -> bool {
+        let known = self.0.get(key).map(|member| member.level);
+        known.is_some() && known == row.map(|row| row.level)
     }
 
     /// Who is there now, by channel and ID.
@@ -101,7 +113,7 @@ impl Members {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::category::{Entitlement, UpdateMethod};
+    use crate::category::UpdateMethod;
     use crate::directory::GroupId;
 
     fn line(hour: i64, user: &str, decision: Decision, outcome: Outcome) -> Line {
@@ -174,13 +186,35 @@ mod tests {
             Decision::Skip(Objection::ManualOverride),
             Outcome::Left,
         );
-        by_hand.before = Some(Entitlement {
+        by_hand.before = Some(row(MANAGER));
+        assert_eq!(told(&[by_hand]), ["ada manager since 1"]);
+    }
+
+    fn row(level: PermissionLevel) -> Entitlement {
+        Entitlement {
             user: UserId::new("ada"),
-            level: MANAGER,
+            level,
             method: UpdateMethod::Manual,
             status: Status::Active,
             extra_permissions: Vec::new(),
-        });
-        assert_eq!(told(&[by_hand]), ["ada manager since 1"]);
+        }
+    }
+
+    #[test]
+    fn an_undo_that_left_somebody_alone_says_what_is_there_and_not_since_when() {
+        let add = line(1, "ada", Decision::Add { level: MEMBER }, Outcome::Done);
+        let left_alone = |before| Line {
+            before,
+            ..line(
+                2,
+                "ada",
+                Decision::Skip(Objection::ChangedSince),
+                Outcome::Left,
+            )
+        };
+        let told = |before| told(&[add.clone(), left_alone(before)]);
+        assert_eq!(told(Some(row(MEMBER))), ["ada member since 1"]);
+        assert_eq!(told(Some(row(MANAGER))), ["ada manager since 2"]);
+        assert_eq!(told(None), [""; 0]);
     }
 }

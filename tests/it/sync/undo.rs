@@ -1,5 +1,8 @@
 //! Taking back what a run did.
 
+use rollbook::category::{CategoryId, PermissionLevel, UpdateMethod, UserId};
+use rollbook::config::Config;
+use rollbook::kaltura::{Credentials, Found, Kaltura, Write};
 use rollbook::sandbox::NewCategory;
 
 use super::site::{ACTIVE, AUTOMATIC, MANAGER, MANUAL, MEMBER, NOT_ACTIVE, ROOT, Run, Site, with};
@@ -82,6 +85,18 @@ async fn what_changed_since_is_listed_and_left_alone() {
     let undone = site.undo(&run, &[]).await.is(0);
     undone.says("! p3  changed since").says("- p4");
     assert_eq!(site.members("bio"), ["p0", "p1", "p2", "p3 manager manual"]);
+    let undo = site.last_run().await;
+    let told = site.rollbook(&["history", "--run", &undo]).await.is(0);
+    told.says("! p3  changed since: left as it is");
+    assert_eq!(
+        site.undo(&undo, &[])
+            .await
+            .is(0)
+            .stdout
+            .matches("p3")
+            .count(),
+        0
+    );
 }
 
 #[tokio::test]
@@ -108,6 +123,34 @@ async fn levels_methods_and_deactivation_come_back() {
     assert_eq!(told("p0"), (MANAGER, MANUAL, ACTIVE));
     assert_eq!(told("p1"), (MANAGER, AUTOMATIC, ACTIVE));
     assert_eq!(told("p2"), (MEMBER, AUTOMATIC, ACTIVE));
+}
+
+#[tokio::test]
+async fn permissions_beyond_the_level_come_back() {
+    let site = with(5, &[BIO]).in_step().await;
+    let config = Config::load(&site.path("rollbook.toml")).unwrap().config;
+    let credentials = Credentials::resolve(&config.kaltura).unwrap();
+    let kaltura = Kaltura::new(&config.kaltura, credentials).unwrap();
+    let (category, user) = (CategoryId(site.channel("bio")), UserId::new("p1"));
+    let subscribe = vec!["CATEGORY_SUBSCRIBE".to_owned()];
+    let subscribed = Write::SetLevel {
+        category,
+        user: user.clone(),
+        level: PermissionLevel::Member,
+        method: UpdateMethod::Automatic,
+        over_manual: false,
+        extra_permissions: subscribe.clone(),
+    };
+    kaltura.write(&[subscribed]).await.unwrap();
+    site.leave("bio", 1);
+    site.sync().await.is(0);
+    let run = site.last_run().await;
+    site.undo(&run, &[]).await.is(0).says("Done: 1 change");
+    let found = kaltura.memberships(&[(category, user)]).await.unwrap();
+    let Found::Present(there) = &found[0] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(there.extra_permissions, subscribe);
 }
 
 #[tokio::test]
@@ -207,6 +250,26 @@ async fn an_undo_can_be_undone() {
     let second = site.last_run().await;
     site.undo(&second, &[]).await.is(0);
     assert_eq!(site.members("bio"), ["p0", "p2", "p3"]);
+}
+
+#[tokio::test]
+async fn what_could_not_be_undone_is_said_and_not_set_aside() {
+    let site = with(5, &[BIO]).in_step().await;
+    site.leave("bio", 1);
+    site.sync().await.is(0);
+    let run = site.last_run().await;
+    let account = site.account();
+    account
+        .faults()
+        .fail_next("categoryUser.add", 1, "CATEGORY_MAX_USER_REACHED");
+    let undone = site.undo(&run, &[]).await.is(3);
+    undone.says("Not done: 1 change; an undo is not repeated by itself");
+    let status = site.rollbook(&["status"]).await.is(0);
+    status.says_nothing_of("Set aside");
+    let told = site.rollbook(&["history", "--user", "p1"]).await.is(0);
+    told.says("[refused: CATEGORY_MAX_USER_REACHED]");
+    site.undo(&run, &[]).await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
 }
 
 #[tokio::test]
