@@ -69,6 +69,8 @@ pub struct Applier {
     pub csv: config::apply::Csv,
     /// Categories that a file must not name by reference ID: Kaltura's search takes it for another's, too.
     pub confusable: BTreeSet<CategoryId>,
+    /// A word that no other run has, for the names of files.
+    pub tag: String,
     /// The digest of the plan, which files name.
     pub digest: Digest,
     /// Whether a later run makes the same plan by itself: then what fails is set aside until its time.
@@ -198,14 +200,19 @@ impl Applier {
         let applied = match &self.route {
             Route::Calls => self.by_calls(channels.collect(), total).await?,
             Route::Files { or_calls } => {
-                let ways = Ways::of(channels, *or_calls, |task| self.piece(task));
+                let ways = Ways::of(channels, *or_calls, |task| {
+                    files::piece(task, files::style(&self.csv), &self.confusable)
+                });
                 let applied = self.leave(ways.left).await?;
-                let applied = applied.add(self.by_files(ways.files).await?);
+                // Calls first: jobs take long, and calls rest on what was seen just now.
                 let total = ways.calls.iter().map(Vec::len).sum();
-                applied.add(self.by_calls(ways.calls, total).await?)
+                let applied = applied.add(self.by_calls(ways.calls, total).await?);
+                applied.add(self.by_files(ways.files).await?)
             }
             Route::Folder(folder) => {
-                let ways = Ways::of(channels, false, |task| self.piece(task));
+                let ways = Ways::of(channels, false, |task| {
+                    files::piece(task, files::style(&self.csv), &self.confusable)
+                });
                 let applied = self.leave(ways.left).await?;
                 applied.add(self.by_folder(folder, ways.files).await?)
             }

@@ -250,7 +250,7 @@ async fn run(engine: &Engine, request: &Request, lease: Lease) -> Result<Report,
             }
         }
         report.still_held = still_held(engine, &report).await?;
-        report.handed = engine.store.run(Store::waiting_files).await?;
+        report.in_files = engine.store.run(Store::waiting_files).await?;
         Ok(())
     };
     let result = lease::keep(&engine.store, lease, Box::pin(work)).await;
@@ -307,7 +307,8 @@ async fn steps(
     report.note_plan(&review);
     if request.dry_run {
         let plan = report.plan.clone();
-        verdict::route(engine, request, &plan, report);
+        let route = verdict::route(engine, request, &plan, report);
+        report.confusable = verdict::confusable(engine, &route).await?;
         return Ok(());
     }
 

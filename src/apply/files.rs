@@ -3,6 +3,7 @@
 //! *Its one idea: the rows of an action are its calls, written down.* So a file does what the calls would;
 //! and what a row cannot say has a reason instead.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use super::{ApplyError, Task, steps};
@@ -36,7 +37,16 @@ pub(super) fn heading(run: i64, number: usize, plan: &Digest) -> Heading {
 }
 
 /// The rows that stand for an action in a file; or, for people, why none can.
-pub(super) fn piece(task: &Task, style: Style) -> Result<Packed, String> {
+pub(super) fn piece(
+    task: &Task,
+    style: Style,
+    confusable: &BTreeSet<CategoryId>,
+) -> Result<Packed, String> {
+    if confusable.contains(&task.category()) {
+        return Err(
+            "Kaltura's search takes its reference ID for another category's, too".to_owned(),
+        );
+    }
     let action = task.action();
     let before = action.before.as_ref();
     if before.is_some_and(|before| before.method == UpdateMethod::Manual) {
@@ -74,6 +84,7 @@ pub(super) fn content(
 pub fn preview(
     plan: &Plan,
     csv: &config::apply::Csv,
+    confusable: &BTreeSet<CategoryId>,
     run: i64,
     out: &mut impl io::Write,
 ) -> io::Result<Vec<(CategoryId, UserId, String)>> {
@@ -85,7 +96,7 @@ pub fn preview(
         .iter()
         .flat_map(|part| super::tasks(part, None));
     let pieces = tasks.filter_map(|task| {
-        let piece = piece(&task, style);
+        let piece = piece(&task, style, confusable);
         piece
             .map_err(|reason| unfit.push((task.category(), task.action().user.clone(), reason)))
             .ok()
@@ -99,11 +110,13 @@ pub fn preview(
     Ok(unfit)
 }
 
-/// A name that no other file of the account has. The number counts from 1.
-pub(super) fn file_name(run: i64, number: usize) -> String {
-    format!(
-        "rollbook-run{run}-{:04}-{:08x}.csv",
-        number + 1,
-        fastrand::u32(..)
-    )
+/// A name that no other file of the account has: the run's number may come again in another state file,
+/// the tag does not. The number counts from 0.
+pub(super) fn file_name(run: i64, tag: &str, number: usize) -> String {
+    format!("rollbook-run{run}-{tag}-{:04}.csv", number + 1)
+}
+
+/// A word that no other run has.
+pub(crate) fn tag() -> String {
+    format!("{:08x}", fastrand::u32(..))
 }

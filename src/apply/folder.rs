@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
@@ -52,14 +53,14 @@ pub struct Written {
 }
 
 impl Manifest {
-    /// What a run's manifest is called.
-    pub fn name(run: i64) -> String {
-        format!("rollbook-run{run}.json")
+    /// What the manifest is called that names this file.
+    pub fn name_for(file: &str) -> String {
+        format!("{}.json", stem(file))
     }
 
-    /// What a run's page of instructions is called.
-    pub fn page(run: i64) -> String {
-        format!("rollbook-run{run}.txt")
+    /// What the page of instructions is called that is about this file.
+    pub fn page_for(file: &str) -> String {
+        format!("{}.txt", stem(file))
     }
 
     /// The manifests in a folder.
@@ -79,6 +80,11 @@ impl Manifest {
     }
 }
 
+/// What all files of a run have in common.
+fn stem(file: &str) -> &str {
+    file.rsplit_once('-').map_or(file, |(stem, _)| stem)
+}
+
 impl Applier {
     /// Writes actions as files into a folder.
     pub(super) async fn by_folder(
@@ -90,8 +96,15 @@ impl Applier {
             folder: folder.to_owned(),
             source,
         };
+        if pieces.is_empty() {
+            return Ok(Applied::default());
+        }
         std::fs::create_dir_all(folder).map_err(failed)?;
         let folder = std::fs::canonicalize(folder).map_err(failed)?;
+        if folder.to_str().is_none() {
+            let why = "its name is not UTF-8, and could not be found again";
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, why)));
+        }
         let mut manifest = Manifest {
             run: self.run,
             made_at: clock::now().round(jiff::Unit::Second).unwrap_or_default(),
@@ -105,9 +118,9 @@ impl Applier {
             .await
             .and_then(|()| self.write_papers(&folder, &manifest).map_err(failed));
         if let Err(error) = written {
-            discard_papers(&folder, self.run);
             for file in &manifest.files {
                 discard(&folder, &file.name);
+                discard_papers(&folder, &file.name);
             }
             return Err(error);
         }
@@ -125,7 +138,7 @@ impl Applier {
         applied: &mut Applied,
     ) -> Result<(), ApplyError> {
         for (number, pieces) in style(&self.csv).pack(pieces).enumerate() {
-            let name = file_name(self.run, number);
+            let name = file_name(self.run, &self.tag, number);
             let channels: BTreeSet<Channel> = pieces.iter().map(channel).collect();
             let count = pieces.len() as u64;
             let (_, items) = self.open_file(&name, Some(folder), pieces).await?;
@@ -168,13 +181,13 @@ impl Applier {
 
     /// Writes the manifest and the page of instructions.
     fn write_papers(&self, folder: &Path, manifest: &Manifest) -> io::Result<()> {
-        if manifest.files.is_empty() {
+        let Some(first) = manifest.files.first() else {
             return Ok(());
-        }
+        };
         let page = instructions(folder, manifest);
-        put(folder, &Manifest::page(self.run), page.as_bytes())?;
-        let manifest = serde_json::to_vec_pretty(manifest)?;
-        put(folder, &Manifest::name(self.run), &manifest)
+        put(folder, &Manifest::page_for(&first.name), page.as_bytes())?;
+        let text = serde_json::to_vec_pretty(manifest)?;
+        put(folder, &Manifest::name_for(&first.name), &text)
     }
 }
 
@@ -189,18 +202,21 @@ fn channel(piece: &Packed) -> Channel {
 fn put(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
         .prefix(".rollbook-")
+        // Whoever uploads it may be somebody else; the umask has the last word.
+        .permissions(std::fs::Permissions::from_mode(0o666))
         .tempfile_in(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist_noclobber(folder.join(name))
         .map_err(|error| error.error)?;
-    Ok(())
+    // Its place in the folder, too, is to outlive a power failure.
+    std::fs::File::open(folder)?.sync_all()
 }
 
-/// Takes the papers of a run away: none of its files is to be uploaded.
-pub(crate) fn discard_papers(folder: &Path, run: i64) {
-    discard(folder, &Manifest::name(run));
-    discard(folder, &Manifest::page(run));
+/// Takes the papers away that are about a file: neither it nor those beside it are to be uploaded.
+pub(crate) fn discard_papers(folder: &Path, file: &str) {
+    discard(folder, &Manifest::name_for(file));
+    discard(folder, &Manifest::page_for(file));
 }
 
 /// Takes a file away that nobody is to upload any more.
@@ -254,7 +270,11 @@ fn instructions(folder: &Path, manifest: &Manifest) -> String {
          Until then Rollbook leaves the people in these files alone in the channels in question.\n\n\
          Whether a file arrived as it was written: its SHA-256 is in {name}.\n",
         folder = folder.display(),
-        name = Manifest::name(manifest.run),
+        name = manifest
+            .files
+            .first()
+            .map(|file| Manifest::name_for(&file.name))
+            .unwrap_or_default(),
     );
     page
 }

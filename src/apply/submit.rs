@@ -8,22 +8,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use jiff::SignedDuration;
 
 use super::end::End;
 use super::files::{Packed, content, file_name, heading, style};
-use super::settle::{Silence, settle};
+use super::job::{Fate, Jobs, Place};
+use super::settle::{Evidence, Settling};
 use super::steps::{self, Stands};
-use super::{Applied, Applier, ApplyError, folder, job};
+use super::{Applied, Applier, ApplyError, folder};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::config;
 use crate::kaltura::csv::Log;
-use crate::kaltura::{Disposition, FileKind, Found, JobId, Kaltura, Submitted};
+use crate::kaltura::{ApiError, Disposition, FileKind, Found, JobId, Kaltura, Submitted};
 use crate::killpoint;
 use crate::plan::{Action, Decision};
 use crate::store::Store;
-use crate::store::files::{Item, Way};
+use crate::store::files::{File, Item, Way};
 use crate::store::journal::{Doubt, Open, Outcome};
+
+/// How long nobody may know what became of a file.
+const LONGEST_OPEN: SignedDuration = SignedDuration::from_hours(24);
 
 impl Applier {
     /// Sends actions as files: as many jobs side by side as allowed, but never two that write to one
@@ -53,7 +58,7 @@ impl Applier {
 
     /// One file, from the journal to the last row.
     async fn file(&self, number: usize, pieces: Vec<Packed>) -> Result<Applied, ApplyError> {
-        let name = file_name(self.run, number);
+        let name = file_name(self.run, &self.tag, number);
         let count = pieces.len() as u64;
         let fresh: BTreeSet<(CategoryId, UserId)> = fresh(&pieces);
         let (file, items) = self.open_file(&name, None, pieces).await?;
@@ -62,21 +67,20 @@ impl Applier {
         if !items.is_empty() {
             let heading = heading(self.run, number, &self.digest);
             let content = content(&heading, style(&self.csv), &items)?;
-            let log = Log::read(&self.submit(file, &name, content).await?);
             // The look before showed one row, however many there were; where a list was read, it is known.
             let may_be_one_of_two = |doubt: &Doubt| {
                 matches!(doubt.action.decision, Decision::Remove { .. })
                     && fresh.contains(&(doubt.category, doubt.action.user.clone()))
             };
-            let settled = settle(
-                &self.kaltura,
-                &self.store,
-                &items,
-                &log,
-                Silence::IsNo,
-                may_be_one_of_two,
-            );
-            applied = applied.add(settled.await?);
+            let (fate, refused) = match self.submit(file, &name, content).await? {
+                Ok(fate) => (fate, None),
+                Err(error) => (Fate::Never, Some(error)),
+            };
+            let settled = close(self, file, &items, fate, may_be_one_of_two).await?;
+            if let Some(error) = refused {
+                return Err(ApplyError::NotTaken(error));
+            }
+            applied = applied.add(settled);
         }
         self.progress.advance(count);
         Ok(applied)
@@ -179,8 +183,13 @@ impl Applier {
             .collect())
     }
 
-    /// Submits a file, follows its job, and answers its log.
-    async fn submit(&self, file: i64, name: &str, content: Vec<u8>) -> Result<Vec<u8>, ApplyError> {
+    /// Submits a file, and follows its job; or answers why Kaltura will never take it.
+    async fn submit(
+        &self,
+        file: i64,
+        name: &str,
+        content: Vec<u8>,
+    ) -> Result<Result<Fate, ApiError>, ApplyError> {
         // The look may have taken long, or the process may have slept.
         let lease = self.lease;
         self.store.run(move |store| store.is_ours(lease)).await?;
@@ -191,16 +200,14 @@ impl Applier {
             .submit(FileKind::Entitlements, name, content)
             .await?;
         killpoint::here("after-submitting");
+        let jobs = self.jobs();
         let job = match answer {
-            Submitted::Accepted(job) => Some(job.id),
-            Submitted::Unknown => job::find(&self.kaltura, &self.csv, name, since).await?,
+            Submitted::Accepted(job) => job.id,
+            Submitted::Unknown => return Ok(Ok(jobs.fate(name, since).await?)),
             Submitted::Refused(error) if error.disposition() == Disposition::Permanent => {
-                return Err(ApplyError::NotTaken(error));
+                return Ok(Err(error));
             }
-            Submitted::Refused(_) => None,
-        };
-        let Some(job) = job else {
-            return Ok(Vec::new());
+            Submitted::Refused(_) => return Ok(Ok(Fate::Never)),
         };
         tracing::info!(
             run = self.run,
@@ -212,7 +219,14 @@ impl Applier {
             .run(move |store| store.note_job(file, job.0))
             .await?;
         killpoint::here("after-noting-a-job");
-        job::follow(&self.kaltura, &self.csv, job).await
+        Ok(Ok(jobs.follow(job).await?))
+    }
+
+    fn jobs(&self) -> Jobs<'_> {
+        Jobs {
+            kaltura: &self.kaltura,
+            config: &self.csv,
+        }
     }
 }
 
@@ -243,54 +257,121 @@ fn fresh(pieces: &[Packed]) -> BTreeSet<(CategoryId, UserId)> {
         .collect()
 }
 
+/// Closes the rows of a file by what has become of it. Where nobody knows, they stay open, and each later run
+/// looks again.
+async fn close(
+    applier: &Applier,
+    file: i64,
+    items: &[Item],
+    fate: Fate,
+    is_doubtful: impl Fn(&Doubt) -> bool,
+) -> Result<Applied, ApplyError> {
+    let (log, evidence) = match fate {
+        Fate::Over(log) => (log, Evidence::Over),
+        Fate::Never => (Vec::new(), Evidence::Never),
+        Fate::Open => {
+            applier
+                .store
+                .run(move |store| store.leave_file(file))
+                .await?;
+            return Ok(Applied {
+                passing: items.len() as u64,
+                ..Applied::default()
+            });
+        }
+    };
+    let settling = Settling {
+        kaltura: &applier.kaltura,
+        store: &applier.store,
+        log: &Log::read(&log),
+        evidence,
+        is_repeated: applier.is_repeated,
+    };
+    settling.settle(items, is_doubtful).await
+}
+
 /// Settles the files of runs that were cut off: finds their jobs, and follows them to the end. Files that
-/// were being written for a person are taken away again. Answers how many actions there were.
+/// were being written for a person are taken away again. Answers how many actions were settled.
 pub async fn resolve(
     kaltura: &Kaltura,
     store: &Store,
-    csv: &config::apply::Csv,
-) -> Result<usize, ApplyError> {
+    config: &config::apply::Csv,
+) -> Result<u64, ApplyError> {
+    let jobs = Jobs { kaltura, config };
     let mut count = 0;
     for file in store.run(Store::files).await? {
         let id = file.id;
-        let log = match &file.way {
+        let fate = match &file.way {
             Way::Handed { .. } => continue,
-            Way::Writing { folder } => {
-                folder::discard_papers(folder, file.run);
-                folder::discard(folder, &file.name);
-                Vec::new()
-            }
+            Way::Writing { folder } => take_back(&jobs, &file, folder).await?,
             Way::Submitted { job } => {
-                let job = match job {
-                    Some(job) => Some(JobId(*job)),
-                    None => job::find(kaltura, csv, &file.name, file.made_at).await?,
-                };
-                if let Some(job) = job {
-                    tracing::warn!(
-                        run = file.run,
-                        file = file.name,
-                        job = job.0,
-                        "a run was cut off while Kaltura worked on its file; it is waited for"
-                    );
-                    store.run(move |store| store.note_job(id, job.0)).await?;
-                    job::follow(kaltura, csv, job).await?
-                } else {
-                    Vec::new()
+                let (run, name) = (file.run, &file.name);
+                tracing::warn!(
+                    run,
+                    file = name,
+                    "a run was cut off while a file of it was under way; what became of it is found out"
+                );
+                match job {
+                    Some(job) => jobs.follow(JobId(*job)).await?,
+                    None => jobs.fate(name, file.made_at).await?,
                 }
+            }
+            Way::Left { job } => look_again(&jobs, &file, *job).await?,
+        };
+        let (log, evidence) = match fate {
+            Fate::Over(log) => (log, Evidence::Over),
+            Fate::Never => (Vec::new(), Evidence::Never),
+            Fate::Open => {
+                store.run(move |store| store.leave_file(id)).await?;
+                continue;
             }
         };
         let items = store.run(move |store| store.items(id)).await?;
-        count += items.len();
-        settle(
+        let settling = Settling {
             kaltura,
             store,
-            &items,
-            &Log::read(&log),
-            Silence::IsNo,
-            |doubt| matches!(doubt.action.decision, Decision::Remove { .. }),
-        )
-        .await?;
+            log: &Log::read(&log),
+            evidence,
+            is_repeated: true,
+        };
+        let is_removed = |doubt: &Doubt| matches!(doubt.action.decision, Decision::Remove { .. });
+        count += settling.settle(&items, is_removed).await?.total();
     }
     store.run(Store::drop_settled_files).await?;
     Ok(count)
+}
+
+/// A run was cut off while it wrote files for a person: they were not announced, and are taken away.
+/// Should somebody have uploaded one all the same, its job is followed.
+async fn take_back(jobs: &Jobs<'_>, file: &File, folder: &Path) -> Result<Fate, ApplyError> {
+    if !folder.exists() {
+        tracing::warn!(
+            folder = %folder.display(),
+            file = file.name,
+            "the folder of a file that was not handed over is not there; what is about it waits"
+        );
+        return Ok(Fate::Open);
+    }
+    folder::discard(folder, &file.name);
+    folder::discard_papers(folder, &file.name);
+    jobs.fate(&file.name, file.made_at).await
+}
+
+/// Looks again at a file of which nobody knew what became of it. After a day it is closed by looking at
+/// the memberships.
+async fn look_again(jobs: &Jobs<'_>, file: &File, job: Option<i64>) -> Result<Fate, ApplyError> {
+    let fate = match job {
+        Some(job) => jobs.look_once(JobId(job)).await?,
+        None => match jobs.find(&file.name, file.made_at).await? {
+            Place::At(job) => jobs.look_once(job).await?,
+            Place::Nowhere => Fate::Never,
+            Place::Unclear => Fate::Open,
+        },
+    };
+    let is_old = clock::now().duration_since(file.made_at) > LONGEST_OPEN;
+    Ok(if fate == Fate::Open && is_old {
+        Fate::Never
+    } else {
+        fate
+    })
 }

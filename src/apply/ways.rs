@@ -4,7 +4,7 @@
 //! additions.
 
 use super::end::End;
-use super::files::{Packed, piece, style};
+use super::files::Packed;
 use super::{Applied, Applier, ApplyError, Task};
 use crate::clock;
 use crate::store::journal::Outcome;
@@ -50,16 +50,6 @@ impl Ways {
 }
 
 impl Applier {
-    /// The rows that stand for an action in a file; or, for people, why none can.
-    pub(super) fn piece(&self, task: &Task) -> Result<Packed, String> {
-        if self.confusable.contains(&task.category()) {
-            return Err(
-                "Kaltura's search takes its reference ID for another category's, too".to_owned(),
-            );
-        }
-        piece(task, style(&self.csv))
-    }
-
     /// Writes down what is left as it is.
     pub(super) async fn leave(&self, left: Vec<(Task, String)>) -> Result<Applied, ApplyError> {
         let mut applied = Applied::default();

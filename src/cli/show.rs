@@ -1,5 +1,6 @@
 //! `rollbook show`: a held plan, whole.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
@@ -52,7 +53,8 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
                 .into_iter()
                 .find(|held| held.digest == digest);
             let run = run.map_or(0, |held| held.run);
-            preview(&plan, &config.apply.csv, run, out)?;
+            let confusable = BTreeSet::new();
+            preview(&plan, &config.apply.csv, &confusable, run, out)?;
         }
     }
     Ok(Exit::Done)

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::plan::show::many;
 use crate::store::Store;
-use crate::store::files::Handed;
+use crate::store::files;
 use crate::store::held::Held;
 use crate::store::runs::{DirectoryState, Run};
 use crate::store::set_aside::Waiting;
@@ -32,7 +32,7 @@ struct Status {
     directories: Vec<DirectoryState>,
     runs: Vec<Run>,
     held: Vec<Held>,
-    files: Vec<Handed>,
+    files: Vec<files::Waiting>,
     set_aside: Vec<Waiting>,
 }
 
@@ -107,7 +107,7 @@ fn text(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
         super::held::write(held, out)?;
     }
     if !status.files.is_empty() {
-        writeln!(out, "\nIn files that wait to be uploaded")?;
+        writeln!(out, "\nIn files that wait")?;
     }
     for files in &status.files {
         writeln!(out, "  {files}")?;

@@ -243,8 +243,8 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
             many(report.still_held, "plan")
         )?;
     }
-    for handed in &report.handed {
-        writeln!(out, "Waiting to be uploaded: {handed}")?;
+    for waiting in &report.in_files {
+        writeln!(out, "Waiting: {waiting}.")?;
     }
     if let Some(held) = &report.held {
         writeln!(
@@ -304,11 +304,24 @@ fn sentence(read: &ReadReport) -> String {
     text
 }
 
-/// Writes what would be submitted, file after file.
+/// Writes what would be submitted, file after file; to the standard error, what would not.
 fn csv(engine: &Engine, report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     let csv = &engine.config.apply.csv;
-    for (category, user, reason) in preview(&report.plan, csv, report.run, out)? {
-        tracing::warn!(%category, %user, reason, "not in the file");
+    let unfit = preview(&report.approved, csv, &report.confusable, report.run, out)?;
+    let aside = &mut std::io::stderr().lock();
+    for (category, user, reason) in unfit {
+        writeln!(
+            aside,
+            "not in the file: channel {category}, {user}: {reason}"
+        )?;
+    }
+    if report.approved.digest() != report.plan.digest() {
+        writeln!(
+            aside,
+            "not in the file, because a run would hold it: {} of {}. Of a plan that is held: rollbook show DIGEST --format csv",
+            Counts::of(&report.plan.without(&report.approved)),
+            report.planned
+        )?;
     }
     Ok(())
 }

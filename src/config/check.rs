@@ -254,11 +254,13 @@ impl Check<'_> {
         self.range(&at("rows"), csv.rows, 1, 100_000);
         self.range(&at("bytes"), csv.bytes, 1_000, i64::MAX);
         self.range(&at("jobs"), csv.jobs, 1, 32);
-        if csv.poll.0.is_zero() {
-            self.error(
-                &at("poll"),
-                "found no time at all; allowed is at least \"1ms\"",
-            );
+        for (key, period) in [("poll", csv.poll), ("patience", csv.patience)] {
+            if period.0.is_zero() {
+                self.error(
+                    &at(key),
+                    "found no time at all; allowed is at least \"1ms\"",
+                );
+            }
         }
     }
 

@@ -17,6 +17,7 @@ use crate::plan::desired::{self, Assignment, Finding, Roster};
 use crate::plan::membership::{Losses, Rules, Standing};
 use crate::plan::{CategoryPlan, Plan};
 use crate::store::dirty::Mark;
+use crate::store::files::Pending;
 use crate::store::roster::Depths;
 use crate::store::{Store, StoreError};
 
@@ -263,8 +264,8 @@ struct Planner {
     assignment: Assignment,
     roster: Roster,
     standing: BTreeMap<UserId, Standing>,
-    /// Whom files that wait to be uploaded are about.
-    handed_over: BTreeMap<CategoryId, BTreeSet<UserId>>,
+    /// What may yet happen by files.
+    pending: BTreeMap<CategoryId, Vec<Pending>>,
     rules: Rules,
     room: u64,
     is_proven: bool,
@@ -277,7 +278,7 @@ impl Planner {
         let assignment = scope.assignment(engine);
         let groups = groups_in(&assignment, scope);
         let everything = scope.everything;
-        let (roster, shared, handed_over) = engine
+        let (roster, shared, pending) = engine
             .store
             .run(move |store| {
                 let roster = if everything {
@@ -285,7 +286,7 @@ impl Planner {
                 } else {
                     store.roster(&groups, &depths)?
                 };
-                Ok((roster, store.shared_user_ids()?, store.handed_over()?))
+                Ok((roster, store.shared_user_ids()?, store.pending()?))
             })
             .await?;
         let shared = shared.into_iter().map(|user| (user, Standing::Shared));
@@ -295,7 +296,7 @@ impl Planner {
             assignment,
             roster,
             standing: shared.chain(protected).collect(),
-            handed_over,
+            pending,
             rules: Rules {
                 manual: policy.manual,
                 departure: policy.departure,
@@ -335,7 +336,7 @@ impl Planner {
             let ledger = store.ledger(actual.category.id)?;
             let departure = fed.departure(self.rules.departure);
             let over = over(store, actual.category.id, departure)?;
-            let plan = category::plan(&Knowledge {
+            let mut plan = category::plan(&Knowledge {
                 category: &actual.category,
                 people: match &actual.who {
                     Who::Everybody => People::All,
@@ -354,6 +355,9 @@ impl Planner {
                 },
                 room: self.room,
             });
+            if let Some(pending) = self.pending.get(&plan.category.id) {
+                plan.count_as_done(pending.iter().map(|pending| &pending.action));
+            }
             if plan.block.is_some() || !plan.actions.is_empty() {
                 plans.push(plan);
             }
@@ -365,12 +369,14 @@ impl Planner {
 impl Planner {
     /// What is known about people in a category.
     fn standing(&self, category: CategoryId) -> Cow<'_, BTreeMap<UserId, Standing>> {
-        let Some(handed_over) = self.handed_over.get(&category) else {
+        let Some(pending) = self.pending.get(&category) else {
             return Cow::Borrowed(&self.standing);
         };
         let mut standing = self.standing.clone();
-        for user in handed_over {
-            standing.entry(user.clone()).or_insert(Standing::HandedOver);
+        for pending in pending {
+            standing
+                .entry(pending.action.user.clone())
+                .or_insert(Standing::HandedOver);
         }
         Cow::Owned(standing)
     }

@@ -1,5 +1,6 @@
 //! What a run says about itself. The log line, the exit code and what `status` shows are views of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -7,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::{Request, Task};
 use crate::apply::Applied;
 use crate::apply::route::Estimate;
+use crate::category::CategoryId;
 use crate::kaltura;
 use crate::plan::desired::Finding;
 use crate::plan::gate::{Review, Trip};
 use crate::plan::membership::{Decision, Last};
 use crate::plan::show::Counts;
 use crate::plan::{CategoryPlan, Digest, Plan};
-use crate::store::files::Handed;
+use crate::store::files::Waiting;
 use crate::store::ledger::Entry;
 use crate::store::mirror::Absorbed;
 
@@ -46,8 +48,8 @@ pub struct Report {
     pub applied: Applied,
     /// By which way it went, where there was a choice.
     pub route: Option<Routed>,
-    /// Files of this run and earlier ones that wait in folders.
-    pub handed: Vec<Handed>,
+    /// What waits in files, of this run and earlier ones.
+    pub in_files: Vec<Waiting>,
     /// Channels and single memberships that could not be read; a later run looks at them again.
     pub unread: u64,
     /// What was asked of Kaltura.
@@ -55,6 +57,12 @@ pub struct Report {
     /// The whole plan.
     #[serde(skip)]
     pub plan: Plan,
+    /// What of it the gate has let through.
+    #[serde(skip)]
+    pub approved: Plan,
+    /// Channels that CSV files must not name by reference ID.
+    #[serde(skip)]
+    pub confusable: BTreeSet<CategoryId>,
 }
 
 /// How much of Kaltura a run has looked at.
@@ -237,10 +245,12 @@ impl Report {
             still_held: 0,
             applied: Applied::default(),
             route: None,
-            handed: Vec::new(),
+            in_files: Vec::new(),
             unread: 0,
             traffic: Traffic::default(),
             plan: Plan::default(),
+            approved: Plan::default(),
+            confusable: BTreeSet::new(),
         }
     }
 
@@ -266,6 +276,7 @@ impl Report {
         let approved = review.approved.plan().categories.iter();
         let waiting = review.held.categories.iter();
         self.rejected = Counts::of(&review.rejected);
+        self.approved = review.approved.plan().clone();
         self.plan = Plan::new(approved.chain(waiting).cloned());
         self.planned = Counts::of(&self.plan);
     }

@@ -38,7 +38,7 @@ pub(super) async fn steps(
 
     let now = look(engine, &deeds, report).await?;
     let protected = protected(engine);
-    let handed_over = engine.store.run(Store::handed_over).await?;
+    let pending = engine.store.run(Store::pending).await?;
     let mut actions: BTreeMap<CategoryId, Vec<Action>> = BTreeMap::new();
     for ((category, user), found) in now {
         let line = &deeds[&(category, user.clone())];
@@ -48,9 +48,9 @@ pub(super) async fn steps(
         };
         let objection = match found {
             _ if protected.contains(&user) => Some(Objection::Protected),
-            _ if handed_over
-                .get(&category)
-                .is_some_and(|users| users.contains(&user)) =>
+            _ if pending.get(&category).is_some_and(|pending| {
+                pending.iter().any(|pending| pending.action.user == user)
+            }) =>
             {
                 Some(Objection::HandedOver)
             }
@@ -143,7 +143,7 @@ pub(super) async fn deeds(
         .await?
         .ok_or_else(|| {
             RunError::NotFound(format!(
-                "the history has nothing of a run {run}. `rollbook status` lists the last runs"
+                "the history has nothing of a run {run}. `rollbook status` lists the last runs; what still waits in files to be uploaded is not done, and is given up with rollbook settle DIR --discard"
             ))
         })
 }

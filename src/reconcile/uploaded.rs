@@ -13,8 +13,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Engine, RunError, lease};
 use crate::apply::folder::{Manifest, Written, discard, discard_papers};
-use crate::apply::settle::{Silence, settle as settle_rows};
-use crate::apply::{Applied, ApplyError, job};
+use crate::apply::job::{Jobs, unless_forbidden};
+use crate::apply::settle::{Evidence, Settling as Rows, speaks_of_all};
+use crate::apply::{Applied, ApplyError};
 use crate::kaltura::csv::Log;
 use crate::kaltura::{FileKind, FoundJobs};
 use crate::store::Store;
@@ -65,76 +66,84 @@ pub async fn settle(engine: &Engine, settling: &Settling) -> Result<Settled, Run
 async fn steps(engine: &Engine, settling: &Settling) -> Result<Settled, RunError> {
     let (files, mut settled) = waiting(engine, settling).await?;
     let brought = settling.logs.concat();
-    let jobs = if settling.logs.is_empty() {
-        jobs(engine, &files).await
-    } else {
-        FoundJobs::default()
+    let jobs = jobs(engine, &files).await?;
+    let asking = Jobs {
+        kaltura: &engine.kaltura,
+        config: &engine.config.apply.csv,
     };
-    let mut given_up = BTreeSet::new();
     for file in files {
-        // A job that hides its name may be the file's: Kaltura shows it once a worker has begun.
-        let jobs = jobs.named.get(&file.name).unwrap_or(&jobs.nameless);
-        if jobs.iter().any(|job| !job.status.is_over()) {
-            settled.under_way.push(file.name.clone());
-        }
-        let is_over = !jobs.is_empty() && jobs.iter().all(|job| job.status.is_over());
-        let mut log = brought.clone();
-        for job in jobs.iter().filter(|job| job.status.is_over()) {
-            log.extend(job::log(&engine.kaltura, &engine.config.apply.csv, job).await?);
-        }
-        let is_given_up = settling.discard && !settled.under_way.contains(&file.name);
-        let silence = if is_over || is_given_up {
-            Silence::IsNo
-        } else {
-            Silence::IsWaiting
-        };
         let id = file.id;
         let items = engine.store.run(move |store| store.items(id)).await?;
-        let count = items.len() as u64;
-        let done = settle_rows(
-            &engine.kaltura,
-            &engine.store,
-            &items,
-            &Log::read(&log),
-            silence,
-            // A log may be another file's; and between upload and now there may have been days.
-            |_| true,
-        )
-        .await?;
-        settled.waiting += count - done.total();
-        settled.applied = settled.applied.add(done);
-        if is_given_up && !is_over {
-            given_up.insert(file.run);
-            discard(&settling.folder, &file.name);
+        let named = jobs.named.get(&file.name).map_or(&[][..], Vec::as_slice);
+        // A job that hides its name may be the file's: Kaltura shows it once a worker has begun.
+        let mut may_be = named.iter().chain(if named.is_empty() {
+            &jobs.nameless[..]
+        } else {
+            &[]
+        });
+        let is_under_way = may_be.any(|job| !job.status.is_over());
+        let mut log = brought.clone();
+        for job in named.iter().filter(|job| job.status.is_over()) {
+            log.extend(asking.log(job).await?);
         }
-    }
-    for run in given_up.into_iter().filter(|_| settled.waiting == 0) {
-        discard_papers(&settling.folder, run);
+        let log = Log::read(&log);
+        let is_over = !named.is_empty() || speaks_of_all(&items, &log);
+        let evidence = if is_under_way {
+            settled.under_way.push(file.name.clone());
+            Evidence::Open
+        } else if is_over {
+            Evidence::Over
+        } else if settling.discard {
+            Evidence::Never
+        } else {
+            Evidence::Open
+        };
+        if evidence == Evidence::Never {
+            discard(&settling.folder, &file.name);
+            discard_papers(&settling.folder, &file.name);
+        }
+        let rows = Rows {
+            kaltura: &engine.kaltura,
+            store: &engine.store,
+            log: &log,
+            evidence,
+            is_repeated: true,
+        };
+        // A log may be another file's; and between upload and now there may have been days.
+        let done = rows.settle(&items, |_| true).await?;
+        settled.waiting += items.len() as u64 - done.total();
+        settled.applied = settled.applied.add(done);
     }
     Ok(settled)
 }
 
-/// The files of the folder that wait, and whether somebody has edited them.
+/// The files of the folder that wait, and whether somebody has edited them. The folder need not be there
+/// any more, or may have moved with its manifest.
 async fn waiting(engine: &Engine, settling: &Settling) -> Result<(Vec<File>, Settled), RunError> {
     let folder = &settling.folder;
-    let unreadable = |source| ApplyError::Unreadable {
-        folder: folder.clone(),
-        source,
+    let manifests = match Manifest::find(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        manifests => manifests.map_err(|source| ApplyError::Unreadable {
+            folder: folder.clone(),
+            source,
+        })?,
     };
-    let manifests = Manifest::find(folder).map_err(unreadable)?;
     let written: BTreeMap<&str, &Written> = manifests
         .iter()
         .flat_map(|manifest| &manifest.files)
         .map(|file| (file.name.as_str(), file))
         .collect();
-    let is_waiting = |file: &File| {
-        matches!(file.way, Way::Handed { .. }) && written.contains_key(file.name.as_str())
+    let absolute = std::fs::canonicalize(folder).or_else(|_| std::path::absolute(folder));
+    let absolute = absolute.unwrap_or_else(|_| folder.clone());
+    let is_waiting = |file: &File| match &file.way {
+        Way::Handed { folder } => *folder == absolute || written.contains_key(file.name.as_str()),
+        _ => false,
     };
     let files = engine.store.run(Store::files).await?;
     let files: Vec<File> = files.into_iter().filter(is_waiting).collect();
     if files.is_empty() {
         return Err(RunError::NotFound(format!(
-            "nothing in {} waits to be settled: it has no manifest of Rollbook's (rollbook-run*.json), or all of it is settled. `rollbook status` lists what waits",
+            "nothing in {} waits to be settled. `rollbook status` lists what waits, and where",
             folder.display()
         )));
     }
@@ -142,7 +151,7 @@ async fn waiting(engine: &Engine, settling: &Settling) -> Result<(Vec<File>, Set
         let content = std::fs::read(folder.join(&file.name));
         let known = written.get(file.name.as_str());
         content.is_ok_and(|content| {
-            known.is_none_or(|known| HEXLOWER.encode(&Sha256::digest(&content)) != known.sha256)
+            known.is_some_and(|known| HEXLOWER.encode(&Sha256::digest(&content)) != known.sha256)
         })
     };
     let edited = files.iter().filter(is_edited);
@@ -156,7 +165,7 @@ async fn waiting(engine: &Engine, settling: &Settling) -> Result<(Vec<File>, Set
 
 /// The jobs that the files have become, by name. Who may not list jobs finds none: then the memberships
 /// themselves must do.
-async fn jobs(engine: &Engine, files: &[File]) -> FoundJobs {
+async fn jobs(engine: &Engine, files: &[File]) -> Result<FoundJobs, RunError> {
     let names: BTreeSet<String> = files.iter().map(|file| file.name.clone()).collect();
     let made_at = files.iter().map(|file| file.made_at).min();
     let since = made_at.and_then(|made_at| made_at.checked_sub(CLOCKS).ok());
@@ -164,8 +173,5 @@ async fn jobs(engine: &Engine, files: &[File]) -> FoundJobs {
         .kaltura
         .find_jobs(FileKind::Entitlements, since.unwrap_or_default(), &names)
         .await;
-    found.unwrap_or_else(|error| {
-        tracing::warn!(%error, "the jobs of the files cannot be found; their memberships are looked at instead");
-        FoundJobs::default()
-    })
+    Ok(unless_forbidden(found)?.unwrap_or_default())
 }

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{ACCEPTED, Engine, PLANNED, REBUILT, Request, RunError, Task, report, scope};
 use crate::apply::Applier;
+use crate::apply::files::tag;
 use crate::apply::route::{self, Route, Speed, Via};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
@@ -70,11 +71,14 @@ pub(super) async fn circumstances(
     Ok(engine.store.run(read).await?)
 }
 
-/// What was lost since then without anybody's approval. What waits to be uploaded is as good as done.
+/// What was lost since then without anybody's approval. What waits in files is as good as done.
 fn recent(store: &Store, since: Timestamp) -> Result<BTreeMap<CategoryId, u64>, StoreError> {
     let mut recent = store.losses_since(since)?;
-    for (category, losses) in store.losses_handed_over()? {
-        *recent.entry(category).or_default() += losses;
+    for (category, pending) in store.pending()? {
+        let losses = pending
+            .iter()
+            .filter(|pending| !pending.is_approved && pending.action.is_loss());
+        *recent.entry(category).or_default() += losses.count() as u64;
     }
     Ok(recent)
 }
@@ -134,7 +138,11 @@ pub(super) async fn apply(
     let (task, is_proven) = (&request.task, report.is_proven());
     let is_undo = matches!(task, Task::Undo { .. });
     let approved = review.approved.plan();
-    let route = route(engine, request, approved, report);
+    let mut route = route(engine, request, approved, report);
+    // Putting back what was set by hand is beyond a file; and a later run would not try it again.
+    if let (Route::Files { or_calls }, true) = (&mut route, is_undo) {
+        *or_calls = true;
+    }
     if let Some(routed) = &report.route {
         tracing::info!(run = report.run, "{routed}");
     }
@@ -148,6 +156,7 @@ pub(super) async fn apply(
         confusable: confusable(engine, &route).await?,
         route,
         csv: engine.config.apply.csv.clone(),
+        tag: tag(),
         digest: approved.digest(),
         is_repeated: !is_undo,
         progress: engine.progress.clone(),
@@ -179,7 +188,10 @@ pub(super) async fn apply(
 }
 
 /// The categories whose reference IDs Kaltura's search cannot tell apart, where files name them so.
-async fn confusable(engine: &Engine, route: &Route) -> Result<BTreeSet<CategoryId>, RunError> {
+pub(super) async fn confusable(
+    engine: &Engine,
+    route: &Route,
+) -> Result<BTreeSet<CategoryId>, RunError> {
     if *route == Route::Calls || engine.config.apply.csv.category == Address::Id {
         return Ok(BTreeSet::new());
     }

@@ -4,7 +4,7 @@
 //! run that is cut off between sending and hearing the job's number finds the job again, and nothing is
 //! sent twice.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -14,8 +14,9 @@ use rusqlite::params;
 use super::journal::{self, DOUBT, Doubt, Open};
 use super::lease::{self, Lease};
 use super::{Store, StoreError};
-use crate::category::{CategoryId, UserId};
+use crate::category::CategoryId;
 use crate::kaltura::csv::Row;
+use crate::plan::Action;
 use crate::plan::show::many;
 
 /// Where a file is on its way.
@@ -24,6 +25,11 @@ pub enum Way {
     /// This program submits it.
     Submitted {
         /// Kaltura's number of the job, once it is known.
+        job: Option<i64>,
+    },
+    /// This program submitted it, and nobody knows what became of it.
+    Left {
+        /// Kaltura's number of the job, if it is known.
         job: Option<i64>,
     },
     /// It is being written into a folder. A run that is cut off here has handed nothing over.
@@ -62,31 +68,61 @@ pub struct Item {
     pub rows: Vec<Row>,
 }
 
-/// What waits in a folder, as a person should know it.
+/// A change that may yet happen.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// What.
+    pub action: Action,
+    /// Whether a person has approved it.
+    pub is_approved: bool,
+}
+
+/// Changes that wait in files, as a person should know it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Handed {
-    /// The folder.
-    pub folder: PathBuf,
-    /// The run that wrote it.
+pub struct Waiting {
+    /// The folder in which they wait to be uploaded; none: they were submitted.
+    pub folder: Option<PathBuf>,
+    /// The run that made them.
     pub run: i64,
     /// Since when.
     pub since: Timestamp,
-    /// Files in it that wait.
+    /// Files that wait.
     pub files: u32,
     /// Actions in them.
     pub actions: u32,
+    /// Kaltura's number of the job, or of the first of several, where it is known.
+    pub job: Option<i64>,
 }
 
-impl fmt::Display for Handed {
+impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (folder, run) = (self.folder.display(), self.run);
         write!(
             f,
-            "{} of run {run} in {}, in {folder} since {}. Once they are uploaded: rollbook settle {folder}",
+            "{} of run {} in {}",
             many(self.actions, "change"),
+            self.run,
             many(self.files, "file"),
-            self.since,
-        )
+        )?;
+        match (&self.folder, self.job) {
+            (Some(folder), _) => {
+                let folder = folder.display();
+                write!(
+                    f,
+                    ", to be uploaded from {folder} since {}. Then: rollbook settle {folder}",
+                    self.since
+                )
+            }
+            (None, Some(job)) => write!(
+                f,
+                ", handed in at {}; Kaltura has not ended the job {job}. Each run looks again",
+                self.since
+            ),
+            (None, None) => write!(
+                f,
+                ", sent at {}; whether Kaltura has them is not known. Each run looks again",
+                self.since
+            ),
+        }
     }
 }
 
@@ -140,16 +176,26 @@ impl Store {
         Ok(transaction.commit()?)
     }
 
-    /// Writes that the files of a run, which were being written, lie in their folder now.
-    pub fn hand_over(&self, run: i64) -> Result<(), StoreError> {
+    /// Writes that nobody knows what became of a file: its actions wait until somebody does. One that is
+    /// being written stays so.
+    pub fn leave_file(&self, file: i64) -> Result<(), StoreError> {
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
         transaction
-            .prepare_cached(
-                "UPDATE file SET state = 'handed' WHERE run = ?1 AND state = 'writing'",
-            )?
-            .execute([run])?;
+            .prepare_cached("UPDATE file SET state = 'left' WHERE id = ?1 AND state = 'submitted'")?
+            .execute([file])?;
         Ok(transaction.commit()?)
+    }
+
+    /// Writes that the files of a run, which were being written, lie in their folder now.
+    pub fn hand_over(&self, run: i64) -> Result<(), StoreError> {
+        self.durably(|transaction| {
+            transaction.execute(
+                "UPDATE file SET state = 'handed' WHERE run = ?1 AND state = 'writing'",
+                [run],
+            )?;
+            Ok(())
+        })
     }
 
     /// The files on their way, oldest first.
@@ -170,6 +216,7 @@ impl Store {
                 way: match state.as_str() {
                     "handed" => Way::Handed { folder },
                     "writing" => Way::Writing { folder },
+                    "left" => Way::Left { job: row.get(6)? },
                     _ => Way::Submitted { job: row.get(6)? },
                 },
             })
@@ -205,61 +252,46 @@ impl Store {
         Ok(transaction.commit()?)
     }
 
-    /// Whom files that a person is to upload are about: they are planned again once that is settled.
-    pub fn handed_over(&self) -> Result<BTreeMap<CategoryId, BTreeSet<UserId>>, StoreError> {
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(
-            "SELECT category_id, user_id FROM journal JOIN file ON file = file.id
-             WHERE file.state <> 'submitted'",
-        )?;
-        let rows = statement.query_map([], |row| {
-            Ok((
-                CategoryId(row.get(0)?),
-                UserId::new(row.get::<_, String>(1)?),
-            ))
-        })?;
-        let mut found: BTreeMap<CategoryId, BTreeSet<UserId>> = BTreeMap::new();
-        for row in rows {
-            let (category, user) = row?;
-            found.entry(category).or_default().insert(user);
-        }
-        Ok(found)
-    }
-
-    /// How many would lose something by files that a person is to upload, by category; what somebody has
-    /// approved does not count.
-    pub fn losses_handed_over(&self) -> Result<BTreeMap<CategoryId, u64>, StoreError> {
+    /// What may yet happen by files that wait to be uploaded, or of which nobody knows what became: it is
+    /// planned again once that is settled.
+    pub fn pending(&self) -> Result<BTreeMap<CategoryId, Vec<Pending>>, StoreError> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(&format!(
-            "SELECT {DOUBT} FROM journal WHERE approved_by IS NULL
-             AND file IN (SELECT id FROM file WHERE state = 'handed')"
+            "SELECT {DOUBT}, approved_by FROM journal
+             WHERE file IN (SELECT id FROM file WHERE state <> 'submitted')"
         ))?;
         let mut rows = statement.query([])?;
-        let mut found: BTreeMap<CategoryId, u64> = BTreeMap::new();
+        let mut found: BTreeMap<CategoryId, Vec<Pending>> = BTreeMap::new();
         while let Some(row) = rows.next()? {
-            let doubt = journal::doubt(row)?;
-            if doubt.action.is_loss() {
-                *found.entry(doubt.category).or_default() += 1;
-            }
+            let Doubt {
+                category, action, ..
+            } = journal::doubt(row)?;
+            let approved_by: Option<String> = row.get("approved_by")?;
+            found.entry(category).or_default().push(Pending {
+                action,
+                is_approved: approved_by.is_some(),
+            });
         }
         Ok(found)
     }
 
-    /// What waits in folders, oldest first.
-    pub fn waiting_files(&self) -> Result<Vec<Handed>, StoreError> {
+    /// What waits, oldest first.
+    pub fn waiting_files(&self) -> Result<Vec<Waiting>, StoreError> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(
-            "SELECT folder, file.run, min(made_at), count(DISTINCT file.id), count(*)
-             FROM file JOIN journal ON file = file.id
-             WHERE file.state = 'handed' GROUP BY folder, file.run ORDER BY file.run",
+            "SELECT folder, file.run, min(made_at), count(DISTINCT file.id), count(*), min(job)
+             FROM file JOIN journal ON journal.file = file.id
+             WHERE file.state IN ('handed', 'left')
+             GROUP BY folder, file.run ORDER BY file.run",
         )?;
         let rows = statement.query_map([], |row| {
-            Ok(Handed {
-                folder: PathBuf::from(row.get::<_, String>(0)?),
+            Ok(Waiting {
+                folder: row.get::<_, Option<String>>(0)?.map(PathBuf::from),
                 run: row.get(1)?,
                 since: Timestamp::from_second(row.get(2)?).unwrap_or(Timestamp::UNIX_EPOCH),
                 files: row.get(3)?,
                 actions: row.get(4)?,
+                job: row.get(5)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)

@@ -8,14 +8,14 @@ fn manifest() -> Manifest {
         rows: 1001,
         files: vec![
             Written {
-                name: "rollbook-run12-0001-0a1b2c3d.csv".to_owned(),
+                name: "rollbook-run12-0a1b2c3d-0001.csv".to_owned(),
                 rows: 1000,
                 bytes: 20_000,
                 sha256: "ab".repeat(32),
                 categories: Vec::new(),
             },
             Written {
-                name: "rollbook-run12-0002-4e5f6071.csv".to_owned(),
+                name: "rollbook-run12-0a1b2c3d-0002.csv".to_owned(),
                 rows: 1,
                 bytes: 200,
                 sha256: "cd".repeat(32),
@@ -47,9 +47,15 @@ fn manifests_are_found_among_other_files_the_oldest_first() {
     for run in [12, 3] {
         let manifest = Manifest { run, ..manifest() };
         let text = serde_json::to_vec(&manifest).unwrap();
-        put(folder.path(), &Manifest::name(run), &text).unwrap();
+        let name = format!("rollbook-run{run}-0a1b2c3d.json");
+        put(folder.path(), &name, &text).unwrap();
     }
-    put(folder.path(), "rollbook-run9.json", b"something else").unwrap();
+    put(
+        folder.path(),
+        "rollbook-run9-0a1b2c3d.json",
+        b"something else",
+    )
+    .unwrap();
     put(folder.path(), "package.json", b"{}").unwrap();
     let found = Manifest::find(folder.path()).unwrap();
     let runs: Vec<i64> = found.iter().map(|manifest| manifest.run).collect();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rollbook::sandbox::{BulkFault, Sandbox};
+use rollbook::sandbox::{BulkFault, NewCategory, Sandbox};
 
 use crate::sandbox::client;
 
@@ -167,19 +167,22 @@ async fn a_channel_larger_than_a_file_goes_by_several_one_after_the_other() {
 
 #[tokio::test]
 async fn reference_ids_that_kaltura_takes_for_one_another_do_not_go_by_file() {
-    let site = with(20, &[BIO, ("BIO-2", &[10]), ("chem", &[13])])
+    let site = with(20, &[BIO, ("chem", &[13])])
         .set(quick)
         .set(|settings| {
             settings.apply =
                 "via = \"csv\"\ncsv = { category = \"reference_id\", poll = \"50ms\" }".to_owned();
         })
-        .channel("bio-2")
         .start()
         .await;
-    site.sync().await.is(3).says("Not done: 1 change");
-    assert_eq!(site.members("bio").len(), 3);
+    site.account().add_category(&NewCategory {
+        path: "elsewhere".to_owned(),
+        reference_id: Some("BIO".to_owned()),
+        ..NewCategory::default()
+    });
+    site.sync().await.is(3).says("Not done: 3 changes");
+    assert!(site.members("bio").is_empty());
     assert_eq!(site.members("chem"), ["p13"]);
-    assert!(site.members("BIO-2").is_empty() && site.members("bio-2").is_empty());
     site.rollbook(&["status"])
         .await
         .is(0)
@@ -214,12 +217,6 @@ async fn a_job_that_fails_is_planned_again() {
 #[tokio::test]
 async fn a_job_that_somebody_aborts_is_planned_again() {
     let site = survives(BulkFault::Abort, 3).await;
-    assert_eq!(files(&site), 2);
-}
-
-#[tokio::test]
-async fn a_job_that_shows_no_progress_is_given_up_and_planned_again() {
-    let site = survives(BulkFault::Stick, 3).await;
     assert_eq!(files(&site), 2);
 }
 
@@ -324,16 +321,101 @@ async fn a_run_killed_while_its_job_was_worked_on_waits_for_it() {
 }
 
 #[tokio::test]
-async fn who_may_not_upload_files_is_told_what_is_missing_and_loses_nothing() {
+async fn who_may_not_upload_files_is_told_what_is_missing_and_may_go_by_calls() {
     let site = filled().await;
     site.join("bio", 13);
-    site.account()
-        .faults()
-        .fail_next("categoryUser.addFromBulkUpload", 1, "SERVICE_FORBIDDEN");
+    let faults = site.account().faults().clone();
+    for call in ["categoryUser.addFromBulkUpload", "bulkupload_bulk.list"] {
+        faults.fail_next(call, 100, "SERVICE_FORBIDDEN");
+    }
     let run = site.sync().await.is(1);
     run.says("CONTENT_INGEST_BULK_UPLOAD").says("--via api");
-    site.sync().await.is(0);
+    is_settled(&site);
+    site.rollbook(&["sync", "--via", "api"]).await.is(0);
     assert_eq!(site.members("bio"), ["p10", "p11", "p12", "p13"]);
+}
+
+#[tokio::test]
+async fn a_right_that_was_withdrawn_while_a_job_ran_stops_no_other_change() {
+    let site = filled().await;
+    site.leave("bio", 11);
+    let mut command = site.command(&["sync"]);
+    command.env("ROLLBOOK_KILL_AT", "after-noting-a-job:1");
+    assert!(!command.output().await.unwrap().status.success());
+    let faults = site.account().faults().clone();
+    for call in ["get", "list", "serveLog", "abort"] {
+        faults.fail_next(
+            &format!("bulkupload_bulk.{call}"),
+            1000,
+            "SERVICE_FORBIDDEN",
+        );
+    }
+    site.join("chem", 14);
+    site.wait_an_hour();
+    site.rollbook(&["sync", "--via", "api"]).await.is(0);
+    assert_eq!(site.members("chem"), ["p10", "p13", "p14"]);
+    site.rollbook(&["status"])
+        .await
+        .is(0)
+        .says("has not ended the job");
+    faults.clear();
+    site.sync().await.is(0);
+    is_settled(&site);
+    assert_eq!(site.members("bio"), ["p10", "p12"]);
+    assert_eq!(writes(&site), ["add p14", "delete p11"]);
+}
+
+#[tokio::test]
+async fn rows_of_a_job_that_does_not_end_wait_and_are_planned_again_after_a_day() {
+    let site = filled().await;
+    site.leave("bio", 11);
+    site.join("chem", 14);
+    site.account().faults().next_bulk_job(BulkFault::Stick);
+    site.sync().await.is(3).says("has not ended the job");
+    site.join("chem", 15);
+    let run = site.rollbook(&["sync", "--full", "--via", "api"]).await;
+    run.is(0).says("waits in a file");
+    assert_eq!(
+        writes(&site),
+        ["add p15"],
+        "what the job may yet do is left to it"
+    );
+    site.rollbook(&["status"])
+        .await
+        .is(0)
+        .says("has not ended the job");
+    let path = site.path("rollbook.db");
+    let day = "UPDATE file SET made_at = made_at - 90000";
+    rusqlite::Connection::open(path)
+        .unwrap()
+        .execute_batch(day)
+        .unwrap();
+    site.sync().await;
+    site.wait_an_hour();
+    site.sync().await.is(0);
+    assert_eq!(writes(&site), ["add p14", "add p15", "delete p11"]);
+    assert_eq!(files(&site), 2);
+    is_settled(&site);
+}
+
+#[tokio::test]
+async fn what_would_be_held_is_not_shown_as_what_would_be_submitted() {
+    let site = with(20, &[BIO, CHEM])
+        .set(quick)
+        .set(|settings| settings.safety.clear())
+        .start()
+        .await;
+    let shown = site
+        .rollbook(&["sync", "--dry-run", "--format", "csv"])
+        .await;
+    let shown = shown.is(0).says("a run would hold it");
+    assert_eq!(shown.stdout, "");
+    let digest = site.sync().await.is(4).digest();
+    let held = site
+        .rollbook(&["show", &digest, "--format", "csv"])
+        .await
+        .is(0);
+    assert!(held.stdout.contains(",p13,3,1,"), "{}", held.stdout);
 }
 
 // Files for a person to upload.
@@ -527,4 +609,84 @@ async fn the_plan_as_csv_is_what_would_be_submitted() {
     };
     assert_eq!(rows(&shown), rows(&written));
     assert_eq!(rows(&shown).len(), 3, "{shown}");
+}
+
+#[tokio::test]
+async fn files_whose_folder_is_gone_can_be_given_up_all_the_same() {
+    let (site, folder) = handed_over().await;
+    fs::remove_dir_all(&folder).unwrap();
+    site.rollbook(&["settle", &folder])
+        .await
+        .is(3)
+        .says("Waiting: 2 changes");
+    site.rollbook(&["settle", &folder, "--discard"]).await.is(3);
+    is_settled(&site);
+}
+
+#[tokio::test]
+async fn a_log_of_another_file_settles_nothing() {
+    let (site, folder) = handed_over().await;
+    let log = site.path("log.csv");
+    // The same removal, a month ago.
+    fs::write(&log, format!("3,{},p11,,,,2,,0\n", site.channel("bio"))).unwrap();
+    let log = log.display().to_string();
+    let settled = site.rollbook(&["settle", &folder, "--log", &log]).await;
+    settled.is(3).says("Waiting: 2 changes");
+    assert_eq!(state(&site, "SELECT count(*) FROM journal"), 2);
+}
+
+#[tokio::test]
+async fn what_somebody_else_did_meanwhile_is_not_noted_as_ours() {
+    let (site, folder) = handed_over().await;
+    let run = state(&site, "SELECT run FROM file").to_string();
+    site.account().remove_membership(site.channel("bio"), "p11");
+    site.rollbook(&["settle", &folder, "--discard"]).await.is(3);
+    site.rollbook(&["undo", &run]).await.is(0);
+    assert_eq!(site.members("bio"), ["p10", "p12"]);
+}
+
+#[tokio::test]
+async fn the_gate_counts_what_waits_in_files_as_done() {
+    let managers = [
+        "[[binding]]",
+        "groups = [\"staff\"]",
+        "category = { reference_id = \"bio\" }",
+        "level = \"manager\"",
+        "[[binding]]",
+        "groups = [\"bio\"]",
+    ];
+    let site = with(20, &[("bio", &[10, 11, 12]), ("staff", &[14, 15, 99])])
+        .set(quick)
+        .set(|settings| {
+            settings.bindings = managers.join("\n");
+            settings.safety = settings.safety.replace("\"allow\"", "\"hold\"");
+        })
+        .in_step()
+        .await;
+    site.leave("staff", 14);
+    let folder = site.path("out").display().to_string();
+    let by_file = ["sync", "--via", "csv-file", &folder];
+    site.rollbook(&by_file).await.is(0);
+    site.leave("staff", 15);
+    let run = site.rollbook(&["sync", "--via", "api"]).await;
+    run.is(4).says("no manager would be left");
+}
+
+#[tokio::test]
+async fn two_sites_may_use_one_folder_and_take_away_their_own_files_only() {
+    let (one, folder) = handed_over().await;
+    let other = filled().await;
+    other.leave("bio", 11);
+    other
+        .rollbook(&["sync", "--via", "csv-file", &folder])
+        .await
+        .is(0);
+    assert_eq!(csv_files(Path::new(&folder)).len(), 2);
+    other
+        .rollbook(&["settle", &folder, "--discard"])
+        .await
+        .is(3);
+    assert_eq!(csv_files(Path::new(&folder)).len(), 1);
+    upload(&one.sandbox, &csv_files(Path::new(&folder))[0]).await;
+    one.rollbook(&["settle", &folder]).await.is(0);
 }
