@@ -81,7 +81,8 @@ Exit codes:
   1  failed
   2  wrong usage or configuration
   3  done, but some actions failed, or the directory's answer was not complete
-  4  a plan is held: look at it with `rollbook show`, release it with `rollbook approve`
+  4  this run holds a plan: look at it with `rollbook show`, release it with `rollbook approve`
+     (`rollbook held` ends with 4 for as long as any plan waits)
   5  changes are pending (with --dry-run --exit-code)
   6  another run is going on";
 

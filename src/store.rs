@@ -19,6 +19,7 @@
 //! | [`set_aside`] | what failed for its own reason |
 //! | [`lease`] | one run at a time |
 //! | [`origin`] | whether the file is a copy |
+//! | [`take_over`] | what a file made anew takes over from the old one |
 //! | [`runs`] | what happened |
 
 use std::path::{Path, PathBuf};
@@ -42,6 +43,7 @@ pub mod origin;
 pub mod roster;
 pub mod runs;
 pub mod set_aside;
+pub mod take_over;
 pub mod undone;
 
 /// The state file, open. Cheap to clone.

@@ -7,17 +7,18 @@ use anyhow::{Context, bail};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
 use super::answer::open;
 use super::sync::Format;
 use super::{Exit, places};
-use crate::category::{UpdateMethod, UserId};
+use crate::category::{CategoryId, UpdateMethod, UserId};
 use crate::clock;
 use crate::plan::show::symbol;
-use crate::store::history::members::{Member, Members};
+use crate::store::Store;
+use crate::store::history::members::Member;
 use crate::store::history::{Asked, Chain, Line};
 use crate::store::journal::Outcome;
-use crate::store::{Store, StoreError};
 
 /// Shows every action and refusal: when, by which run, through which group and binding, what was there
 /// before, what Kaltura answered, and who had released it.
@@ -45,7 +46,7 @@ pub(super) struct Arguments {
     /// Not younger than this, written like --since.
     #[arg(long, value_name = "WHEN")]
     until: Option<String>,
-    /// Instead of the lines, who was in the channel at the end of this day.
+    /// Instead of the lines, who was in the channels at the end of this day.
     #[arg(long, value_name = "DAY", requires = "category", conflicts_with_all = ["since", "until", "run"])]
     on: Option<Date>,
     /// How it is written.
@@ -58,34 +59,20 @@ pub(super) struct Arguments {
 
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (_, store) = open(config)?;
-    let out = &mut std::io::stdout().lock();
     if arguments.verify {
-        return verify(&store, out);
+        return verify(&store, &mut std::io::stdout().lock());
     }
     let asked = Asked {
         user: arguments.user.as_deref().map(UserId::new),
         categories: places::named(&store, &arguments.category)?,
         run: arguments.run,
         since: arguments.since.as_deref().map(moment).transpose()?,
-        until: match arguments.on {
-            Some(day) => Some(end_of(day)?),
-            None => arguments.until.as_deref().map(moment).transpose()?,
-        },
+        until: arguments.until.as_deref().map(moment).transpose()?,
     };
-    if arguments.on.is_some() {
-        let mut members = Members::default();
-        store.history(&asked, |line| {
-            members.after(&line);
-            Ok::<_, StoreError>(())
-        })?;
-        let list: Vec<Member> = members
-            .into_list()
-            .into_iter()
-            .map(|(_, one)| one)
-            .collect();
-        write_members(&list, arguments.format, out)?;
-        return Ok(Exit::Done);
+    if let Some(day) = arguments.on {
+        return members(&store, &asked, day, arguments.format);
     }
+    let out = &mut std::io::stdout().lock();
     match arguments.format {
         Format::Text => {
             let mut any = false;
@@ -235,37 +222,124 @@ fn csv(store: &Store, asked: &Asked, out: &mut impl Write) -> anyhow::Result<()>
     Ok(writer.flush()?)
 }
 
-fn write_members(list: &[Member], format: Format, out: &mut impl Write) -> anyhow::Result<()> {
+/// A channel, and who was in it.
+#[derive(Serialize)]
+struct Channel {
+    category: CategoryId,
+    #[serde(rename = "channel")]
+    name: Option<String>,
+    members: Vec<Member>,
+}
+
+/// Says who was in these channels at the end of a day.
+fn members(store: &Store, asked: &Asked, day: Date, format: Format) -> anyhow::Result<Exit> {
+    let at = end_of(day)?;
+    let there = store.members_at(asked, at)?;
+    let known = store.categories()?;
+    let name = |id| {
+        let category = known.iter().find(|category| category.id == id);
+        category.map(|category| category.name().to_owned())
+    };
+    let channels = there
+        .members
+        .into_iter()
+        .map(|(category, members)| Channel {
+            category,
+            name: name(category),
+            members,
+        });
+    let channels: Vec<Channel> = channels.collect();
+    let out = &mut std::io::stdout().lock();
     match format {
         Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, list)?;
+            let told = serde_json::json!({
+                "at": at,
+                "complete_since": there.complete_since,
+                "channels": channels,
+            });
+            serde_json::to_writer_pretty(&mut *out, &told)?;
             writeln!(out)?;
         }
-        Format::Csv => {
-            let mut writer = csv::Writer::from_writer(out);
-            writer.write_record(["user_id", "level", "since", "run", "why"])?;
-            for one in list {
-                let run = one.run.to_string();
-                let (level, since) = (one.level.to_string(), one.since.to_string());
-                writer.write_record([one.user.as_str(), &level, &since, &run, &why(one)])?;
-            }
-            writer.flush()?;
+        Format::Csv => members_csv(&channels, out)?,
+        Format::Text => members_text(&channels, out)?,
+    }
+    if there.complete_since.is_none_or(|since| since > at) {
+        let note = incomplete(day, there.complete_since);
+        match format {
+            Format::Text => writeln!(out, "{note}")?,
+            // Not among what a program reads.
+            Format::Json | Format::Csv => writeln!(std::io::stderr(), "{note}")?,
         }
-        Format::Text => {
-            for one in list {
-                let (user, level, since, run) = (&one.user, one.level, one.since, one.run);
-                writeln!(
-                    out,
-                    "{user}  {level} since {since} (run {run}), {}",
-                    why(one)
-                )?;
+    }
+    Ok(Exit::Done)
+}
+
+fn incomplete(day: Date, complete_since: Option<Timestamp>) -> String {
+    match complete_since {
+        None => "The history is empty: nothing is known for sure.".to_owned(),
+        Some(since) => format!(
+            "The history is complete from {since} on: of {day}, only what is said here is known."
+        ),
+    }
+}
+
+fn members_text(channels: &[Channel], out: &mut impl Write) -> std::io::Result<()> {
+    for channel in channels {
+        let indent = if channels.len() > 1 {
+            let id = channel.category;
+            match &channel.name {
+                Some(name) => writeln!(out, "{name} (channel {id})")?,
+                None => writeln!(out, "channel {id}")?,
             }
-            if list.is_empty() {
-                writeln!(out, "Nobody, as far as is known.")?;
-            }
+            "  "
+        } else {
+            ""
+        };
+        for one in &channel.members {
+            let since = match one.since {
+                Some(since) => format!("since {} (run {})", since.since, since.run),
+                None => "since a day that is not known".to_owned(),
+            };
+            let (user, level) = (&one.user, one.level);
+            writeln!(out, "{indent}{user}  {level} {since}, {}", why(one))?;
+        }
+        if channel.members.is_empty() {
+            writeln!(out, "{indent}Nobody, as far as is known.")?;
         }
     }
     Ok(())
+}
+
+fn members_csv(channels: &[Channel], out: &mut impl Write) -> anyhow::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    let header = [
+        "category_id",
+        "channel",
+        "user_id",
+        "level",
+        "since",
+        "run",
+        "why",
+    ];
+    writer.write_record(header)?;
+    for channel in channels {
+        for one in &channel.members {
+            writer.write_record([
+                channel.category.to_string(),
+                channel.name.clone().unwrap_or_default(),
+                one.user.to_string(),
+                one.level.to_string(),
+                one.since
+                    .map(|since| since.since.to_string())
+                    .unwrap_or_default(),
+                one.since
+                    .map(|since| since.run.to_string())
+                    .unwrap_or_default(),
+                why(one),
+            ])?;
+        }
+    }
+    Ok(writer.flush()?)
 }
 
 fn why(member: &Member) -> String {

@@ -14,6 +14,7 @@ use crate::reconcile::{REBUILT, Request, reconcile};
 use crate::store::Store;
 use crate::store::history::Chain;
 use crate::store::lease::Claim;
+use crate::store::take_over::TakenOver;
 
 /// Looks after the file in which Rollbook keeps what it knows.
 #[derive(Debug, clap::Args)]
@@ -33,7 +34,8 @@ enum Task {
     Verify,
     /// Begin anew, where the file is damaged or lost: the old one is kept beside it, the directory is
     /// read in full, memberships that are as they should be are adopted from Kaltura, and everything
-    /// else is held until somebody approves it.
+    /// else is held until somebody approves it. What was undone or rejected is taken over, as far as the
+    /// old file can be read.
     Rebuild,
 }
 
@@ -104,10 +106,13 @@ async fn rebuild(config: &Path) -> anyhow::Result<Exit> {
     {
         bail!("a run is going on: {holder}, last seen at {seen_at}. Wait for it, or end it");
     }
-    if let Some(kept) = put_aside(&path)? {
+    let kept = put_aside(&path)?;
+    let new = Store::open(&path)?;
+    new.set_setting(REBUILT, "yes")?;
+    if let Some(kept) = kept {
         writeln!(out, "The old state file is kept as {}.", kept.display())?;
+        say_what_is_known(new.take_over(&kept, clock::now())?, out)?;
     }
-    Store::open(&path)?.set_setting(REBUILT, "yes")?;
     let engine = engine::open(config)?;
     let request = Request {
         command: "state rebuild".to_owned(),
@@ -117,6 +122,23 @@ async fn rebuild(config: &Path) -> anyhow::Result<Exit> {
     let report = reconcile(&engine, &request).await?;
     sync::text(&report, out)?;
     Ok(sync::exit(&report, false))
+}
+
+fn say_what_is_known(taken: TakenOver, out: &mut impl Write) -> std::io::Result<()> {
+    if taken.memberships > 0 {
+        writeln!(
+            out,
+            "Taken over from it: what somebody has undone or rejected, of {}.",
+            many(taken.memberships, "membership")
+        )?;
+    }
+    if !taken.is_all {
+        writeln!(
+            out,
+            "What had been undone or rejected could not all be read: look for it in the plan that is held."
+        )?;
+    }
+    Ok(())
 }
 
 /// Gives the file, and what SQLite keeps beside it, another name.

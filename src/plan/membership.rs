@@ -20,6 +20,12 @@
 //! | none | automatic, not active | deactivated by us, and its time is over | `Remove` |
 //! | none | several automatic rows | any | `Remove` them all: Kaltura deactivates one of them only |
 //!
+//! What a person deactivated by hand is held back for as long as a group would grant it. Where none does any
+//! more, nothing is held back, and the row goes as the policy says: under `delete` it is removed, like any
+//! automatic one, which takes access from nobody; under `deactivate`, and under a time of grace that nobody
+//! counts for it, it stays as it is. Whoever comes back after the removal is a new member: a person who is
+//! to stay out for good belongs out of the group, or stays out as a manual membership at level none.
+//!
 //! Objections, strongest first: the person is protected, or owns the category; the user ID is one
 //! that Kaltura would refuse, or that two people share; a file with it waits to be uploaded; the membership is manual (not asked when it
 //! is a request to join, which a grant answers); it is not ours; and, of whatever takes access

@@ -259,7 +259,10 @@ impl Report {
         self.reads.iter().all(|read| read.unproven.is_none())
     }
 
-    /// How the run ended. An answer that is not complete is said first: all else rests on it.
+    /// How the run ended. An answer that is not complete is said first: all else rests on it. Plans that
+    /// earlier runs held are said ([`still_held`](Self::still_held)) and count for nothing: each run ends
+    /// by what it found itself, or one plan that nobody hurries to answer would make every run after it
+    /// look like an alarm, every five minutes. Who watches for what waits asks `rollbook held`.
     pub fn verdict(&self) -> Verdict {
         if !self.is_proven() {
             Verdict::Partly

@@ -247,6 +247,16 @@ impl Store {
         Ok(())
     }
 
+    /// When the oldest line that is kept was written.
+    pub(super) fn history_begins(&self) -> Result<Option<Timestamp>, StoreError> {
+        let connection = self.lock();
+        let first: Option<i64> = connection
+            .prepare_cached("SELECT at FROM history ORDER BY seq LIMIT 1")?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        Ok(first.and_then(|second| Timestamp::from_second(second).ok()))
+    }
+
     /// Losses since a point in time that nobody had approved, by category.
     pub fn losses_since(&self, since: Timestamp) -> Result<BTreeMap<CategoryId, u64>, StoreError> {
         let connection = self.lock();

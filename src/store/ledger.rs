@@ -24,7 +24,42 @@ pub struct Entry {
     pub via: Option<GroupId>,
 }
 
+/// What the ledger knows of one membership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Whose.
+    pub user: UserId,
+    /// What was last done.
+    pub last: Last,
+    /// What granted it.
+    pub via: Option<Grant>,
+    /// The run that did it.
+    pub run: i64,
+    /// When.
+    pub since: Timestamp,
+}
+
 impl Store {
+    /// Reads all that is known of one category.
+    pub fn known_members(&self, category: CategoryId) -> Result<Vec<Known>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT user_id, state, level, via, run, since FROM ledger WHERE category_id = ?1",
+        )?;
+        let mut rows = statement.query([category.0])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(Known {
+                user: UserId::new(row.get::<_, String>(0)?),
+                last: last(row, 1)?,
+                via: row.get::<_, Option<String>>(3)?.map(granted_by),
+                run: row.get(4)?,
+                since: Timestamp::from_second(row.get(5)?).unwrap_or(Timestamp::UNIX_EPOCH),
+            });
+        }
+        Ok(found)
+    }
+
     /// Reads what was last done in one category.
     pub fn ledger(&self, category: CategoryId) -> Result<BTreeMap<UserId, Last>, StoreError> {
         let connection = self.lock();
@@ -135,9 +170,14 @@ pub(super) fn via(
             row.get::<_, Option<String>>(0)
         })
         .optional()?;
-    Ok(group.flatten().map(|group| Grant {
+    Ok(group.flatten().map(granted_by))
+}
+
+/// The ledger keeps the group only.
+fn granted_by(group: String) -> Grant {
+    Grant {
         group: GroupId::new(group),
         through: std::sync::Arc::default(),
         binding: 0,
-    }))
+    }
 }

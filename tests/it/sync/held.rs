@@ -37,6 +37,18 @@ async fn a_held_plan_is_listed_and_shown_whole() {
 }
 
 #[tokio::test]
+async fn a_run_that_finds_nothing_new_says_that_a_plan_still_waits_and_ends_well() {
+    let (site, _) = waiting().await;
+    let told = site.sync().await.is(0);
+    told.says("1 plan of earlier runs still waits for somebody: rollbook held");
+    let told = site.rollbook(&["sync", "--format", "json"]).await.is(0);
+    let told: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+    assert_eq!(told["report"]["still_held"], 1);
+    assert_eq!(told["report"]["held"], serde_json::Value::Null);
+    site.rollbook(&["held"]).await.is(4);
+}
+
+#[tokio::test]
 async fn a_channel_is_approved_alone_and_the_other_waits() {
     let (site, digest) = waiting().await;
     site.rollbook(&["approve", &digest, "--category", "chem", "--by", "Ruth"])

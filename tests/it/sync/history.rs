@@ -61,7 +61,64 @@ async fn who_was_in_a_channel_on_a_day() {
     let before = site
         .rollbook(&["history", "--category", "bio", "--on", "2020-01-01"])
         .await;
-    before.is(0).says("Nobody, as far as is known");
+    before
+        .is(0)
+        .says("Nobody, as far as is known")
+        .says("The history is complete from");
+}
+
+#[tokio::test]
+async fn who_was_in_several_channels_is_told_by_channel() {
+    let site = with(4, &[("bio", &[0, 1]), ("chem", &[2])]).in_step().await;
+    let today = jiff::Zoned::now().date().to_string();
+    let on = |format: &'static str| {
+        let (site, today) = (&site, today.clone());
+        async move {
+            let asked = ["--category", "bio", "--category", "chem", "--on", &today];
+            site.rollbook(&[&["history", "--format", format][..], &asked].concat())
+                .await
+                .is(0)
+        }
+    };
+    let told = on("text").await;
+    told.says(&format!(
+        "bio (channel {})\n  p0  member",
+        site.channel("bio")
+    ))
+    .says(&format!(
+        "chem (channel {})\n  p2  member",
+        site.channel("chem")
+    ))
+    .says_nothing_of("The history is complete from");
+    let told: serde_json::Value = serde_json::from_str(&on("json").await.stdout).unwrap();
+    assert_eq!(told["channels"][1]["channel"], "chem");
+    assert_eq!(told["channels"][1]["members"][0]["user"], "p2");
+    assert_eq!(told["channels"][1]["members"][0]["run"], 1);
+    on("csv").await.says(",chem,p2,member,");
+}
+
+#[tokio::test]
+async fn who_came_before_the_lines_that_are_kept_is_still_known() {
+    let site = lived().await;
+    let day_before = "UPDATE history SET at = at - 172800 WHERE run = 1;
+         UPDATE ledger SET since = since - 172800 WHERE run = 1;";
+    let state = rusqlite::Connection::open(site.path("rollbook.db")).unwrap();
+    state.execute_batch(day_before).unwrap();
+    state
+        .execute_batch("DELETE FROM history WHERE run = 1")
+        .unwrap();
+    let on = |days: i64| {
+        let day = jiff::Zoned::now().date() - jiff::Span::new().days(days);
+        let (site, day) = (&site, day.to_string());
+        async move {
+            let asked = ["history", "--category", "bio", "--on", &day];
+            site.rollbook(&asked).await.is(0)
+        }
+    };
+    let today = on(0).await.says("p0  member").says("p2  manager");
+    today.says_nothing_of("p1").says_nothing_of("complete from");
+    let yesterday = on(1).await.says("p0  member").says("p1  member");
+    yesterday.says("The history is complete from");
 }
 
 #[tokio::test]

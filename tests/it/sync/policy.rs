@@ -1,6 +1,6 @@
 //! What the configuration decides.
 
-use super::site::{AUTOMATIC, MEMBER, NOT_ACTIVE, Site, Start, with};
+use super::site::{ACTIVE, AUTOMATIC, MANUAL, MEMBER, NONE, NOT_ACTIVE, Site, Start, with};
 use crate::slapd::SUFFIX;
 
 fn deactivating() -> Start {
@@ -140,6 +140,35 @@ async fn whom_a_person_deactivated_is_not_deleted_by_the_clock() {
     site.sync_full().await.is(0);
     let bio = site.channel("bio");
     assert_eq!(site.account().member(bio, "p2").unwrap().status, NOT_ACTIVE);
+}
+
+#[tokio::test]
+async fn whom_a_person_deactivated_is_held_back_while_a_group_grants_it_and_then_leaves_like_anybody()
+ {
+    let site = with(4, &[("bio", &[0, 1, 2])]).in_step().await;
+    site.put("bio", "p2", (MEMBER, AUTOMATIC, NOT_ACTIVE));
+    let left = site.sync_full().await.is(0);
+    left.says("p2  deactivated by hand");
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2 inactive"]);
+    site.leave("bio", 2);
+    site.sync().await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p1"]);
+    site.join("bio", 2);
+    site.sync().await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
+}
+
+#[tokio::test]
+async fn who_is_to_stay_out_stays_out_at_level_none_by_hand() {
+    let site = with(4, &[("bio", &[0, 1, 2])]).in_step().await;
+    site.put("bio", "p2", (NONE, MANUAL, ACTIVE));
+    for _ in 0..2 {
+        site.leave("bio", 2);
+        site.sync().await.is(0);
+        site.join("bio", 2);
+        site.sync_full().await.is(0);
+        assert_eq!(site.members("bio"), ["p0", "p1", "p2 none manual"]);
+    }
 }
 
 #[tokio::test]

@@ -63,6 +63,30 @@ async fn a_file_made_anew_adopts_what_is_right_and_holds_the_rest() {
 }
 
 #[tokio::test]
+async fn what_somebody_said_no_to_is_known_to_a_file_made_anew() {
+    let site = with(6, &[("bio", &[0, 1, 2]), ("chem", &[0, 1])])
+        .in_step()
+        .await;
+    site.leave("bio", 1);
+    site.sync().await.is(0);
+    site.rollbook(&["undo", "2"]).await.is(0);
+    site.account().remove_membership(site.channel("chem"), "p0");
+    site.account().remove_membership(site.channel("chem"), "p1");
+    let digest = site
+        .rollbook(&["state", "rebuild"])
+        .await
+        .is(4)
+        .says("of 1 membership.")
+        .says("undone or rejected")
+        .digest();
+    site.rollbook(&["reject", &digest]).await.is(0);
+    let again = site.rollbook(&["state", "rebuild"]).await.is(0);
+    again.says("of 3 memberships.").says("somebody rejected it");
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
+    assert_eq!(site.members("chem"), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_state_file_in_use_is_not_made_anew() {
     let site = lived().await;
     let state = rusqlite::Connection::open(site.path("rollbook.db")).unwrap();
