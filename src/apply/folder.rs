@@ -116,7 +116,7 @@ impl Applier {
         let written = self
             .write_files(&folder, pieces, &mut manifest, &mut applied)
             .await
-            .and_then(|()| self.write_papers(&folder, &manifest).map_err(failed));
+            .and_then(|()| put_papers(&folder, &manifest).map_err(failed));
         if let Err(error) = written {
             for file in &manifest.files {
                 discard(&folder, &file.name);
@@ -178,17 +178,17 @@ impl Applier {
         }
         Ok(())
     }
+}
 
-    /// Writes the manifest and the page of instructions.
-    fn write_papers(&self, folder: &Path, manifest: &Manifest) -> io::Result<()> {
-        let Some(first) = manifest.files.first() else {
-            return Ok(());
-        };
-        let page = instructions(folder, manifest);
-        put(folder, &Manifest::page_for(&first.name), page.as_bytes())?;
-        let text = serde_json::to_vec_pretty(manifest)?;
-        put(folder, &Manifest::name_for(&first.name), &text)
-    }
+/// Writes the manifest and the page of instructions.
+fn put_papers(folder: &Path, manifest: &Manifest) -> io::Result<()> {
+    let Some(first) = manifest.files.first() else {
+        return Ok(());
+    };
+    let page = instructions(folder, manifest);
+    put(folder, &Manifest::page_for(&first.name), page.as_bytes())?;
+    let text = serde_json::to_vec_pretty(manifest)?;
+    put(folder, &Manifest::name_for(&first.name), &text)
 }
 
 type Channel = (CategoryId, Option<ReferenceId>, String);
