@@ -76,11 +76,13 @@ fn text(settled: &Settled, arguments: &Arguments, out: &mut impl Write) -> std::
             "Waiting: {}. Settle again once the files are uploaded and finished.",
             many(settled.waiting, "change")
         )?;
-        writeln!(
-            out,
-            "If they will not be uploaded: rollbook settle {} --discard",
-            arguments.folder.display()
-        )?;
+        if settled.under_way.is_empty() {
+            writeln!(
+                out,
+                "If they will not be uploaded: rollbook settle {} --discard",
+                arguments.folder.display()
+            )?;
+        }
     }
     Ok(())
 }
