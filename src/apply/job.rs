@@ -1,4 +1,4 @@
-//! A job, followed until it is over.
+//! A file that becomes a job, followed until it is over.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,7 +9,8 @@ use tokio::time::{Instant, sleep};
 
 use super::ApplyError;
 use crate::config;
-use crate::kaltura::{FileKind, Job, JobId, JobLog, JobStatus, Kaltura};
+use crate::kaltura::{Disposition, FileKind, Job, JobId, JobLog, JobStatus, Kaltura, Submitted};
+use crate::{clock, killpoint};
 
 /// The first wait before a job is looked at again.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -30,9 +31,38 @@ fn waits(config: &config::apply::Csv) -> impl Iterator<Item = Duration> + Send {
         .build()
 }
 
+/// Hands in a file, and answers its job; none where Kaltura does not take it now, or, as far as can be seen, has
+/// not taken it.
+pub(crate) async fn hand_in(
+    kaltura: &Kaltura,
+    config: &config::apply::Csv,
+    kind: FileKind,
+    name: &str,
+    content: Vec<u8>,
+) -> Result<Option<JobId>, ApplyError> {
+    let since = clock::now();
+    let answer = kaltura.submit(kind, name, content).await?;
+    killpoint::here("after-submitting");
+    match answer {
+        Submitted::Accepted(job) => Ok(Some(job.id)),
+        Submitted::Unknown => find(kaltura, config, kind, name, since).await,
+        Submitted::Refused(error) if error.disposition() == Disposition::Permanent => {
+            Err(ApplyError::NotTaken { kind, error })
+        }
+        Submitted::Refused(error) => {
+            tracing::warn!(
+                file = name,
+                code = error.code,
+                "Kaltura does not take a file now"
+            );
+            Ok(None)
+        }
+    }
+}
+
 /// Follows a job until it is over, and answers its log, as it was served. A job that shows no progress for too long is
 /// aborted, and its log is taken as it is.
-pub(super) async fn follow(
+pub(crate) async fn follow(
     kaltura: &Kaltura,
     config: &config::apply::Csv,
     id: JobId,
@@ -77,6 +107,7 @@ pub(super) async fn follow(
 pub(super) async fn find(
     kaltura: &Kaltura,
     config: &config::apply::Csv,
+    kind: FileKind,
     name: &str,
     since: Timestamp,
 ) -> Result<Option<JobId>, ApplyError> {
@@ -85,9 +116,7 @@ pub(super) async fn find(
     let begun_at = Instant::now();
     let mut looks = 0;
     for wait in waits(config) {
-        let found = kaltura
-            .find_jobs(FileKind::Entitlements, since, &names)
-            .await?;
+        let found = kaltura.find_jobs(kind, since, &names).await?;
         if let Some(job) = found.named.into_values().flatten().next() {
             return Ok(Some(job.id));
         }

@@ -18,7 +18,7 @@ use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::config;
 use crate::kaltura::csv::Log;
-use crate::kaltura::{Disposition, FileKind, Found, JobId, Kaltura, Submitted};
+use crate::kaltura::{FileKind, Found, JobId, Kaltura};
 use crate::killpoint;
 use crate::plan::{Action, Decision};
 use crate::store::Store;
@@ -180,21 +180,8 @@ impl Applier {
         let lease = self.lease;
         self.store.run(move |store| store.is_ours(lease)).await?;
         killpoint::here("before-submitting");
-        let since = clock::now();
-        let answer = self
-            .kaltura
-            .submit(FileKind::Entitlements, name, content)
-            .await?;
-        killpoint::here("after-submitting");
-        let job = match answer {
-            Submitted::Accepted(job) => Some(job.id),
-            Submitted::Unknown => job::find(&self.kaltura, &self.csv, name, since).await?,
-            Submitted::Refused(error) if error.disposition() == Disposition::Permanent => {
-                return Err(ApplyError::NotTaken(error));
-            }
-            Submitted::Refused(_) => None,
-        };
-        let Some(job) = job else {
+        let kind = FileKind::Entitlements;
+        let Some(job) = job::hand_in(&self.kaltura, &self.csv, kind, name, content).await? else {
             return Ok(Vec::new());
         };
         tracing::info!(
@@ -256,9 +243,11 @@ pub async fn resolve(
                 Vec::new()
             }
             Way::Submitted { job } => {
-                let job = match job {
-                    Some(job) => Some(JobId(*job)),
-                    None => job::find(kaltura, csv, &file.name, file.made_at).await?,
+                let job = if let Some(job) = job {
+                    Some(JobId(*job))
+                } else {
+                    let kind = FileKind::Entitlements;
+                    job::find(kaltura, csv, kind, &file.name, file.made_at).await?
                 };
                 if let Some(job) = job {
                     tracing::warn!(
