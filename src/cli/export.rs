@@ -30,7 +30,7 @@ Examples:
 
 /// Writes what the groups want as CSV files, as Kaltura's guides describe them, or hands them in.
 ///
-/// Nothing here takes anything away, and handing in twice does no harm. What does not fit into a file is
+/// Nothing here removes anything, and handing in twice does no harm. What does not fit into a file is
 /// named, with its reason. A file that would have more rows or bytes than apply.csv.rows and apply.csv.bytes
 /// allow is divided.
 #[derive(Debug, clap::Args)]

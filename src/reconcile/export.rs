@@ -1,8 +1,9 @@
 //! What the groups want, as files for Kaltura.
 //!
-//! *Its one idea: an export only adds.* A channel that is missing, a person, a membership: no row takes anything
-//! away, so a file may be written by anybody, at any time, and handed in twice. What does not fit into a file is
-//! left out with a reason.
+//! *Its one idea: an export removes nothing.* A channel that is missing, a person, a membership: each row adds, or
+//! sets what is there to what the directory says, so that a file may be handed in twice. Deleting somebody from Kaltura
+//! is no part of it: that takes along all their memberships, for good, past gate and journal, and no run could undo it.
+//! What does not fit into a file is left out with a reason.
 //!
 //! | module | its part |
 //! |---|---|
@@ -149,7 +150,7 @@ async fn set_up_parts(engine: &Engine) -> Result<Vec<CategoryPlan>, RunError> {
 
 fn nothing_known() -> RunError {
     RunError::NotFound(
-        "no group and no channel is known yet: `rollbook sync --dry-run` reads them, and changes nothing".to_owned(),
+        "no group, or no channel, is known yet: `rollbook sync --dry-run` reads them, and changes nothing".to_owned(),
     )
 }
 
