@@ -14,6 +14,7 @@
 //! | [`undo`] | the way back from an earlier run |
 //! | [`settle`] | what needs no call |
 //! | [`verdict`] | what becomes of a plan: held, applied, cleared |
+//! | [`export`] | what the groups want, as files beside a run: channels to be made, people, a first set-up |
 //! | [`uploaded`] | what became of files that somebody was to upload |
 //! | [`report`] | what a run says about itself |
 
@@ -39,6 +40,7 @@ use crate::source::{Source, SourceError};
 use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
 
+pub mod export;
 mod lease;
 mod look;
 mod read;

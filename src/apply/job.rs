@@ -12,7 +12,11 @@ use tokio::time::{Instant, sleep};
 
 use super::ApplyError;
 use crate::config;
-use crate::kaltura::{FileKind, Job, JobId, JobLog, JobStatus, Kaltura, KalturaError};
+use crate::kaltura::{
+    ApiError, Disposition, FileKind, Job, JobId, JobLog, JobStatus, Kaltura, KalturaError,
+    Submitted,
+};
+use crate::{clock, killpoint};
 
 /// The first wait before a job is looked at again.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -52,9 +56,34 @@ pub(crate) struct Jobs<'a> {
     pub(crate) kaltura: &'a Kaltura,
     /// How long to wait.
     pub(crate) config: &'a config::apply::Csv,
+    /// What the files are about.
+    pub(crate) kind: FileKind,
 }
 
 impl Jobs<'_> {
+    /// Hands in a file, and answers where its job is; or why Kaltura will never take it.
+    pub(crate) async fn hand_in(
+        &self,
+        name: &str,
+        content: Vec<u8>,
+    ) -> Result<Result<Place, ApiError>, ApplyError> {
+        let since = clock::now();
+        let answer = self.kaltura.submit(self.kind, name, content).await?;
+        killpoint::here("after-submitting");
+        Ok(Ok(match answer {
+            Submitted::Accepted(job) => Place::At(job.id),
+            Submitted::Unknown => self.find(name, since).await?,
+            Submitted::Refused(error) if error.disposition() == Disposition::Permanent => {
+                return Ok(Err(error));
+            }
+            Submitted::Refused(error) => {
+                let code = error.code;
+                tracing::warn!(file = name, code, "Kaltura does not take a file now");
+                Place::Nowhere
+            }
+        }))
+    }
+
     /// Finds the job that a file has become, and follows it to its end. It may be on its way: it is looked
     /// for some time.
     pub(crate) async fn fate(&self, name: &str, since: Timestamp) -> Result<Fate, ApplyError> {
@@ -124,10 +153,7 @@ impl Jobs<'_> {
         let begun_at = Instant::now();
         let mut suspects: Option<BTreeSet<JobId>> = None;
         for wait in self.waits() {
-            let found = self
-                .kaltura
-                .find_jobs(FileKind::Entitlements, since, &names)
-                .await;
+            let found = self.kaltura.find_jobs(self.kind, since, &names).await;
             let Some(found) = unless_forbidden(found)? else {
                 return Ok(Place::Unclear);
             };

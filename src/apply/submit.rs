@@ -20,7 +20,7 @@ use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::config;
 use crate::kaltura::csv::Log;
-use crate::kaltura::{ApiError, Disposition, FileKind, Found, JobId, Kaltura, Submitted};
+use crate::kaltura::{ApiError, FileKind, Found, JobId, Kaltura};
 use crate::killpoint;
 use crate::plan::{Action, Decision};
 use crate::store::Store;
@@ -78,7 +78,8 @@ impl Applier {
             };
             let settled = close(self, file, &items, fate, may_be_one_of_two).await?;
             if let Some(error) = refused {
-                return Err(ApplyError::NotTaken(error));
+                let kind = FileKind::Entitlements;
+                return Err(ApplyError::NotTaken { kind, error });
             }
             applied = applied.add(settled);
         }
@@ -194,20 +195,12 @@ impl Applier {
         let lease = self.lease;
         self.store.run(move |store| store.is_ours(lease)).await?;
         killpoint::here("before-submitting");
-        let since = clock::now();
-        let answer = self
-            .kaltura
-            .submit(FileKind::Entitlements, name, content)
-            .await?;
-        killpoint::here("after-submitting");
         let jobs = self.jobs();
-        let job = match answer {
-            Submitted::Accepted(job) => job.id,
-            Submitted::Unknown => return Ok(Ok(jobs.fate(name, since).await?)),
-            Submitted::Refused(error) if error.disposition() == Disposition::Permanent => {
-                return Ok(Err(error));
-            }
-            Submitted::Refused(_) => return Ok(Ok(Fate::Never)),
+        let job = match jobs.hand_in(name, content).await? {
+            Ok(Place::At(job)) => job,
+            Ok(Place::Nowhere) => return Ok(Ok(Fate::Never)),
+            Ok(Place::Unclear) => return Ok(Ok(Fate::Open)),
+            Err(error) => return Ok(Err(error)),
         };
         tracing::info!(
             run = self.run,
@@ -226,6 +219,7 @@ impl Applier {
         Jobs {
             kaltura: &self.kaltura,
             config: &self.csv,
+            kind: FileKind::Entitlements,
         }
     }
 }
@@ -297,7 +291,11 @@ pub async fn resolve(
     store: &Store,
     config: &config::apply::Csv,
 ) -> Result<u64, ApplyError> {
-    let jobs = Jobs { kaltura, config };
+    let jobs = Jobs {
+        kaltura,
+        config,
+        kind: FileKind::Entitlements,
+    };
     let mut count = 0;
     for file in store.run(Store::files).await? {
         let id = file.id;

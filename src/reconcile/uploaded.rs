@@ -70,6 +70,7 @@ async fn steps(engine: &Engine, settling: &Settling) -> Result<Settled, RunError
     let asking = Jobs {
         kaltura: &engine.kaltura,
         config: &engine.config.apply.csv,
+        kind: FileKind::Entitlements,
     };
     for file in files {
         let id = file.id;

@@ -8,6 +8,7 @@ mod crash;
 mod csv;
 mod doubt;
 mod evidence;
+mod export;
 mod faults;
 mod first_run;
 mod groups;
