@@ -1,4 +1,4 @@
-//! From an approved plan to a changed account, by direct calls.
+//! From an approved plan to a changed account, by direct calls or by CSV files.
 //!
 //! *Its one idea: what is written is known before and after.* What takes access away is looked at
 //! once more; then the journal is opened, the calls go out in batches, and each action is closed with
@@ -6,26 +6,47 @@
 //!
 //! | module | its part |
 //! |---|---|
+//! | [`route`] | by calls or by files |
 //! | [`steps`] | the calls that an action takes, and how to see whether it is done |
 //! | [`doubt`] | what a run that was cut off has left open |
+//! | [`end`] | how an action ended, and what follows |
 //! | [`lane`] | actions in order, batch by batch; a category is in one lane only |
+//! | [`ways`] | what goes by file, what by call, and what is left |
+//! | [`files`] | actions as CSV files |
+//! | [`submit`] | CSV files, submitted and followed |
+//! | [`job`] | a job, followed until it is over |
+//! | [`settle`] | what became of a file's rows |
+//! | [`folder`] | CSV files for a person to upload |
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 
+use self::route::Route;
+use self::ways::Ways;
 use crate::category::CategoryId;
-use crate::kaltura::{Kaltura, KalturaError};
+use crate::config;
+use crate::kaltura::{ApiError, Kaltura, KalturaError};
 use crate::plan::gate::Approved;
-use crate::plan::{Action, CategoryPlan};
+use crate::plan::{Action, CategoryPlan, Digest};
 use crate::progress::Progress;
+use crate::store::journal::Outcome;
 use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
 
 pub mod doubt;
+mod end;
+pub mod files;
+pub mod folder;
+pub(crate) mod job;
 mod lane;
+pub mod route;
+pub mod settle;
 mod steps;
+pub mod submit;
+mod ways;
 
 /// With what, and for which run, a plan is applied.
 #[derive(Clone)]
@@ -42,6 +63,16 @@ pub struct Applier {
     pub batch: usize,
     /// Requests under way at once.
     pub concurrency: usize,
+    /// By which way the changes go.
+    pub route: Route,
+    /// How files are made and followed.
+    pub csv: config::apply::Csv,
+    /// Categories that a file must not name by reference ID: Kaltura's search takes it for another's, too.
+    pub confusable: BTreeSet<CategoryId>,
+    /// A word that no other run has, for the names of files.
+    pub tag: String,
+    /// The digest of the plan, which files name.
+    pub digest: Digest,
     /// Whether a later run makes the same plan by itself: then what fails is set aside until its time.
     pub is_repeated: bool,
     /// Where progress shows.
@@ -59,15 +90,33 @@ pub struct Applied {
     pub passing: u64,
     /// Actions that were not taken, because what was there had changed.
     pub changed: u64,
+    /// Actions that lie in files for a person to upload.
+    #[serde(default)]
+    pub handed: u64,
 }
 
 impl Applied {
-    fn add(mut self, other: Self) -> Self {
+    pub(crate) fn add(mut self, other: Self) -> Self {
         self.done += other.done;
         self.refused += other.refused;
         self.passing += other.passing;
         self.changed += other.changed;
+        self.handed += other.handed;
         self
+    }
+
+    /// Actions that came to an end.
+    pub(crate) fn total(&self) -> u64 {
+        self.done + self.failed()
+    }
+
+    fn count(&mut self, outcome: Outcome) {
+        *match outcome {
+            Outcome::Done => &mut self.done,
+            Outcome::Refused | Outcome::Left => &mut self.refused,
+            Outcome::Changed => &mut self.changed,
+            Outcome::Passing | Outcome::Unknown => &mut self.passing,
+        } += 1;
     }
 
     /// Actions that are not done.
@@ -85,6 +134,32 @@ pub enum ApplyError {
     /// The state file could not be written: then Kaltura is not called either.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Kaltura does not take the file.
+    #[error(
+        "Kaltura does not take the CSV file: {0}. Nothing of it was done. The session's role needs the permission CONTENT_INGEST_BULK_UPLOAD, and its user must be active; or go by direct calls (--via api)"
+    )]
+    NotTaken(ApiError),
+    /// A folder could not be read.
+    #[error("{folder} cannot be read: {source}")]
+    Unreadable {
+        /// Which.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file could not be made.
+    #[error("a CSV file could not be made: {0}")]
+    Written(#[source] csv::Error),
+    /// The folder could not be written.
+    #[error(
+        "the files could not be written to {folder}: {source}. None of them is left there; the next run plans their changes anew"
+    )]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
 /// An action on its way.
@@ -120,14 +195,40 @@ impl Applier {
         let plan = approved.into_plan();
         let total = plan.changes().count();
         self.progress.begin("applying", total as u64);
-        let lanes = divide(plan.categories, &by, self.lanes(total));
-        let this = Arc::new(self.clone());
-        let running = lanes.into_iter().map(|tasks| {
-            let this = Arc::clone(&this);
-            async move { this.lane(tasks).await }
-        });
-        let applied = try_join_all(running).await?;
+        let channels = plan.categories.iter();
+        let channels = channels.map(|part| tasks(part, by.get(&part.category.id)));
+        let applied = match &self.route {
+            Route::Calls => self.by_calls(channels.collect(), total).await?,
+            Route::Files { or_calls } => {
+                let ways = Ways::of(channels, *or_calls, |task| {
+                    files::piece(task, files::style(&self.csv), &self.confusable)
+                });
+                let applied = self.leave(ways.left).await?;
+                // Calls first: jobs take long, and calls rest on what was seen just now.
+                let total = ways.calls.iter().map(Vec::len).sum();
+                let applied = applied.add(self.by_calls(ways.calls, total).await?);
+                applied.add(self.by_files(ways.files).await?)
+            }
+            Route::Folder(folder) => {
+                let ways = Ways::of(channels, false, |task| {
+                    files::piece(task, files::style(&self.csv), &self.confusable)
+                });
+                let applied = self.leave(ways.left).await?;
+                applied.add(self.by_folder(folder, ways.files).await?)
+            }
+        };
         self.progress.end();
+        Ok(applied)
+    }
+
+    async fn by_calls(
+        &self,
+        channels: Vec<Vec<Task>>,
+        total: usize,
+    ) -> Result<Applied, ApplyError> {
+        let lanes = divide(channels, self.lanes(total));
+        let running = lanes.into_iter().map(|tasks| self.lane(tasks));
+        let applied = try_join_all(running).await?;
         Ok(applied.into_iter().fold(Applied::default(), Applied::add))
     }
 
@@ -139,30 +240,32 @@ impl Applier {
     }
 }
 
+/// What is to be done in one category, in order.
+fn tasks(part: &Arc<CategoryPlan>, approved_by: Option<&Arc<str>>) -> Vec<Task> {
+    (0..part.actions.len())
+        .filter(|index| part.actions[*index].decision.is_change())
+        .map(|index| Task {
+            part: Arc::clone(part),
+            approved_by: approved_by.cloned(),
+            index,
+            attempt: 1,
+        })
+        .collect()
+}
+
 /// Divides the categories among lanes of about equal length, the longest first. A category stays
 /// whole: Kaltura loses count of members when one category is written to from two sides.
-fn divide(
-    mut categories: Vec<Arc<CategoryPlan>>,
-    by: &BTreeMap<CategoryId, Arc<str>>,
-    lanes: usize,
-) -> Vec<Vec<Task>> {
-    categories.sort_by_key(|part| (std::cmp::Reverse(part.changes().count()), part.category.id));
+fn divide(mut channels: Vec<Vec<Task>>, lanes: usize) -> Vec<Vec<Task>> {
+    channels.sort_by_key(|tasks| {
+        let category = tasks.first().map(Task::category);
+        (std::cmp::Reverse(tasks.len()), category)
+    });
     let mut divided: Vec<Vec<Task>> = vec![Vec::new(); lanes];
-    for part in categories {
+    for tasks in channels {
         let Some(shortest) = divided.iter_mut().min_by_key(|tasks| tasks.len()) else {
             break;
         };
-        let changes =
-            (0..part.actions.len()).filter(|index| part.actions[*index].decision.is_change());
-        shortest.extend(changes.map(|index| Task {
-            part: Arc::clone(&part),
-            approved_by: by.get(&part.category.id).cloned(),
-            index,
-            attempt: 1,
-        }));
+        shortest.extend(tasks);
     }
     divided
 }
-
-#[cfg(test)]
-mod tests;

@@ -26,6 +26,7 @@ mod reject;
 mod retry;
 mod run;
 mod sandbox;
+mod settle;
 mod show;
 mod state;
 mod status;
@@ -58,7 +59,7 @@ struct Arguments {
         default_value = "warn",
         value_name = "LEVEL"
     )]
-    log: String,
+    log_level: String,
 
     /// How a log line is written.
     #[arg(
@@ -105,6 +106,8 @@ enum Command {
     History(history::Arguments),
     /// Copy the state file, look through it, or begin anew.
     State(state::Arguments),
+    /// Find out what became of files that somebody has uploaded.
+    Settle(settle::Arguments),
     /// Try again now what was set aside.
     Retry(retry::Arguments),
     /// Look whether configuration, directory and Kaltura are in place.
@@ -153,7 +156,7 @@ pub async fn main() -> ExitCode {
             return exit.into();
         }
     };
-    telemetry::start(&arguments.log, arguments.log_format);
+    telemetry::start(&arguments.log_level, arguments.log_format);
     match dispatch(arguments).await {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -175,6 +178,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Undo(arguments) => undo::run(&config, &arguments).await,
         Command::History(arguments) => history::run(&config, &arguments),
         Command::State(arguments) => state::run(&config, &arguments).await,
+        Command::Settle(arguments) => settle::run(&config, &arguments).await,
         Command::Retry(arguments) => retry::run(&config, &arguments),
         Command::Check(arguments) => check::run(&config, &arguments).await,
         Command::Status(arguments) => status::run(&config, &arguments),
@@ -204,7 +208,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     }
     match error.downcast_ref::<RunError>() {
         Some(RunError::Leased { .. }) => Exit::Leased,
-        Some(RunError::NotFound(_)) => Exit::Usage,
+        Some(RunError::NotFound(_) | RunError::Usage(_)) => Exit::Usage,
         _ => Exit::Failed,
     }
 }

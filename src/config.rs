@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub mod apply;
 pub mod binding;
 mod check;
 pub mod directory;
@@ -21,6 +22,7 @@ pub mod safety;
 pub mod schedule;
 pub mod secret;
 
+pub use apply::Apply;
 pub use binding::{Binding, CategorySelector};
 pub use directory::{Directory, LdapDirectory, LdifDirectory};
 pub use duration::Period;
@@ -52,6 +54,9 @@ pub struct Config {
     /// How much a run may take away before a person is asked.
     #[serde(default)]
     pub safety: Safety,
+    /// How approved changes reach Kaltura.
+    #[serde(default)]
+    pub apply: Apply,
     /// When the daemon runs.
     #[serde(default)]
     pub schedule: Schedule,

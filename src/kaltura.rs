@@ -12,6 +12,8 @@
 //! | `request` | many calls, with patience: what may be repeated |
 //! | `question`, `list`, `pack` | lists to their end, in few pages |
 //! | `change` | writes, and what became of them |
+//! | [`csv`] | the same writes as files, and what the log of a file says became of them |
+//! | `bulk`, `single` | files of changes: handed in, followed, found again |
 //! | `standing` | what the session may do |
 //! | `error`, `api_error` | what can go wrong, and what to do about it |
 
@@ -25,7 +27,9 @@ use crate::category::{Category, CategoryId, Entitlement, UserId};
 use crate::config::{self, ConfigError};
 
 mod api_error;
+mod bulk;
 mod change;
+pub mod csv;
 mod error;
 mod ks;
 mod list;
@@ -34,11 +38,13 @@ mod pack;
 mod question;
 mod request;
 mod session;
+mod single;
 mod standing;
 mod transport;
 mod wire;
 
 pub use api_error::{ApiError, Disposition};
+pub use bulk::{FileKind, FoundJobs, Job, JobId, JobLog, JobStatus, Submitted};
 pub use change::{Write, WriteOutcome};
 pub use error::{Fault, KalturaError};
 pub use pace::Pace;

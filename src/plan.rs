@@ -59,6 +59,13 @@ impl Plan {
         parts.flat_map(|part: &CategoryPlan| part.changes().map(move |action| (part, action)))
     }
 
+    /// What is in this plan and not in another one, channel by channel.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let others = |part: &&Arc<CategoryPlan>| !other.categories.contains(part);
+        Self::new(self.categories.iter().filter(others).cloned())
+    }
+
     /// The name by which a person approves this plan: equal plans, equal digests.
     pub fn digest(&self) -> Digest {
         Digest::of(

@@ -14,6 +14,7 @@
 //! | [`undo`] | the way back from an earlier run |
 //! | [`settle`] | what needs no call |
 //! | [`verdict`] | what becomes of a plan: held, applied, cleared |
+//! | [`uploaded`] | what became of files that somebody was to upload |
 //! | [`report`] | what a run says about itself |
 
 use std::collections::BTreeSet;
@@ -21,7 +22,8 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::apply::{ApplyError, doubt};
+use crate::apply::route::Via;
+use crate::apply::{ApplyError, doubt, submit};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::config::Config;
@@ -44,6 +46,7 @@ pub mod report;
 mod scope;
 mod settle;
 mod undo;
+pub mod uploaded;
 mod verdict;
 
 use settle::Seen;
@@ -90,6 +93,8 @@ pub struct Request {
     pub users: Vec<UserId>,
     /// Look at these groups only.
     pub groups: Vec<GroupId>,
+    /// By which way the changes go, if not as the configuration says.
+    pub via: Option<Via>,
     /// Look at these categories only, by reference ID, name or number.
     pub categories: Vec<String>,
 }
@@ -177,6 +182,12 @@ pub enum RunError {
     /// Something asked for on the command line is not there.
     #[error("{0}")]
     NotFound(String),
+    /// The command line says something that means nothing.
+    #[error("{0}")]
+    Usage(&'static str),
+    /// The changes could not go by file.
+    #[error(transparent)]
+    Files(ApplyError),
 }
 
 /// Of what is otherwise, so much is named.
@@ -198,6 +209,7 @@ impl From<ApplyError> for RunError {
         match error {
             ApplyError::Kaltura(error) => Self::Kaltura(error),
             ApplyError::Store(error) => Self::Store(error),
+            other => Self::Files(other),
         }
     }
 }
@@ -238,6 +250,7 @@ async fn run(engine: &Engine, request: &Request, lease: Lease) -> Result<Report,
             }
         }
         report.still_held = still_held(engine, &report).await?;
+        report.in_files = engine.store.run(Store::waiting_files).await?;
         Ok(())
     };
     let result = lease::keep(&engine.store, lease, Box::pin(work)).await;
@@ -293,6 +306,9 @@ async fn steps(
     report.trips.clone_from(&review.trips);
     report.note_plan(&review);
     if request.dry_run {
+        let plan = report.plan.clone();
+        let route = verdict::route(engine, request, &plan, report);
+        report.confusable = verdict::confusable(engine, &route).await?;
         return Ok(());
     }
 
@@ -307,7 +323,7 @@ async fn steps(
     killpoint::here("after-settling");
     report.held = verdict::hold(engine, run, task, &review).await?;
     killpoint::here("after-holding");
-    report.applied = verdict::apply(engine, run, task, lease, review, report.is_proven()).await?;
+    verdict::apply(engine, request, lease, review, report).await?;
 
     killpoint::here("before-clearing");
     if request.full {
@@ -362,6 +378,14 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Report, RunError> {
 
 /// Finds out what a run that was cut off has done, before anything is decided by what it had noted.
 async fn recover(engine: &Engine) -> Result<(), RunError> {
+    let in_files =
+        submit::resolve(&engine.kaltura, &engine.store, &engine.config.apply.csv).await?;
+    if in_files > 0 {
+        tracing::warn!(
+            actions = in_files,
+            "the last run was cut off; what became of its files is found out"
+        );
+    }
     let open = doubt::resolve(&engine.kaltura, &engine.store).await?;
     killpoint::here("while-recovering");
     if open > 0 {

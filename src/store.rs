@@ -12,6 +12,7 @@
 //! | [`categories`] | the index of categories |
 //! | [`ledger`] | what this program last did |
 //! | [`journal`] | what it is doing |
+//! | [`files`] | what it is doing by CSV file |
 //! | [`history`] | what happened, chained line by line |
 //! | [`undone`] | what a person has undone |
 //! | [`held`] | plans that wait for a person |
@@ -31,6 +32,7 @@ use crate::killpoint;
 
 pub mod categories;
 pub mod dirty;
+pub mod files;
 pub mod held;
 pub mod history;
 pub mod journal;
@@ -161,6 +163,7 @@ fn migrations() -> Migrations<'static> {
     let steps = [
         include_str!("../migrations/0001_initial.sql"),
         include_str!("../migrations/0002_history.sql"),
+        include_str!("../migrations/0003_files.sql"),
     ];
     let step = |sql| {
         M::up_with_hook(sql, |_: &rusqlite::Transaction<'_>| {
@@ -283,6 +286,22 @@ impl Store {
             lease::check(&transaction, lease)?;
         }
         Ok(transaction)
+    }
+
+    /// Writes what must be known also after a power failure: what is about to be sent.
+    fn durably<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.lock();
+        connection.pragma_update(None, "synchronous", "full")?;
+        let written = self.begin(&mut connection).and_then(|transaction| {
+            let written = work(&transaction)?;
+            transaction.commit()?;
+            Ok(written)
+        });
+        connection.pragma_update(None, "synchronous", "normal")?;
+        written
     }
 
     /// Makes sure that every page of the file can be read as what it is: to be asked before anything is

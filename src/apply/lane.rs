@@ -2,27 +2,19 @@
 
 use std::collections::VecDeque;
 
+use super::end::End;
 use super::steps::{self, Stands};
-use super::{Applied, Applier, ApplyError, Task, doubt};
+use super::{Applied, Applier, ApplyError, Task};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::kaltura::{Found, WriteOutcome};
 use crate::killpoint;
 use crate::plan::Decision;
-use crate::store::journal::{FOUND_SO, Open, Outcome, Verdict};
-use crate::store::set_aside::SetAside;
+use crate::store::journal::{Open, Outcome};
 
 /// How often an action is tried in one run: once, and once more when nobody knew what became of it
 /// and it turned out not to be done.
 const ATTEMPTS: u32 = 2;
-
-/// The first waits, in seconds, before an action is tried again by a later run.
-const WAIT_CHANGED_S: i64 = 0;
-const WAIT_PASSING_S: i64 = 60;
-const WAIT_REFUSED_S: i64 = 3600;
-
-/// How an attempt ended, and with what answer.
-type End = (Outcome, Option<String>);
 
 impl Applier {
     /// Works through the tasks of one lane.
@@ -67,7 +59,7 @@ impl Applier {
         self.close(tasks, rows, ends, applied).await
     }
 
-    async fn open(&self, tasks: &[Task]) -> Result<Vec<i64>, ApplyError> {
+    pub(super) async fn open(&self, tasks: &[Task]) -> Result<Vec<i64>, ApplyError> {
         let (run, lease, now) = (self.run, self.lease, clock::now());
         let actions: Vec<_> = tasks
             .iter()
@@ -95,10 +87,10 @@ impl Applier {
                 let found = found?;
                 match (steps::compare(task.action(), &found), found) {
                     (Stands::AsBefore, _) => None,
-                    (Stands::AsWanted, _) if task.attempt == 1 => Some(found_so()),
-                    (Stands::AsWanted, _) => Some((Outcome::Done, None)),
-                    (_, Found::Failed(error)) => Some((Outcome::Passing, Some(error.code))),
-                    _ => Some((Outcome::Changed, None)),
+                    (Stands::AsWanted, _) if task.attempt == 1 => Some(End::found_so()),
+                    (Stands::AsWanted, _) => Some(End::new(Outcome::Done)),
+                    (_, Found::Failed(error)) => Some(End::answered(Outcome::Passing, error.code)),
+                    _ => Some(End::new(Outcome::Changed)),
                 }
             })
             .collect())
@@ -125,7 +117,7 @@ impl Applier {
             let is_ours = tasks[index].attempt > 1 || steps.is_empty();
             let nothing_done = |outcome: &WriteOutcome| *outcome == WriteOutcome::AlreadySo;
             ends[index] = Some(if !is_ours && outcomes.iter().all(nothing_done) {
-                found_so()
+                End::found_so()
             } else {
                 sum_up(outcomes.into_iter())
             });
@@ -137,11 +129,12 @@ impl Applier {
     /// they were thought to be, a look tells. And where one row was removed, whether it was the only one:
     /// the look before showed one of them, however many there were.
     async fn look_after(&self, tasks: &[Task], ends: &mut [Option<End>]) -> Result<(), ApplyError> {
+        let outcome = |end: &Option<End>| end.as_ref().map(|end| end.outcome);
         let is_open =
-            |end: &Option<End>| matches!(end, Some((Outcome::Unknown | Outcome::Changed, _)));
+            |end: &Option<End>| matches!(outcome(end), Some(Outcome::Unknown | Outcome::Changed));
         let may_be_one_of_two = |task: &Task, end: &Option<End>| {
             let is_removed = matches!(task.action().decision, Decision::Remove { .. });
-            task.part.fresh && is_removed && matches!(end, Some((Outcome::Done, None)))
+            task.part.fresh && is_removed && *end == Some(End::new(Outcome::Done))
         };
         let is_asked =
             |index: usize| is_open(&ends[index]) || may_be_one_of_two(&tasks[index], &ends[index]);
@@ -151,22 +144,22 @@ impl Applier {
         let found = self.look(tasks, is_asked).await?;
         for ((task, end), found) in tasks.iter().zip(ends).zip(found) {
             let Some(found) = found else { continue };
-            if matches!(end, Some((Outcome::Done, _))) {
+            if outcome(end) == Some(Outcome::Done) {
                 if matches!(found, Found::Present(_)) {
-                    *end = Some((Outcome::Changed, None));
+                    *end = Some(End::new(Outcome::Changed));
                 }
                 continue;
             }
             // Refused because it is so already: somebody else did it.
-            let conflict = matches!(end, Some((Outcome::Changed, _)));
+            let conflict = outcome(end) == Some(Outcome::Changed);
             let is_single = steps::writes(task.category(), task.action()).len() == 1;
             match steps::compare(task.action(), &found) {
                 Stands::AsWanted if conflict && is_single && task.attempt == 1 => {
-                    *end = Some(found_so());
+                    *end = Some(End::found_so());
                 }
-                Stands::AsWanted => *end = Some((Outcome::Done, None)),
+                Stands::AsWanted => *end = Some(End::new(Outcome::Done)),
                 Stands::AsBefore => {}
-                Stands::Otherwise => *end = Some((Outcome::Changed, None)),
+                Stands::Otherwise => *end = Some(End::new(Outcome::Changed)),
             }
         }
         Ok(())
@@ -212,25 +205,17 @@ impl Applier {
         let mut again = Vec::new();
         let mut verdicts = Vec::with_capacity(tasks.len());
         for ((task, journal), end) in tasks.into_iter().zip(rows).zip(ends) {
-            let (outcome, answer) = end.unwrap_or((Outcome::Unknown, None));
-            let retry = outcome == Outcome::Unknown && task.attempt < ATTEMPTS;
-            let is_put_off = self.is_repeated && !retry;
-            *match outcome {
-                Outcome::Done => &mut applied.done,
-                Outcome::Refused => &mut applied.refused,
-                Outcome::Changed => &mut applied.changed,
-                Outcome::Passing | Outcome::Unknown | Outcome::Left => &mut applied.passing,
-            } += u64::from(!retry);
-            verdicts.push(Verdict {
+            let end = end.unwrap_or(End::new(Outcome::Unknown));
+            let retry = end.outcome == Outcome::Unknown && task.attempt < ATTEMPTS;
+            if !retry {
+                applied.count(end.outcome);
+            }
+            verdicts.push(end.verdict(
                 journal,
-                outcome,
-                ledger: match outcome {
-                    Outcome::Done => Some(doubt::done(task.category(), task.action())),
-                    _ => doubt::half_done(task.category(), task.action()),
-                },
-                set_aside: set_aside(&task, outcome, answer.as_deref()).filter(|_| is_put_off),
-                answer,
-            });
+                task.category(),
+                task.action(),
+                self.is_repeated && !retry,
+            ));
             if retry {
                 again.push(Task {
                     attempt: task.attempt + 1,
@@ -248,42 +233,20 @@ impl Applier {
     }
 }
 
-/// It is as planned, and this run did nothing to make it so.
-fn found_so() -> End {
-    (Outcome::Done, Some(FOUND_SO.to_owned()))
-}
-
 /// An action is done when all its calls are; the first that is not tells how it ended.
 fn sum_up(outcomes: impl Iterator<Item = WriteOutcome>) -> End {
-    let mut end = (Outcome::Done, None);
+    let mut end = End::new(Outcome::Done);
     for outcome in outcomes {
         let this = match outcome {
             WriteOutcome::Done | WriteOutcome::AlreadySo => continue,
-            WriteOutcome::Conflict => (Outcome::Changed, None),
-            WriteOutcome::Unknown => (Outcome::Unknown, None),
-            WriteOutcome::Refused(error) => (Outcome::Refused, Some(error.code)),
-            WriteOutcome::Passing(error) => (Outcome::Passing, Some(error.code)),
+            WriteOutcome::Conflict => End::new(Outcome::Changed),
+            WriteOutcome::Unknown => End::new(Outcome::Unknown),
+            WriteOutcome::Refused(error) => End::answered(Outcome::Refused, error.code),
+            WriteOutcome::Passing(error) => End::answered(Outcome::Passing, error.code),
         };
-        if end.0 == Outcome::Done {
+        if end.outcome == Outcome::Done {
             end = this;
         }
     }
     end
-}
-
-fn set_aside(task: &Task, outcome: Outcome, answer: Option<&str>) -> Option<SetAside> {
-    let (wait, reason) = match outcome {
-        Outcome::Done | Outcome::Left => return None,
-        Outcome::Changed => (WAIT_CHANGED_S, "it changed while the run was going on"),
-        Outcome::Unknown => (WAIT_PASSING_S, "nobody knows what became of it"),
-        Outcome::Passing => (WAIT_PASSING_S, answer.unwrap_or("a passing fault")),
-        Outcome::Refused => (WAIT_REFUSED_S, answer.unwrap_or("refused")),
-    };
-    Some(SetAside {
-        category: task.category(),
-        user: task.action().user.clone(),
-        reason: reason.to_owned(),
-        at: clock::now(),
-        first_wait_s: wait,
-    })
 }

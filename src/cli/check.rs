@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::{Exit, engine};
+use crate::config::apply::Via;
 use crate::kaltura::Standing;
 use crate::plan::show::many;
 use crate::reconcile::Engine;
@@ -117,7 +118,9 @@ async fn kaltura(engine: &Engine, out: &mut impl Write) -> anyhow::Result<bool> 
         "✓ Kaltura at {}, account {}",
         config.url, config.partner_id
     )?;
-    rights(&standing, out)?;
+    let via = engine.config.apply.via;
+    rights(&standing, via, out)?;
+    let is_enough = standing.missing.is_empty() && (via == Via::Api || standing.uploads);
     if let Some(root) = &config.root {
         let categories = engine.kaltura.categories(Some(root), None).await?;
         let named = categories
@@ -130,17 +133,23 @@ async fn kaltura(engine: &Engine, out: &mut impl Write) -> anyhow::Result<bool> 
             "  {mark} {} below {root}, {named} with a reference ID",
             many(categories.len(), "channel")
         )?;
-        return Ok(standing.missing.is_empty() && named > 0);
+        return Ok(is_enough && named > 0);
     }
-    Ok(standing.missing.is_empty())
+    Ok(is_enough)
 }
 
-fn rights(standing: &Standing, out: &mut impl Write) -> anyhow::Result<()> {
+fn rights(standing: &Standing, via: Via, out: &mut impl Write) -> anyhow::Result<()> {
     if !standing.missing.is_empty() {
         writeln!(
             out,
             "  ✗ the session lacks {}: add them to the role of the app token or user",
             standing.missing.join(", ")
+        )?;
+    }
+    if via != Via::Api && !standing.uploads {
+        writeln!(
+            out,
+            "  ✗ the session lacks CONTENT_INGEST_BULK_UPLOAD, which CSV files need (apply.via): add it to the role, or go by calls"
         )?;
     }
     if standing.full_administrator {

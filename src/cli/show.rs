@@ -1,11 +1,13 @@
 //! `rollbook show`: a held plan, whole.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
 use super::Exit;
 use super::answer::{channels, find, open};
 use super::sync::Format;
+use crate::apply::files::preview;
 use crate::clock;
 use crate::plan::{Plan, show};
 
@@ -23,7 +25,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let (_, store) = open(config)?;
+    let (config, store) = open(config)?;
     let (digest, plan) = find(&store, &arguments.digest)?;
     let wanted = channels(&plan, &arguments.category)?;
     let parts = plan.categories.into_iter();
@@ -45,7 +47,15 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
             serde_json::to_writer_pretty(&mut *out, &plan)?;
             writeln!(out)?;
         }
-        Format::Csv => show::csv(&plan, out)?,
+        Format::Csv => {
+            let run = store
+                .held(clock::now())?
+                .into_iter()
+                .find(|held| held.digest == digest);
+            let run = run.map_or(0, |held| held.run);
+            let confusable = BTreeSet::new();
+            preview(&plan, &config.apply.csv, &confusable, run, out)?;
+        }
     }
     Ok(Exit::Done)
 }

@@ -10,6 +10,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::plan::show::many;
 use crate::store::Store;
+use crate::store::files;
 use crate::store::held::Held;
 use crate::store::runs::{DirectoryState, Run};
 use crate::store::set_aside::Waiting;
@@ -31,6 +32,7 @@ struct Status {
     directories: Vec<DirectoryState>,
     runs: Vec<Run>,
     held: Vec<Held>,
+    files: Vec<files::Waiting>,
     set_aside: Vec<Waiting>,
 }
 
@@ -45,6 +47,7 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
         directories,
         runs: store.runs(arguments.runs)?,
         held: store.held(clock::now())?,
+        files: store.waiting_files()?,
         set_aside: store.waiting()?,
     };
     let out = &mut std::io::stdout().lock();
@@ -102,6 +105,12 @@ fn text(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
     }
     for held in &status.held {
         super::held::write(held, out)?;
+    }
+    if !status.files.is_empty() {
+        writeln!(out, "\nIn files that wait")?;
+    }
+    for files in &status.files {
+        writeln!(out, "  {files}")?;
     }
     if !status.set_aside.is_empty() {
         writeln!(out, "\nSet aside, oldest first")?;

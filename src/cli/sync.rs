@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::{Exit, engine};
+use crate::apply::files::preview;
+use crate::apply::route::Via;
 use crate::category::UserId;
+use crate::config;
 use crate::directory::GroupId;
 use crate::plan::show::{self, Counts, many};
 use crate::plan::{Plan, gate::Trip};
 use crate::reconcile::report::{ReadKind, ReadReport};
-use crate::reconcile::{Looked, Report, Request, Task, Verdict, reconcile};
+use crate::reconcile::{Engine, Looked, Report, Request, RunError, Task, Verdict, reconcile};
 
 /// More changes than this are summed up after they have been applied, not listed.
 const MOST_LISTED: usize = 200;
@@ -38,6 +41,11 @@ pub(super) struct Arguments {
     /// Look at this channel only (a reference ID, a name or a number); may be given several times.
     #[arg(long, value_name = "CHANNEL")]
     category: Vec<String>,
+    /// How the changes reach Kaltura, instead of apply.via of the configuration: by direct calls, as CSV
+    /// files which are submitted and followed, by whichever is faster, or as CSV files in a folder, for
+    /// somebody to upload (then: rollbook settle DIR).
+    #[arg(long, value_names = ["api|csv|auto|csv-file", "DIR"], num_args = 1..=2)]
+    via: Vec<String>,
     /// How the plan is written to standard output.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -56,13 +64,14 @@ pub(super) enum Format {
     Text,
     /// The report and the plan.
     Json,
-    /// One line for each action.
+    /// The End-User Entitlements CSV that would be submitted.
     Csv,
 }
 
 impl Arguments {
-    fn request(&self) -> Request {
-        Request {
+    fn request(&self) -> anyhow::Result<Request> {
+        Ok(Request {
+            via: via(&self.via)?,
             command: self.command(),
             task: Task::Sync,
             full: self.full,
@@ -78,7 +87,7 @@ impl Arguments {
                 .map(|id| GroupId::new(id.as_str()))
                 .collect(),
             categories: self.category.clone(),
-        }
+        })
     }
 
     /// The command as `status` shows it.
@@ -96,13 +105,37 @@ impl Arguments {
         let named = named.iter().flat_map(|(name, values)| {
             values.iter().map(move |value| format!(" --{name} {value}"))
         });
-        "sync".to_owned() + &flags.chain(named).collect::<String>()
+        let via = (!self.via.is_empty()).then(|| format!(" --via {}", self.via.join(" ")));
+        "sync".to_owned() + &flags.chain(named).chain(via).collect::<String>()
     }
+}
+
+/// By which way the command line wants the changes to go.
+fn via(words: &[String]) -> anyhow::Result<Option<Via>> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    Ok(Some(match words.as_slice() {
+        [] => return Ok(None),
+        ["api"] => Via::Either(config::apply::Via::Api),
+        ["csv"] => Via::Either(config::apply::Via::Csv),
+        ["auto"] => Via::Either(config::apply::Via::Auto),
+        ["csv-file", folder] => Via::Folder(PathBuf::from(folder)),
+        ["csv-file"] => {
+            return Err(
+                RunError::Usage("--via csv-file wants a folder: --via csv-file DIR").into(),
+            );
+        }
+        _ => {
+            return Err(RunError::Usage(
+                "--via wants one of api, csv, auto, or csv-file and a folder",
+            )
+            .into());
+        }
+    }))
 }
 
 pub(super) async fn run(config: &Path, arguments: Arguments) -> anyhow::Result<Exit> {
     let engine = engine::open(config)?;
-    let report = reconcile(&engine, &arguments.request()).await?;
+    let report = reconcile(&engine, &arguments.request()?).await?;
     if let Some(path) = &arguments.out {
         write_plan(path, &report.plan)
             .with_context(|| format!("the plan could not be written to {}", path.display()))?;
@@ -111,7 +144,7 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> anyhow::Result<E
     let written = match arguments.format {
         Format::Text => text(&report, out),
         Format::Json => json(&report, out),
-        Format::Csv => show::csv(&report.plan, &mut *out).map_err(std::io::Error::other),
+        Format::Csv => csv(&engine, &report, out),
     };
     if let Err(error) = written
         && error.kind() != std::io::ErrorKind::BrokenPipe
@@ -157,6 +190,9 @@ pub(super) fn text(report: &Report, out: &mut impl Write) -> std::io::Result<()>
 /// Writes what became of the plan.
 pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     if report.dry_run {
+        if let Some(routed) = &report.route {
+            writeln!(out, "It would go {routed}.")?;
+        }
         if !report.trips.is_empty() {
             writeln!(out, "A run would hold it: {}.", reasons(&report.trips))?;
         }
@@ -174,6 +210,9 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
     }
     if report.applied.done > 0 {
         writeln!(out, "Done: {}.", many(report.applied.done, "change"))?;
+    }
+    if let Some(routed) = &report.route {
+        writeln!(out, "It went {routed}.")?;
     }
     if report.applied.failed() > 0 {
         writeln!(
@@ -203,6 +242,9 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
             "{} of earlier runs still waits for somebody: rollbook held",
             many(report.still_held, "plan")
         )?;
+    }
+    for waiting in &report.in_files {
+        writeln!(out, "Waiting: {waiting}.")?;
     }
     if let Some(held) = &report.held {
         writeln!(
@@ -260,6 +302,28 @@ fn sentence(read: &ReadReport) -> String {
         );
     }
     text
+}
+
+/// Writes what would be submitted, file after file; to the standard error, what would not.
+fn csv(engine: &Engine, report: &Report, out: &mut impl Write) -> std::io::Result<()> {
+    let csv = &engine.config.apply.csv;
+    let unfit = preview(&report.approved, csv, &report.confusable, report.run, out)?;
+    let aside = &mut std::io::stderr().lock();
+    for (category, user, reason) in unfit {
+        writeln!(
+            aside,
+            "not in the file: channel {category}, {user}: {reason}"
+        )?;
+    }
+    if report.approved.digest() != report.plan.digest() {
+        writeln!(
+            aside,
+            "not in the file, because a run would hold it: {} of {}. Of a plan that is held: rollbook show DIGEST --format csv",
+            Counts::of(&report.plan.without(&report.approved)),
+            report.planned
+        )?;
+    }
+    Ok(())
 }
 
 fn json(report: &Report, out: &mut impl Write) -> std::io::Result<()> {

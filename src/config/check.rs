@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use tokio_cron_scheduler::Job;
 
+use super::apply::Csv;
 use super::binding::{self, Binding, CategorySelector};
 use super::directory::Directory;
 use super::error::Problem;
@@ -30,6 +31,7 @@ pub(super) fn check(config: &Config, places: &Places<'_>) -> Checked {
     check.directories(&config.directory);
     check.bindings(config);
     check.safety(&config.safety);
+    check.csv(&config.apply.csv);
     check.schedule(&config.schedule);
     if config.policy.protected.iter().any(String::is_empty) {
         check.error(
@@ -244,6 +246,21 @@ impl Check<'_> {
         ] {
             let path = [Step::Key("safety"), Step::Key(key), Step::Key("percent")];
             self.range(&path, threshold.percent, 0, 100);
+        }
+    }
+
+    fn csv(&mut self, csv: &Csv) {
+        let at = |key| [Step::Key("apply"), Step::Key("csv"), Step::Key(key)];
+        self.range(&at("rows"), csv.rows, 1, 100_000);
+        self.range(&at("bytes"), csv.bytes, 1_000, i64::MAX);
+        self.range(&at("jobs"), csv.jobs, 1, 32);
+        for (key, period) in [("poll", csv.poll), ("patience", csv.patience)] {
+            if period.0.is_zero() {
+                self.error(
+                    &at(key),
+                    "found no time at all; allowed is at least \"1ms\"",
+                );
+            }
         }
     }
 

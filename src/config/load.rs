@@ -90,13 +90,14 @@ struct Reader<'a> {
     problems: Vec<Problem>,
 }
 
-const SECTIONS: [&str; 7] = [
+const SECTIONS: [&str; 8] = [
     "state",
     "kaltura",
     "directory",
     "binding",
     "policy",
     "safety",
+    "apply",
     "schedule",
 ];
 
@@ -108,6 +109,7 @@ impl<'a> Reader<'a> {
         let binding = self.sections("binding", Self::read);
         let policy = self.section_or_default("policy");
         let safety = self.section_or_default("safety");
+        let apply = self.section_or_default("apply");
         let schedule = self.section_or_default("schedule");
         Some(Config {
             state: state?,
@@ -116,6 +118,7 @@ impl<'a> Reader<'a> {
             binding,
             policy: policy?,
             safety: safety?,
+            apply: apply?,
             schedule: schedule?,
         })
     }

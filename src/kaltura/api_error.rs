@@ -134,6 +134,13 @@ impl ApiError {
         )
     }
 
+    /// Whether it concerns files that are handed in.
+    fn is_about_files(&self) -> bool {
+        self.args
+            .get("SERVICE")
+            .is_some_and(|service| service.starts_with("bulkupload_bulk"))
+    }
+
     /// What a person can do.
     pub fn hint(&self) -> &'static str {
         match self.code.as_str() {
@@ -155,8 +162,17 @@ impl ApiError {
             "INVALID_OBJECT_ID" | "UNKNOWN_ROLE_ID" => {
                 "Check `kaltura.role`: the account has no such role"
             }
+            "SERVICE_FORBIDDEN" if self.is_about_files() => {
+                "The session's role needs the permission CONTENT_INGEST_BULK_UPLOAD"
+            }
             "SERVICE_FORBIDDEN" => {
                 "The session's role needs the permission CONTENT_MANAGE_ASSIGN_CATEGORIES"
+            }
+            "INVALID_USER_ID" => {
+                "Check `kaltura.user_id`: who hands in a file must be an active user"
+            }
+            "INVALID_FILE_TYPE" | "UPLOAD_ERROR" | "BULK_UPLOAD_CREATE_CSV_FILE_SYNC_ERROR" => {
+                "Ask who runs the Kaltura server whether it accepts and can keep CSV files"
             }
             "SERVICE_FORBIDDEN_CONTENT_BLOCKED" => {
                 "The account is blocked or does not exist: check `kaltura.partner_id`"
@@ -196,7 +212,7 @@ fn session_reason(ksid: &str) -> &'static str {
 }
 
 /// Replaces what looks like a session (`djJ8` is `v2|` in base64), and bounds the length.
-fn redact_sessions(text: &str) -> String {
+pub(super) fn redact_sessions(text: &str) -> String {
     let mut clean = String::new();
     for (n, part) in text.split("djJ8").enumerate() {
         if n == 0 {

@@ -113,6 +113,12 @@ pub enum Fault {
     /// Something else than JSON.
     #[error("the answer was not JSON")]
     NotJson,
+    /// Neither a log nor an error, where a log was asked for.
+    #[error("the answer was neither a log nor an error")]
+    NoLog,
+    /// More bytes than any answer has.
+    #[error("the answer was larger than {0} bytes")]
+    TooLarge(usize),
     /// Not as many answers as calls.
     #[error("{answers} answers came to {calls} calls")]
     Mismatch {
@@ -138,9 +144,10 @@ impl Fault {
             | Self::Cut(_)
             | Self::Empty
             | Self::NotJson
+            | Self::NoLog
             | Self::Mismatch { .. } => true,
             Self::Status(status) => matches!(status, 413 | 429 | 500 | 502 | 503 | 504),
-            Self::Unwritable(_) | Self::Token => false,
+            Self::TooLarge(_) | Self::Unwritable(_) | Self::Token => false,
         }
     }
 
@@ -162,6 +169,9 @@ impl Fault {
                 "The server redirects: put its final address into `kaltura.url`"
             }
             Self::Status(404) => "Check `kaltura.url`: it is the server's address without a path",
+            Self::NoLog | Self::TooLarge(_) => {
+                "Check `kaltura.url`, and what stands between here and the server"
+            }
             Self::TimedOut(_) => {
                 "If this happens often, lower `kaltura.batch` or raise `kaltura.timeout`"
             }

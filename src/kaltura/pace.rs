@@ -1,8 +1,13 @@
 //! How long to wait before something is tried again.
+//!
+//! *Its one idea: an error says what it wishes, and patience says how long and how often.*
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+use super::api_error::Disposition;
+use super::error::Fault;
 
 /// The waits of a client. The default is meant for a real server; tests wait less.
 #[derive(Debug, Clone)]
@@ -39,5 +44,49 @@ impl Pace {
             .with_max_times(self.retries)
             .with_jitter()
             .build()
+    }
+}
+
+/// The attempts at one request.
+pub(super) struct Patience<'a> {
+    pace: &'a Pace,
+    delays: ExponentialBackoff,
+    renewed: bool,
+}
+
+impl<'a> Patience<'a> {
+    pub(super) fn new(pace: &'a Pace) -> Self {
+        Self {
+            pace,
+            delays: pace.delays(),
+            renewed: false,
+        }
+    }
+
+    /// The wait before the next attempt, after an answer that wishes this; none when the answer is
+    /// the last word. A new session is worth one attempt.
+    pub(super) fn after(&mut self, wish: Disposition) -> Option<Duration> {
+        match wish {
+            Disposition::Permanent => None,
+            Disposition::Renew if self.renewed => None,
+            Disposition::Renew => {
+                self.renewed = true;
+                Some(Duration::ZERO)
+            }
+            Disposition::Throttled => {
+                let wait = self.delays.next()?;
+                Some(wait.max(self.pace.throttled))
+            }
+            Disposition::Passing => self.delays.next(),
+        }
+    }
+
+    /// The wait before the next attempt, after no usable answer.
+    pub(super) fn after_fault(&mut self, fault: &Fault) -> Option<Duration> {
+        if fault.is_passing() {
+            self.delays.next()
+        } else {
+            None
+        }
     }
 }

@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::Credentials;
 use super::api_error::{ApiError, Disposition};
 use super::error::{Fault, KalturaError};
-use super::pace::Pace;
-use super::session::Session;
+use super::pace::{Pace, Patience};
+use super::session::{Session, Ticket};
 use super::transport::{Answer, Transport};
 use super::wire::Call;
 use crate::config;
@@ -73,9 +73,8 @@ impl Client {
     /// Asks in one request, and again what met a passing error.
     async fn read(&self, calls: &[Call]) -> Result<Vec<Answer>, KalturaError> {
         let mut answers: Vec<Option<Answer>> = vec![None; calls.len()];
-        let mut delays = self.pace.delays();
+        let mut patience = Patience::new(&self.pace);
         let mut attempts = 0;
-        let mut renewed = false;
         loop {
             attempts += 1;
             let ticket = self.session.ticket(&self.transport, &self.pace).await?;
@@ -89,26 +88,10 @@ impl Client {
                     for (n, answer) in open.into_iter().zip(got) {
                         answers[n] = Some(answer);
                     }
-                    match todo {
-                        Disposition::Permanent => None,
-                        Disposition::Renew if renewed => None,
-                        Disposition::Renew => {
-                            renewed = true;
-                            self.session.give_up(ticket.number).await;
-                            Some(Duration::ZERO)
-                        }
-                        Disposition::Throttled => {
-                            delays.next().map(|wait| wait.max(self.pace.throttled))
-                        }
-                        Disposition::Passing => delays.next(),
-                    }
+                    self.wait(&mut patience, todo, &ticket).await
                 }
                 Err(fault) => {
-                    let wait = if fault.is_passing() {
-                        delays.next()
-                    } else {
-                        None
-                    };
+                    let wait = patience.after_fault(&fault);
                     if wait.is_none() {
                         let action = calls.first().map(Call::name).unwrap_or_default();
                         return Err(KalturaError::NoAnswer {
@@ -126,6 +109,20 @@ impl Client {
         }
         // After a request that was answered there is no gap.
         Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// The wait before the next attempt, with the session given up where that is wished.
+    pub(super) async fn wait(
+        &self,
+        patience: &mut Patience<'_>,
+        wish: Disposition,
+        ticket: &Ticket,
+    ) -> Option<Duration> {
+        let wait = patience.after(wish)?;
+        if wish == Disposition::Renew {
+            self.session.give_up(ticket.number).await;
+        }
+        Some(wait)
     }
 
     /// A request that has as many answers as calls.
@@ -148,9 +145,8 @@ impl Client {
         let mut sent = Vec::with_capacity(calls.len());
         // What the tail met the last time it was sent.
         let mut refusals = Vec::new();
-        let mut delays = self.pace.delays();
+        let mut patience = Patience::new(&self.pace);
         let mut attempts = 0;
-        let mut renewed = false;
         loop {
             attempts += 1;
             let tail = &calls[sent.len()..];
@@ -165,12 +161,7 @@ impl Client {
             {
                 Ok(answers) => answers,
                 Err(fault) if fault.is_harmless() => {
-                    let wait = if fault.is_passing() {
-                        delays.next()
-                    } else {
-                        None
-                    };
-                    let Some(wait) = wait else {
+                    let Some(wait) = patience.after_fault(&fault) else {
                         let action = tail.first().map(|call| call.name()).unwrap_or_default();
                         let error = KalturaError::NoAnswer {
                             action,
@@ -203,18 +194,8 @@ impl Client {
                 .count();
             refusals = answers.split_off(answers.len() - refused);
             sent.extend(answers.into_iter().map(Sent::Answered));
-            let wait = match worst(&refusals) {
-                Disposition::Permanent => None,
-                Disposition::Renew if renewed => None,
-                Disposition::Renew => {
-                    renewed = true;
-                    self.session.give_up(ticket.number).await;
-                    Some(Duration::ZERO)
-                }
-                Disposition::Throttled => delays.next().map(|wait| wait.max(self.pace.throttled)),
-                Disposition::Passing => delays.next(),
-            };
-            let Some(wait) = wait else {
+            let wish = worst(&refusals);
+            let Some(wait) = self.wait(&mut patience, wish, &ticket).await else {
                 sent.extend(refusals.into_iter().map(Sent::Answered));
                 return Ok(sent);
             };
@@ -246,7 +227,7 @@ fn is_final(answer: Option<&Answer>) -> bool {
 }
 
 /// Whether the server answered before it did anything, so that the same call may be sent again.
-fn is_untouched(answer: &Answer) -> bool {
+pub(super) fn is_untouched(answer: &Answer) -> bool {
     answer.as_ref().is_err_and(|error| {
         error.is_before_anything() && error.disposition() != Disposition::Permanent
     })

@@ -12,6 +12,8 @@ const ENOUGH: [&str; 2] = [
     "CONTENT_MANAGE_ASSIGN_CATEGORIES",
     "BASE_USER_SESSION_PERMISSION",
 ];
+/// Any one of these opens the way for CSV files.
+const FILES: [&str; 2] = ["CONTENT_INGEST_BULK_UPLOAD", "BASE_USER_SESSION_PERMISSION"];
 /// Permissions with which somebody could do lasting harm, or give themselves more.
 const DANGEROUS: [&str; 7] = [
     "ADMIN_ROLE_ADD",
@@ -32,6 +34,8 @@ pub struct Standing {
     pub missing: Vec<String>,
     /// Permissions that are there, not needed, and dangerous in the wrong hands.
     pub dangerous: Vec<String>,
+    /// Whether it may hand in CSV files, and follow what becomes of them.
+    pub uploads: bool,
     /// Whether the session has the rights of a full administrator: as any administrator's session
     /// without a role has.
     pub full_administrator: bool,
@@ -81,6 +85,7 @@ fn standing(permissions: &str, privileges: &str) -> Standing {
     };
     Standing {
         missing,
+        uploads: FILES.iter().any(|name| has(&name)),
         full_administrator: dangerous.len() >= ADMINISTRATOR,
         dangerous,
         sees_everything: privilege("disableentitlement") && !privilege("enableentitlement"),
@@ -98,6 +103,13 @@ mod tests {
         let standing = standing(least, "disableentitlement,setrole:29");
         assert!(standing.missing.is_empty() && standing.dangerous.is_empty());
         assert!(standing.sees_everything && !standing.full_administrator);
+        assert!(!standing.uploads, "it goes by calls only");
+    }
+
+    #[test]
+    fn csv_files_need_a_permission_of_their_own() {
+        let with_files = "ADMIN_BASE,CONTENT_MANAGE_ASSIGN_CATEGORIES,CONTENT_INGEST_BULK_UPLOAD";
+        assert!(standing(with_files, "disableentitlement").uploads);
     }
 
     #[test]

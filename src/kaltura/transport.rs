@@ -1,14 +1,17 @@
 //! One request to the server: sent once, at the agreed pace, and read with suspicion.
 //!
-//! *Its one idea: an answer is a JSON body with status 200, or it is a fault.* What follows from a
-//! fault is decided above, since it depends on whether the request only asked.
+//! *Its one idea: an answer is a body with status 200, in JSON unless a log was asked for, or it is a
+//! fault.* What follows from a fault is decided above, since it depends on whether the request only
+//! asked.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::RequestBuilder;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::multipart::{Form, Part};
 use reqwest::redirect::Policy;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -19,8 +22,9 @@ use tokio::time::Instant;
 
 use super::Traffic;
 use super::api_error::ApiError;
+use super::bulk::{JobId, JobLog};
 use super::error::{Fault, KalturaError};
-use super::wire::{Call, Login, Multirequest};
+use super::wire::{self, Call, LogRequest, Login, Multirequest, Upload};
 use crate::config;
 
 /// A call's answer: what it returned, or the error it met.
@@ -31,6 +35,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// closing is one of unknown outcome.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 const MORE_TIME_PER_CALL: Duration = Duration::from_millis(500);
+const CSV: HeaderValue = HeaderValue::from_static("text/csv");
+/// Far more than the longest answers: twenty pages of a list, the log of a thousand rows.
+const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 
 pub(super) struct Transport {
     http: reqwest::Client,
@@ -97,6 +104,34 @@ impl Transport {
         }
     }
 
+    /// Hands in a file.
+    pub(super) async fn upload(&self, ks: &str, upload: &Upload<'_>) -> Result<Answer, Fault> {
+        let fields = upload.fields(ks).map_err(Fault::Unwritable)?;
+        let file = Part::bytes(upload.content.to_vec())
+            .file_name(upload.name.to_owned())
+            .headers(HeaderMap::from_iter([(CONTENT_TYPE, CSV)]));
+        let form = Form::new()
+            .text(Upload::FIELDS, fields)
+            .part(Upload::FILE, file);
+        let path = upload.path();
+        let request = self.request(path).multipart(form);
+        let reply = self.send(path, request, 1, self.timeout).await?;
+        reply.json().map(answer)
+    }
+
+    /// Fetches the log of a job.
+    pub(super) async fn job_log(
+        &self,
+        ks: &str,
+        job: JobId,
+    ) -> Result<Result<JobLog, ApiError>, Fault> {
+        let body = serde_json::to_vec(&LogRequest::new(ks, job)).map_err(Fault::Unwritable)?;
+        let path = LogRequest::PATH;
+        let request = self.json_request(path, body);
+        let reply = self.send(path, request, 1, self.timeout).await?;
+        wire::read_log(&reply.content_type, reply.body)
+    }
+
     async fn post(
         &self,
         path: &str,
@@ -104,6 +139,28 @@ impl Transport {
         calls: usize,
         timeout: Duration,
     ) -> Result<Value, Fault> {
+        let request = self.json_request(path, body);
+        self.send(path, request, calls, timeout).await?.json()
+    }
+
+    fn json_request(&self, path: &str, body: Vec<u8>) -> RequestBuilder {
+        self.request(path)
+            // Bare: with a charset the server takes the body for no JSON and ignores it.
+            .header(CONTENT_TYPE, "application/json")
+            .body(body)
+    }
+
+    fn request(&self, path: &str) -> RequestBuilder {
+        self.http.post(format!("{}{path}", self.base))
+    }
+
+    async fn send(
+        &self,
+        path: &str,
+        request: RequestBuilder,
+        calls: usize,
+        timeout: Duration,
+    ) -> Result<Reply, Fault> {
         // The semaphore is never closed, so there is always a slot to be had.
         let _slot = self.slots.acquire().await.ok();
         self.pace.until_ready().await;
@@ -122,29 +179,22 @@ impl Transport {
                 Fault::Cut(error)
             }
         };
-        let response = self
-            .http
-            .post(format!("{}{path}", self.base))
-            // Bare: with a charset the server takes the body for no JSON and ignores it.
-            .header(CONTENT_TYPE, "application/json")
-            .timeout(timeout)
-            .body(body)
-            .send()
-            .await
-            .map_err(classify)?;
+        let mut response = request.timeout(timeout).send().await.map_err(classify)?;
         let status = response.status().as_u16();
-        let server_log_id = response
-            .headers()
-            .get("X-Kaltura-Session")
-            .and_then(|value| value.to_str().ok())
-            .map(|value| {
-                value
-                    .chars()
-                    .filter(|c| !c.is_control())
-                    .take(80)
-                    .collect::<String>()
-            });
-        let body = response.bytes().await.map_err(classify)?;
+        let header = |name: &str| {
+            let value = response.headers().get(name)?.to_str().ok()?;
+            let shown = value.chars().filter(|c| !c.is_control()).take(80);
+            Some(shown.collect::<String>())
+        };
+        let server_log_id = header("X-Kaltura-Session");
+        let content_type = header(CONTENT_TYPE.as_str()).unwrap_or_default();
+        let mut body = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(classify)? {
+            if body.len() + part.len() > LARGEST_ANSWER {
+                return Err(Fault::TooLarge(LARGEST_ANSWER));
+            }
+            body.extend_from_slice(&part);
+        }
         tracing::debug!(
             path,
             calls,
@@ -154,13 +204,26 @@ impl Transport {
             server_log_id,
             "asked Kaltura"
         );
-        if status != 200 {
-            return Err(Fault::Status(status));
+        if status == 200 {
+            Ok(Reply { content_type, body })
+        } else {
+            Err(Fault::Status(status))
         }
-        if body.iter().all(u8::is_ascii_whitespace) {
+    }
+}
+
+/// An answer with status 200.
+struct Reply {
+    content_type: String,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn json(self) -> Result<Value, Fault> {
+        if self.body.iter().all(u8::is_ascii_whitespace) {
             return Err(Fault::Empty);
         }
-        serde_json::from_slice(&body).map_err(|_| Fault::NotJson)
+        serde_json::from_slice(&self.body).map_err(|_| Fault::NotJson)
     }
 }
 

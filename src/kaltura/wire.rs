@@ -9,24 +9,36 @@ use serde_json::Value;
 use super::error::KalturaError;
 use crate::category::{PermissionLevel, Status, UpdateMethod};
 
+mod bulk;
 mod call;
+mod cell;
+mod job;
 mod login;
 mod row;
+mod served;
 
+pub(super) use bulk::{LogRequest, Upload};
 pub(super) use call::{Call, MembersOf, Multirequest, below};
+pub(super) use cell::{RowAction, RowResult, level_cell, method_cell, status_cell};
+pub(super) use job::JobRow;
 pub(super) use login::{Login, SessionInfo};
 pub(super) use row::{CategoryRow, Listed, MemberRow};
+pub(super) use served::read_log;
 
 /// The most rows that the server puts into one page, whatever it is asked for.
 pub(super) const PAGE_SIZE: u32 = 500;
 /// The first offset that the server's search refuses.
 pub(super) const LIST_CEILING: u32 = 10_000;
 
+/// Times up to this one are counted from now: ten years, in seconds.
+const LONGEST_RELATIVE_TIME: i64 = 315_360_000;
+
 /// The type of an administrator's session.
 pub(super) const ADMIN_SESSION_KIND: u8 = 2;
 /// The format of an answer.
 pub(super) const JSON: u8 = 1;
 
+const CLIENT_TAG: &str = concat!("rollbook:", env!("CARGO_PKG_VERSION"));
 const INCLUDE_FIELDS: u8 = 1;
 const INHERITS: i64 = 1;
 const DELETED_CATEGORY: i64 = 3;
@@ -84,6 +96,14 @@ fn status(number: i64) -> Option<Status> {
     })
 }
 
+fn status_number(status: Status) -> u8 {
+    match status {
+        Status::Active => 1,
+        Status::Pending => 2,
+        Status::NotActive => 3,
+    }
+}
+
 /// What a level means in permission names; a change of the level sets exactly these.
 fn permission_names(level: PermissionLevel) -> &'static [&'static str] {
     match level {
@@ -110,5 +130,12 @@ mod tests {
             assert_eq!(i64::from(level_number(level(number).unwrap())), number);
         }
         assert_eq!(level(5), None);
+    }
+
+    #[test]
+    fn every_status_and_its_number() {
+        for number in 1..4 {
+            assert_eq!(i64::from(status_number(status(number).unwrap())), number);
+        }
     }
 }

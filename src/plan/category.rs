@@ -277,6 +277,21 @@ impl CategoryPlan {
     }
 }
 
+impl CategoryPlan {
+    /// Counts what may yet happen by other ways as done already: who goes is no member any more, and who
+    /// is lowered no manager.
+    pub fn count_as_done<'a>(&mut self, pending: impl Iterator<Item = &'a Action>) {
+        for action in pending {
+            if action.is_active_before() && !action.is_active_after() {
+                self.members = self.members.saturating_sub(1);
+            }
+            if action.is_manager_before() && !action.is_manager_after() {
+                self.managers = self.managers.map(|managers| managers.saturating_sub(1));
+            }
+        }
+    }
+}
+
 impl Action {
     /// Whether somebody ends with less than they had. Who had no access any more loses none.
     pub fn is_loss(&self) -> bool {

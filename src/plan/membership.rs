@@ -27,7 +27,7 @@
 //! to stay out for good belongs out of the group, or stays out as a manual membership at level none.
 //!
 //! Objections, strongest first: the person is protected, or owns the category; the user ID is one
-//! that Kaltura would refuse, or that two people share; the membership is manual (not asked when it
+//! that Kaltura would refuse, or that two people share; a file with it waits to be uploaded; the membership is manual (not asked when it
 //! is a request to join, which a grant answers); it is not ours; and, of whatever takes access
 //! away, that it is not proven.
 
@@ -79,6 +79,8 @@ pub enum Standing {
     Invalid(UserIdProblem),
     /// Two people in the directory have this user ID: nobody knows which is meant.
     Shared,
+    /// A file that waits for somebody to upload it is about this membership.
+    HandedOver,
 }
 
 /// The choices that bear on one membership.
@@ -189,6 +191,8 @@ pub enum Objection {
     },
     /// Two people in the directory have this user ID.
     SharedUserId,
+    /// A file that waits for somebody to upload it has a row about it.
+    HandedOver,
     /// A person keeps this membership by hand.
     ManualOverride,
     /// Not written by this program, and ownership goes by the ledger.
@@ -370,6 +374,7 @@ fn objection_to_person(row: &Row<'_>) -> Option<Objection> {
         Standing::Owner => Some(Objection::OwnerProtected),
         Standing::Invalid(problem) => Some(Objection::InvalidUserId { problem }),
         Standing::Shared => Some(Objection::SharedUserId),
+        Standing::HandedOver => Some(Objection::HandedOver),
     }
 }
 

@@ -175,54 +175,6 @@ pub fn symbol(decision: Decision) -> Option<char> {
     }
 }
 
-/// Writes a plan as CSV: one line for each action or refusal, with a header.
-pub fn csv(plan: &Plan, out: impl Write) -> Result<(), csv::Error> {
-    let mut writer = csv::Writer::from_writer(out);
-    writer.write_record([
-        "action",
-        "category_id",
-        "reference_id",
-        "channel",
-        "user_id",
-        "detail",
-        "through",
-    ])?;
-    for part in &plan.categories {
-        let id = part.category.id.to_string();
-        let reference = part
-            .category
-            .reference_id
-            .as_ref()
-            .map_or("", |text| text.as_str());
-        for action in &part.actions {
-            let Some(symbol) = symbol(action.decision) else {
-                continue;
-            };
-            let word = match symbol {
-                '+' => "add",
-                '~' => "change",
-                '-' => "remove",
-                '⏸' => "deactivate",
-                _ => "refused",
-            };
-            writer.write_record([
-                word,
-                &id,
-                reference,
-                &part.category.name,
-                action.user.as_str(),
-                &action.decision.to_string(),
-                &action
-                    .via
-                    .as_ref()
-                    .map(ToString::to_string)
-                    .unwrap_or_default(),
-            ])?;
-        }
-    }
-    writer.flush().map_err(csv::Error::from)
-}
-
 impl Display for Decision {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -265,6 +217,9 @@ impl Display for Objection {
             Self::OwnerProtected => f.write_str("owns the channel: never changed"),
             Self::InvalidUserId { problem } => write!(f, "not a user ID for Kaltura: {problem}"),
             Self::SharedUserId => f.write_str("two people in the directory have this user ID"),
+            Self::HandedOver => {
+                f.write_str("waits in a file that is to be uploaded (rollbook settle)")
+            }
             Self::ManualOverride => f.write_str("set by hand: left as it is"),
             Self::NotOurs => f.write_str("not written by Rollbook: left as it is"),
             Self::RemovedByHand => f.write_str("removed by hand: not added again"),

@@ -1,5 +1,6 @@
 //! What is wanted against what is there: the plan, category by category, a part at a time.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::plan::desired::{self, Assignment, Finding, Roster};
 use crate::plan::membership::{Losses, Rules, Standing};
 use crate::plan::{CategoryPlan, Plan};
 use crate::store::dirty::Mark;
+use crate::store::files::Pending;
 use crate::store::roster::Depths;
 use crate::store::{Store, StoreError};
 
@@ -262,6 +264,8 @@ struct Planner {
     assignment: Assignment,
     roster: Roster,
     standing: BTreeMap<UserId, Standing>,
+    /// What may yet happen by files.
+    pending: BTreeMap<CategoryId, Vec<Pending>>,
     rules: Rules,
     room: u64,
     is_proven: bool,
@@ -274,7 +278,7 @@ impl Planner {
         let assignment = scope.assignment(engine);
         let groups = groups_in(&assignment, scope);
         let everything = scope.everything;
-        let (roster, shared) = engine
+        let (roster, shared, pending) = engine
             .store
             .run(move |store| {
                 let roster = if everything {
@@ -282,7 +286,7 @@ impl Planner {
                 } else {
                     store.roster(&groups, &depths)?
                 };
-                Ok((roster, store.shared_user_ids()?))
+                Ok((roster, store.shared_user_ids()?, store.pending()?))
             })
             .await?;
         let shared = shared.into_iter().map(|user| (user, Standing::Shared));
@@ -292,6 +296,7 @@ impl Planner {
             assignment,
             roster,
             standing: shared.chain(protected).collect(),
+            pending,
             rules: Rules {
                 manual: policy.manual,
                 departure: policy.departure,
@@ -331,7 +336,7 @@ impl Planner {
             let ledger = store.ledger(actual.category.id)?;
             let departure = fed.departure(self.rules.departure);
             let over = over(store, actual.category.id, departure)?;
-            let plan = category::plan(&Knowledge {
+            let mut plan = category::plan(&Knowledge {
                 category: &actual.category,
                 people: match &actual.who {
                     Who::Everybody => People::All,
@@ -342,7 +347,7 @@ impl Planner {
                 ledger: &ledger,
                 over: &over,
                 block,
-                standing: &self.standing,
+                standing: &self.standing(actual.category.id),
                 rules: Rules {
                     manual: fed.manual(self.rules.manual),
                     departure,
@@ -350,11 +355,30 @@ impl Planner {
                 },
                 room: self.room,
             });
+            if let Some(pending) = self.pending.get(&plan.category.id) {
+                plan.count_as_done(pending.iter().map(|pending| &pending.action));
+            }
             if plan.block.is_some() || !plan.actions.is_empty() {
                 plans.push(plan);
             }
         }
         Ok((plans, findings))
+    }
+}
+
+impl Planner {
+    /// What is known about people in a category.
+    fn standing(&self, category: CategoryId) -> Cow<'_, BTreeMap<UserId, Standing>> {
+        let Some(pending) = self.pending.get(&category) else {
+            return Cow::Borrowed(&self.standing);
+        };
+        let mut standing = self.standing.clone();
+        for pending in pending {
+            standing
+                .entry(pending.action.user.clone())
+                .or_insert(Standing::HandedOver);
+        }
+        Cow::Owned(standing)
     }
 }
 

@@ -1,17 +1,21 @@
 //! What a run says about itself. The log line, the exit code and what `status` shows are views of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Request, Task};
 use crate::apply::Applied;
+use crate::apply::route::Estimate;
+use crate::category::CategoryId;
 use crate::kaltura;
 use crate::plan::desired::Finding;
 use crate::plan::gate::{Review, Trip};
 use crate::plan::membership::{Decision, Last};
 use crate::plan::show::Counts;
 use crate::plan::{CategoryPlan, Digest, Plan};
+use crate::store::files::Waiting;
 use crate::store::ledger::Entry;
 use crate::store::mirror::Absorbed;
 
@@ -42,6 +46,10 @@ pub struct Report {
     pub still_held: u64,
     /// What became of the approved part.
     pub applied: Applied,
+    /// By which way it went, where there was a choice.
+    pub route: Option<Routed>,
+    /// What waits in files, of this run and earlier ones.
+    pub in_files: Vec<Waiting>,
     /// Channels and single memberships that could not be read; a later run looks at them again.
     pub unread: u64,
     /// What was asked of Kaltura.
@@ -49,6 +57,12 @@ pub struct Report {
     /// The whole plan.
     #[serde(skip)]
     pub plan: Plan,
+    /// What of it the gate has let through.
+    #[serde(skip)]
+    pub approved: Plan,
+    /// Channels that CSV files must not name by reference ID.
+    #[serde(skip)]
+    pub confusable: BTreeSet<CategoryId>,
 }
 
 /// How much of Kaltura a run has looked at.
@@ -71,6 +85,26 @@ pub struct Held {
     pub digest: Digest,
     /// What it would do.
     pub counts: Counts,
+}
+
+/// By which way a plan went, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Routed {
+    /// Whether it went by CSV files.
+    pub by_files: bool,
+    /// How long either way would take.
+    pub estimate: Estimate,
+}
+
+impl fmt::Display for Routed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let way = if self.by_files {
+            "CSV files"
+        } else {
+            "direct calls"
+        };
+        write!(f, "by {way}: {}", self.estimate)
+    }
 }
 
 /// Requests and calls.
@@ -210,9 +244,13 @@ impl Report {
             looked: Looked::default(),
             still_held: 0,
             applied: Applied::default(),
+            route: None,
+            in_files: Vec::new(),
             unread: 0,
             traffic: Traffic::default(),
             plan: Plan::default(),
+            approved: Plan::default(),
+            confusable: BTreeSet::new(),
         }
     }
 
@@ -241,6 +279,7 @@ impl Report {
         let approved = review.approved.plan().categories.iter();
         let waiting = review.held.categories.iter();
         self.rejected = Counts::of(&review.rejected);
+        self.approved = review.approved.plan().clone();
         self.plan = Plan::new(approved.chain(waiting).cloned());
         self.planned = Counts::of(&self.plan);
     }

@@ -38,6 +38,7 @@ pub(super) async fn steps(
 
     let now = look(engine, &deeds, report).await?;
     let protected = protected(engine);
+    let pending = engine.store.run(Store::pending).await?;
     let mut actions: BTreeMap<CategoryId, Vec<Action>> = BTreeMap::new();
     for ((category, user), found) in now {
         let line = &deeds[&(category, user.clone())];
@@ -47,6 +48,12 @@ pub(super) async fn steps(
         };
         let objection = match found {
             _ if protected.contains(&user) => Some(Objection::Protected),
+            _ if pending.get(&category).is_some_and(|pending| {
+                pending.iter().any(|pending| pending.action.user == user)
+            }) =>
+            {
+                Some(Objection::HandedOver)
+            }
             _ if index.get(&category).and_then(|known| known.owner.as_ref()) == Some(&user) => {
                 Some(Objection::OwnerProtected)
             }
@@ -99,8 +106,7 @@ pub(super) async fn steps(
         .store
         .run(move |store| store.note_undone(run, &pairs))
         .await?;
-    report.applied = verdict::apply(engine, run, task, lease, review, true).await?;
-    Ok(())
+    verdict::apply(engine, request, lease, review, report).await
 }
 
 /// Reads from the history what a run did: to these people and in these channels, where any are named.
@@ -137,7 +143,7 @@ pub(super) async fn deeds(
         .await?
         .ok_or_else(|| {
             RunError::NotFound(format!(
-                "the history has nothing of a run {run}. `rollbook status` lists the last runs"
+                "the history has nothing of a run {run}. `rollbook status` lists the last runs; what still waits in files to be uploaded is not done, and is given up with rollbook settle DIR --discard"
             ))
         })
 }

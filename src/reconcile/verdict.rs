@@ -2,17 +2,21 @@
 //!
 //! *Its one idea: nothing leaves a mark, a held plan or a waiting action without a verdict on it.*
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{ACCEPTED, Engine, PLANNED, REBUILT, RunError, Task, report, scope};
-use crate::apply::{Applied, Applier};
+use super::{ACCEPTED, Engine, PLANNED, REBUILT, Request, RunError, Task, report, scope};
+use crate::apply::Applier;
+use crate::apply::files::tag;
+use crate::apply::route::{self, Route, Speed, Via};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::config::Config;
+use crate::config::apply::Address;
 use crate::config::safety::FirstRun;
+use crate::kaltura::csv::search_key;
 use crate::killpoint;
 use crate::plan::Plan;
 use crate::plan::gate::{Circumstances, First, Review, Trip};
@@ -48,7 +52,7 @@ pub(super) async fn circumstances(
             safety: config.safety.clone(),
             first,
             memberships,
-            recent: store.losses_since(now.saturating_sub(window).unwrap_or(now))?,
+            recent: recent(store, now.saturating_sub(window).unwrap_or(now))?,
             undone: if is_undo {
                 BTreeSet::new()
             } else {
@@ -65,6 +69,18 @@ pub(super) async fn circumstances(
         })
     };
     Ok(engine.store.run(read).await?)
+}
+
+/// What was lost since then without anybody's approval. What waits in files is as good as done.
+fn recent(store: &Store, since: Timestamp) -> Result<BTreeMap<CategoryId, u64>, StoreError> {
+    let mut recent = store.losses_since(since)?;
+    for (category, pending) in store.pending()? {
+        let losses = pending
+            .iter()
+            .filter(|pending| !pending.is_approved && pending.action.is_loss());
+        *recent.entry(category).or_default() += losses.count() as u64;
+    }
+    Ok(recent)
 }
 
 /// What makes a plan a first one. That of a state file which was made anew is held whatever the
@@ -114,37 +130,51 @@ pub(super) async fn hold(
 /// Applies what is approved. Only then is an approval used up: a run that is cut off leaves it.
 pub(super) async fn apply(
     engine: &Engine,
-    run: i64,
-    task: &Task,
+    request: &Request,
     lease: Lease,
     review: Review,
-    is_proven: bool,
-) -> Result<Applied, RunError> {
+    report: &mut report::Report,
+) -> Result<(), RunError> {
+    let (task, is_proven) = (&request.task, report.is_proven());
     let is_undo = matches!(task, Task::Undo { .. });
+    let approved = review.approved.plan();
+    let mut route = route(engine, request, approved, report);
+    // Putting back what was set by hand is beyond a file; and a later run would not try it again.
+    if let (Route::Files { or_calls }, true) = (&mut route, is_undo) {
+        *or_calls = true;
+    }
+    if let Some(routed) = &report.route {
+        tracing::info!(run = report.run, "{routed}");
+    }
     let applier = Applier {
         kaltura: engine.kaltura.clone(),
         store: engine.store.clone(),
-        run,
+        run: report.run,
         lease,
         batch: engine.config.kaltura.batch,
         concurrency: engine.config.kaltura.concurrency,
+        confusable: confusable(engine, &route).await?,
+        route,
+        csv: engine.config.apply.csv.clone(),
+        tag: tag(),
+        digest: approved.digest(),
         is_repeated: !is_undo,
         progress: engine.progress.clone(),
     };
-    let parts = review.approved.plan().categories.iter();
     // On an answer that is not complete only a part of a plan is done.
-    let done = parts.filter(|part| is_proven && part.block.is_none());
+    let done = approved
+        .categories
+        .iter()
+        .filter(|part| is_proven && part.block.is_none());
     let categories: Vec<CategoryId> = done.map(|part| part.category.id).collect();
     // A person has seen these, and said yes. What an undo does is itself what they said no to.
     let by = review.approved.by();
-    let released: Vec<(CategoryId, UserId)> = review
-        .approved
-        .plan()
+    let released: Vec<(CategoryId, UserId)> = approved
         .changes()
         .filter(|(part, _)| !is_undo && by.contains_key(&part.category.id))
         .map(|(part, action)| (part.category.id, action.user.clone()))
         .collect();
-    let outcome = applier.apply(review.approved).await?;
+    report.applied = applier.apply(review.approved).await?;
     killpoint::here("after-applying");
     let command = task.command();
     engine
@@ -154,7 +184,46 @@ pub(super) async fn apply(
             store.release_held(&command, &categories)
         })
         .await?;
-    Ok(outcome)
+    Ok(())
+}
+
+/// The categories whose reference IDs Kaltura's search cannot tell apart, where files name them so.
+pub(super) async fn confusable(
+    engine: &Engine,
+    route: &Route,
+) -> Result<BTreeSet<CategoryId>, RunError> {
+    if *route == Route::Calls || engine.config.apply.csv.category == Address::Id {
+        return Ok(BTreeSet::new());
+    }
+    // In the whole account: the search does not stop at kaltura.root.
+    let categories = engine.kaltura.categories(None, None).await?;
+    let mut by_key: BTreeMap<String, Vec<CategoryId>> = BTreeMap::new();
+    for category in categories {
+        if let Some(reference) = &category.reference_id {
+            let key = search_key(reference);
+            by_key.entry(key).or_default().push(category.id);
+        }
+    }
+    let shared = by_key.into_values().filter(|ids| ids.len() > 1);
+    Ok(shared.flatten().collect())
+}
+
+/// Chooses the way for a plan, and says in the report why, where there is a choice.
+pub(super) fn route(
+    engine: &Engine,
+    request: &Request,
+    plan: &Plan,
+    report: &mut report::Report,
+) -> Route {
+    let as_configured = Via::Either(engine.config.apply.via);
+    let via = request.via.as_ref().unwrap_or(&as_configured);
+    let choice = route::choose(plan, via, Speed::from(&*engine.config));
+    let estimate = choice.estimate.filter(|_| !plan.is_empty());
+    report.route = estimate.map(|estimate| report::Routed {
+        by_files: choice.route != Route::Calls,
+        estimate,
+    });
+    choice.route
 }
 
 /// Clears the marks on which there is a verdict now.

@@ -100,39 +100,13 @@ impl Store {
         actions: &[Open],
         now: Timestamp,
     ) -> Result<Vec<i64>, StoreError> {
-        let mut connection = self.lock();
-        // Also for the time after a power failure: what is about to be sent must be known then.
-        connection.pragma_update(None, "synchronous", "full")?;
-        let transaction = self.begin(&mut connection)?;
-        lease::check(&transaction, lease)?;
-        let mut rows = Vec::with_capacity(actions.len());
-        for open in actions {
-            let action = &open.action;
-            transaction
-                .prepare_cached(
-                    "INSERT INTO journal
-                         (run, category_id, user_id, action, before, state, at, why, approved_by)
-                     VALUES (?1, ?2, ?3, ?4, ?5, 'sent', ?6, ?7, ?8)",
-                )?
-                .execute(params![
-                    run,
-                    open.category.0,
-                    action.user.as_str(),
-                    serde_json::to_string(&action.decision)?,
-                    action
-                        .before
-                        .as_ref()
-                        .map(serde_json::to_string)
-                        .transpose()?,
-                    now.as_second(),
-                    action.via.as_ref().map(serde_json::to_string).transpose()?,
-                    open.approved_by,
-                ])?;
-            rows.push(transaction.last_insert_rowid());
-        }
-        transaction.commit()?;
-        connection.pragma_update(None, "synchronous", "normal")?;
-        Ok(rows)
+        self.durably(|transaction| {
+            lease::check(transaction, lease)?;
+            actions
+                .iter()
+                .map(|open| insert(transaction, run, open, now))
+                .collect()
+        })
     }
 
     /// Closes rows of the journal: each becomes a line of the history, and the ledger learns of it. That
@@ -179,28 +153,16 @@ impl Store {
         Ok(transaction.commit()?)
     }
 
-    /// What a run that was cut off left open.
+    /// What a run that was cut off left open. What went by file is [asked file by file](Store::items).
     pub fn in_doubt(&self) -> Result<Vec<Doubt>, StoreError> {
         let connection = self.lock();
-        let mut statement = connection.prepare_cached(
-            "SELECT id, run, category_id, user_id, action, before, why FROM journal ORDER BY id",
-        )?;
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT {DOUBT} FROM journal WHERE file IS NULL ORDER BY id"
+        ))?;
         let mut rows = statement.query([])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            found.push(Doubt {
-                journal: row.get(0)?,
-                run: row.get(1)?,
-                category: CategoryId(row.get(2)?),
-                action: Action {
-                    user: UserId::new(row.get::<_, String>(3)?),
-                    decision: serde_json::from_value(json(row, 4)?)?,
-                    before: serde_json::from_value(json(row, 5)?)?,
-                    via: serde_json::from_value(json(row, 6)?)?,
-                    // Of a membership that is put back, level, method and status tell whether it is done.
-                    extra_permissions: Vec::new(),
-                },
-            });
+            found.push(doubt(row)?);
         }
         Ok(found)
     }
@@ -211,7 +173,7 @@ impl Store {
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
         let rows: Vec<i64> = transaction
-            .prepare_cached("SELECT id FROM journal ORDER BY id")?
+            .prepare_cached("SELECT id FROM journal WHERE file IS NULL ORDER BY id")?
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         for row in &rows {
@@ -228,6 +190,54 @@ impl Store {
         transaction.commit()?;
         Ok(rows.len())
     }
+}
+
+/// The columns of which [`doubt`] is made.
+pub(super) const DOUBT: &str = "id, run, category_id, user_id, action, before, why";
+
+/// An open action, from the columns of [`DOUBT`].
+pub(super) fn doubt(row: &Row<'_>) -> Result<Doubt, StoreError> {
+    Ok(Doubt {
+        journal: row.get(0)?,
+        run: row.get(1)?,
+        category: CategoryId(row.get(2)?),
+        action: Action {
+            user: UserId::new(row.get::<_, String>(3)?),
+            decision: serde_json::from_value(json(row, 4)?)?,
+            before: serde_json::from_value(json(row, 5)?)?,
+            via: serde_json::from_value(json(row, 6)?)?,
+            // Of a membership that is put back, level, method and status tell whether it is done.
+            extra_permissions: Vec::new(),
+        },
+    })
+}
+
+/// Writes that an action is about to be sent; answers the row's number.
+pub(super) fn insert(
+    connection: &Connection,
+    run: i64,
+    open: &Open,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let action = &open.action;
+    let why = action.via.as_ref().map(serde_json::to_string).transpose()?;
+    let before = action.before.as_ref().map(serde_json::to_string);
+    connection
+        .prepare_cached(
+            "INSERT INTO journal (run, category_id, user_id, action, before, state, at, why, approved_by)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'sent', ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            run,
+            open.category.0,
+            action.user.as_str(),
+            serde_json::to_string(&action.decision)?,
+            before.transpose()?,
+            now.as_second(),
+            why,
+            open.approved_by,
+        ])?;
+    Ok(connection.last_insert_rowid())
 }
 
 fn json(row: &Row<'_>, column: usize) -> Result<serde_json::Value, StoreError> {

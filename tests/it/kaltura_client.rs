@@ -8,6 +8,7 @@
     reason = "a helper of tests fails by panicking, as they do"
 )]
 
+mod bulk;
 mod scripted;
 mod tls;
 

@@ -7,8 +7,9 @@
 )]
 
 mod bulk;
-mod client;
+pub(crate) mod client;
 mod control;
+mod csv_route;
 mod faults;
 mod file;
 mod findings;

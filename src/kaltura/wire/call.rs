@@ -4,10 +4,12 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::super::error::Fault;
-use super::{INCLUDE_FIELDS, JSON, PAGE_SIZE, level_number, method_number, permission_names};
+use super::bulk::BulkParameters;
+use super::{
+    CLIENT_TAG, INCLUDE_FIELDS, JSON, PAGE_SIZE, level_number, method_number, permission_names,
+};
 use crate::category::{CategoryId, PermissionLevel, UpdateMethod, UserId};
 
-const CLIENT_TAG: &str = concat!("rollbook:", env!("CARGO_PKG_VERSION"));
 const CATEGORY_FIELDS: &str = "id,parentId,referenceId,fullName,owner,inheritanceType,inheritedParentId,membersCount,createdAt,status";
 const MEMBER_FIELDS: &str =
     "categoryId,userId,permissionLevel,status,updateMethod,createdAt,permissionNames";
@@ -57,6 +59,7 @@ enum Parameters {
         over_manual: bool,
         response_profile: Profile,
     },
+    Bulk(BulkParameters),
 }
 
 #[derive(Debug, Clone, Default, Serialize)]
@@ -80,7 +83,7 @@ struct Filter {
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Pager {
+pub(super) struct Pager {
     object_type: &'static str,
     page_size: u32,
     page_index: u32,
@@ -180,11 +183,7 @@ impl Call {
                 order_by: "+createdAt",
                 ..filter
             },
-            pager: Pager {
-                object_type: "KalturaFilterPager",
-                page_size: PAGE_SIZE,
-                page_index: page,
-            },
+            pager: Pager::of(page),
             response_profile: Profile::of(fields),
         };
         Self {
@@ -325,9 +324,29 @@ impl Call {
         }
     }
 
+    /// `bulkupload_bulk`, the service of files that are handed in.
+    pub(super) fn bulk(action: &'static str, parameters: BulkParameters) -> Self {
+        Self {
+            service: "bulkupload_bulk",
+            action,
+            parameters: Parameters::Bulk(parameters),
+        }
+    }
+
     /// The name of the action: `categoryUser.list`.
     pub(in crate::kaltura) fn name(&self) -> String {
         format!("{}.{}", self.service, self.action)
+    }
+}
+
+impl Pager {
+    /// One page, as large as the server makes it.
+    pub(super) fn of(page: u32) -> Self {
+        Self {
+            object_type: "KalturaFilterPager",
+            page_size: PAGE_SIZE,
+            page_index: page,
+        }
     }
 }
 

@@ -152,7 +152,7 @@ impl MemberRow {
 }
 
 /// A number that the server may write as a text.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     optional_number(deserializer)?.ok_or_else(|| D::Error::custom("a number is missing"))
 }
 

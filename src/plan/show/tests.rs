@@ -95,13 +95,6 @@ fn a_plan_as_text() {
 }
 
 #[test]
-fn a_plan_as_csv() {
-    let mut out = Vec::new();
-    csv(&plan(), &mut out).unwrap();
-    insta::assert_snapshot!(String::from_utf8(out).unwrap());
-}
-
-#[test]
 fn nothing_to_do_is_said_so() {
     let mut out = Vec::new();
     text(&Plan::default(), &mut out).unwrap();

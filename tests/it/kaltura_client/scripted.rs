@@ -19,6 +19,8 @@ pub(super) enum Play {
     Json(Value),
     /// Answers with a status and a body.
     Raw(u16, &'static str),
+    /// Answers with a text that is no JSON, and its type.
+    Text(&'static str, String),
     /// Reads the request, and closes the connection.
     Cut,
     /// Reads the request, and says nothing for so long.
@@ -30,6 +32,7 @@ pub(super) enum Play {
 pub(super) struct Asked {
     pub(super) path: String,
     pub(super) content_type: String,
+    /// A text where it is no JSON.
     pub(super) body: Value,
 }
 
@@ -74,9 +77,11 @@ async fn serve(stream: TcpStream, log: Arc<Mutex<Vec<Asked>>>, script: Arc<Scrip
             log.push(asked.clone());
             log.len() - 1
         };
-        let (status, body) = match script(number, &asked) {
-            Play::Json(body) => (200, body.to_string()),
-            Play::Raw(status, body) => (status, body.to_owned()),
+        let json = "application/json";
+        let (status, content_type, body) = match script(number, &asked) {
+            Play::Json(body) => (200, json, body.to_string()),
+            Play::Raw(status, body) => (status, json, body.to_owned()),
+            Play::Text(content_type, body) => (200, content_type, body),
             Play::Cut => return None,
             Play::Slow(pause) => {
                 tokio::time::sleep(pause).await;
@@ -84,7 +89,7 @@ async fn serve(stream: TcpStream, log: Arc<Mutex<Vec<Asked>>>, script: Arc<Scrip
             }
         };
         let head = format!(
-            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            "HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).await.ok()?;
@@ -111,10 +116,11 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
+    let text = || Value::String(String::from_utf8_lossy(&body).into_owned());
     Some(Asked {
         path,
         content_type,
-        body: serde_json::from_slice(&body).ok()?,
+        body: serde_json::from_slice(&body).unwrap_or_else(|_| text()),
     })
 }
 

@@ -10,14 +10,14 @@ use rollbook::sandbox::Sandbox;
 
 /// An answer as it came.
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: String,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Reply {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         headers
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
@@ -25,13 +25,13 @@ impl Reply {
     }
 
     /// The body as JSON; as a text where it is none.
-    pub(super) fn value(&self) -> Value {
+    pub(crate) fn value(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| Value::String(self.body.clone()))
     }
 }
 
 /// Sends one request on a connection of its own.
-pub(super) async fn send(
+pub(crate) async fn send(
     sandbox: &Sandbox,
     method: &str,
     path: &str,
@@ -42,7 +42,7 @@ pub(super) async fn send(
 }
 
 /// Sends one request whose body need not be a text.
-pub(super) async fn send_bytes(
+pub(crate) async fn send_bytes(
     sandbox: &Sandbox,
     method: &str,
     path: &str,
@@ -77,7 +77,7 @@ pub(super) async fn send_bytes(
 }
 
 /// Calls an action with JSON and answers JSON.
-pub(super) async fn call(sandbox: &Sandbox, call: &str, mut params: Value) -> Value {
+pub(crate) async fn call(sandbox: &Sandbox, call: &str, mut params: Value) -> Value {
     let (service, action) = call.split_once('.').unwrap();
     params["format"] = json!(1);
     let path = format!("/api_v3/service/{service}/action/{action}");
@@ -87,7 +87,7 @@ pub(super) async fn call(sandbox: &Sandbox, call: &str, mut params: Value) -> Va
 }
 
 /// A multipart body of fields and files (name of the field, name of the file, content), with its header.
-pub(super) fn multipart(
+pub(crate) fn multipart(
     fields: &[(&str, &str)],
     files: &[(&str, &str, &[u8])],
 ) -> ((String, String), Vec<u8>) {
@@ -115,7 +115,7 @@ pub(super) fn multipart(
 }
 
 /// A started sandbox with a session of an administrator who enforces nothing.
-pub(super) async fn start() -> (Sandbox, String) {
+pub(crate) async fn start() -> (Sandbox, String) {
     let sandbox = Sandbox::start(rollbook::sandbox::Options {
         job_delay: None,
         ..Default::default()

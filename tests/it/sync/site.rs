@@ -44,6 +44,7 @@ pub(super) struct Settings {
     pub(super) bindings: String,
     pub(super) policy: String,
     pub(super) safety: String,
+    pub(super) apply: String,
 }
 
 impl Default for Settings {
@@ -60,6 +61,7 @@ impl Default for Settings {
             bindings: String::new(),
             policy: String::new(),
             safety: "first_run = \"apply\"".to_owned(),
+            apply: String::new(),
         }
     }
 }
@@ -295,6 +297,8 @@ base = "ou=groups,{SUFFIX}"
 {policy}
 [safety]
 {safety}
+[apply]
+{apply}
 "#,
             url = settings
                 .kaltura_url
@@ -308,6 +312,7 @@ base = "ou=groups,{SUFFIX}"
             bindings = settings.bindings,
             policy = settings.policy,
             safety = settings.safety,
+            apply = settings.apply,
         )
     }
 

@@ -177,7 +177,7 @@ async fn an_undo_that_takes_too_much_is_held_like_any_plan() {
     }
     site.sync().await.is(0);
     let run = site.last_run().await;
-    let held = site.undo(&run, &["--log", "info"]).await.is(4);
+    let held = site.undo(&run, &["--log-level", "info"]).await.is(4);
     let held = held.says("9 of 12 memberships would be lost");
     let digest = held.digest();
     assert!(held.stderr.contains(&digest), "{}", held.stderr);

@@ -1,0 +1,377 @@
+//! CSV files, submitted and followed.
+//!
+//! *Its one idea: a file is a batch that takes long.* Journal before it is sent, a look at whatever takes
+//! access away, then the job is followed to its end and each row closed with what became of it. The engine
+//! that reads the files removes manual members and owners without a word, so both are looked for first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use jiff::SignedDuration;
+
+use super::end::End;
+use super::files::{Packed, content, file_name, heading, style};
+use super::job::{Fate, Jobs, Place};
+use super::settle::{Evidence, Settling};
+use super::steps::{self, Stands};
+use super::{Applied, Applier, ApplyError, folder};
+use crate::category::{CategoryId, UserId};
+use crate::clock;
+use crate::config;
+use crate::kaltura::csv::Log;
+use crate::kaltura::{ApiError, Disposition, FileKind, Found, JobId, Kaltura, Submitted};
+use crate::killpoint;
+use crate::plan::{Action, Decision};
+use crate::store::Store;
+use crate::store::files::{File, Item, Way};
+use crate::store::journal::{Doubt, Open, Outcome};
+
+/// How long nobody may know what became of a file.
+const LONGEST_OPEN: SignedDuration = SignedDuration::from_hours(24);
+
+impl Applier {
+    /// Sends actions as files: as many jobs side by side as allowed, but never two that write to one
+    /// channel, so that departures come before additions and Kaltura does not lose count of members.
+    pub(super) async fn by_files(&self, pieces: Vec<Packed>) -> Result<Applied, ApplyError> {
+        let mut files = style(&self.csv).pack(pieces).enumerate().peekable();
+        let mut running = FuturesUnordered::new();
+        let mut busy: BTreeMap<usize, BTreeSet<CategoryId>> = BTreeMap::new();
+        let mut applied = Applied::default();
+        loop {
+            while running.len() < self.csv.jobs
+                && let Some((number, file)) = files.next_if(|(_, file)| {
+                    let mut channels = file.iter().map(|piece| &piece.category);
+                    !channels.any(|channel| busy.values().any(|busy| busy.contains(channel)))
+                })
+            {
+                busy.insert(number, file.iter().map(|piece| piece.category).collect());
+                running.push(async move { (number, self.file(number, file).await) });
+            }
+            let Some((number, done)) = running.next().await else {
+                return Ok(applied);
+            };
+            busy.remove(&number);
+            applied = applied.add(done?);
+        }
+    }
+
+    /// One file, from the journal to the last row.
+    async fn file(&self, number: usize, pieces: Vec<Packed>) -> Result<Applied, ApplyError> {
+        let name = file_name(self.run, &self.tag, number);
+        let count = pieces.len() as u64;
+        let fresh: BTreeSet<(CategoryId, UserId)> = fresh(&pieces);
+        let (file, items) = self.open_file(&name, None, pieces).await?;
+        killpoint::here("after-opening-a-file");
+        let (items, mut applied) = self.leave_what_moved(items).await?;
+        if !items.is_empty() {
+            let heading = heading(self.run, number, &self.digest);
+            let content = content(&heading, style(&self.csv), &items)?;
+            // The look before showed one row, however many there were; where a list was read, it is known.
+            let may_be_one_of_two = |doubt: &Doubt| {
+                matches!(doubt.action.decision, Decision::Remove { .. })
+                    && fresh.contains(&(doubt.category, doubt.action.user.clone()))
+            };
+            let (fate, refused) = match self.submit(file, &name, content).await? {
+                Ok(fate) => (fate, None),
+                Err(error) => (Fate::Never, Some(error)),
+            };
+            let settled = close(self, file, &items, fate, may_be_one_of_two).await?;
+            if let Some(error) = refused {
+                return Err(ApplyError::NotTaken(error));
+            }
+            applied = applied.add(settled);
+        }
+        self.progress.advance(count);
+        Ok(applied)
+    }
+
+    /// Opens the journal for a file.
+    pub(super) async fn open_file(
+        &self,
+        name: &str,
+        folder: Option<&Path>,
+        pieces: Vec<Packed>,
+    ) -> Result<(i64, Vec<Item>), ApplyError> {
+        let (run, lease, now) = (self.run, self.lease, clock::now());
+        let (name, folder) = (name.to_owned(), folder.map(ToOwned::to_owned));
+        let opened = self.store.run(move |store| {
+            let actions: Vec<_> = pieces
+                .into_iter()
+                .map(|piece| {
+                    let task = &piece.tag;
+                    let open = Open {
+                        category: task.category(),
+                        action: task.action().clone(),
+                        approved_by: task.approved_by.as_deref().map(str::to_owned),
+                    };
+                    (open, piece.rows)
+                })
+                .collect();
+            let (file, _) = store.open_file(run, lease, &name, folder.as_deref(), &actions, now)?;
+            Ok((file, store.items(file)?))
+        });
+        Ok(opened.await?)
+    }
+
+    /// Leaves out what is not any more as the plan found it, and closes it.
+    pub(super) async fn leave_what_moved(
+        &self,
+        items: Vec<Item>,
+    ) -> Result<(Vec<Item>, Applied), ApplyError> {
+        let owners = self.owners(&items).await?;
+        let looked: Vec<bool> = items
+            .iter()
+            .map(|item| steps::needs_a_look(&item.doubt.action))
+            .collect();
+        let pairs: Vec<(CategoryId, UserId)> = items
+            .iter()
+            .zip(&looked)
+            .filter(|(_, looked)| **looked)
+            .map(|(item, _)| (item.doubt.category, item.doubt.action.user.clone()))
+            .collect();
+        let mut found = self.kaltura.memberships(&pairs).await?.into_iter();
+        let (mut kept, mut verdicts) = (Vec::new(), Vec::new());
+        let mut applied = Applied::default();
+        for (item, looked) in items.into_iter().zip(looked) {
+            let found = if looked { found.next() } else { None };
+            let doubt = &item.doubt;
+            let owns = owners.get(&doubt.category);
+            let moved = match owns {
+                Some(Owner::Nobody) => None,
+                Some(Owner::Is(owner)) if *owner != doubt.action.user => None,
+                // It is owned by this person now, takes its members from elsewhere, or is gone.
+                Some(Owner::Is(_) | Owner::Elsewhere) | None => Some(End::new(Outcome::Changed)),
+            };
+            match moved.or_else(|| found.and_then(|found| stale(&doubt.action, found))) {
+                None => kept.push(item),
+                Some(end) => {
+                    applied.count(end.outcome);
+                    verdicts.push(end.verdict(
+                        doubt.journal,
+                        doubt.category,
+                        &doubt.action,
+                        self.is_repeated,
+                    ));
+                }
+            }
+        }
+        let run = self.run;
+        self.store
+            .run(move |store| {
+                store.close_journal(run, &verdicts, clock::now())?;
+                store.drop_settled_files()
+            })
+            .await?;
+        Ok((kept, applied))
+    }
+
+    /// Who owns the channels of a file now.
+    async fn owners(&self, items: &[Item]) -> Result<BTreeMap<CategoryId, Owner>, ApplyError> {
+        let ids: BTreeSet<CategoryId> = items.iter().map(|item| item.doubt.category).collect();
+        let ids: Vec<CategoryId> = ids.into_iter().collect();
+        let found = self.kaltura.categories_by_id(&ids).await?.into_iter();
+        Ok(found
+            .map(|category| {
+                let owner = match (category.inherits_from, category.owner) {
+                    (Some(_), _) => Owner::Elsewhere,
+                    (None, Some(owner)) => Owner::Is(owner),
+                    (None, None) => Owner::Nobody,
+                };
+                (category.id, owner)
+            })
+            .collect())
+    }
+
+    /// Submits a file, and follows its job; or answers why Kaltura will never take it.
+    async fn submit(
+        &self,
+        file: i64,
+        name: &str,
+        content: Vec<u8>,
+    ) -> Result<Result<Fate, ApiError>, ApplyError> {
+        // The look may have taken long, or the process may have slept.
+        let lease = self.lease;
+        self.store.run(move |store| store.is_ours(lease)).await?;
+        killpoint::here("before-submitting");
+        let since = clock::now();
+        let answer = self
+            .kaltura
+            .submit(FileKind::Entitlements, name, content)
+            .await?;
+        killpoint::here("after-submitting");
+        let jobs = self.jobs();
+        let job = match answer {
+            Submitted::Accepted(job) => job.id,
+            Submitted::Unknown => return Ok(Ok(jobs.fate(name, since).await?)),
+            Submitted::Refused(error) if error.disposition() == Disposition::Permanent => {
+                return Ok(Err(error));
+            }
+            Submitted::Refused(_) => return Ok(Ok(Fate::Never)),
+        };
+        tracing::info!(
+            run = self.run,
+            file = name,
+            job = job.0,
+            "a file is handed in"
+        );
+        self.store
+            .run(move |store| store.note_job(file, job.0))
+            .await?;
+        killpoint::here("after-noting-a-job");
+        Ok(Ok(jobs.follow(job).await?))
+    }
+
+    fn jobs(&self) -> Jobs<'_> {
+        Jobs {
+            kaltura: &self.kaltura,
+            config: &self.csv,
+        }
+    }
+}
+
+/// Whose a channel is.
+enum Owner {
+    Is(UserId),
+    Nobody,
+    /// It shows the members of another one.
+    Elsewhere,
+}
+
+/// How an action ends of which a look shows that it must not be sent.
+fn stale(action: &Action, found: Found) -> Option<End> {
+    match (steps::compare(action, &found), found) {
+        (Stands::AsBefore, _) => None,
+        (Stands::AsWanted, _) => Some(End::found_so()),
+        (Stands::Otherwise, Found::Failed(error)) => {
+            Some(End::answered(Outcome::Passing, error.code))
+        }
+        (Stands::Otherwise, _) => Some(End::new(Outcome::Changed)),
+    }
+}
+
+fn fresh(pieces: &[Packed]) -> BTreeSet<(CategoryId, UserId)> {
+    let fresh = pieces.iter().filter(|piece| piece.tag.part.fresh);
+    fresh
+        .map(|piece| (piece.category, piece.tag.action().user.clone()))
+        .collect()
+}
+
+/// Closes the rows of a file by what has become of it. Where nobody knows, they stay open, and each later run
+/// looks again.
+async fn close(
+    applier: &Applier,
+    file: i64,
+    items: &[Item],
+    fate: Fate,
+    is_doubtful: impl Fn(&Doubt) -> bool,
+) -> Result<Applied, ApplyError> {
+    let (log, evidence) = match fate {
+        Fate::Over(log) => (log, Evidence::Over),
+        Fate::Never => (Vec::new(), Evidence::Never),
+        Fate::Open => {
+            applier
+                .store
+                .run(move |store| store.leave_file(file))
+                .await?;
+            return Ok(Applied {
+                passing: items.len() as u64,
+                ..Applied::default()
+            });
+        }
+    };
+    let settling = Settling {
+        kaltura: &applier.kaltura,
+        store: &applier.store,
+        log: &Log::read(&log),
+        evidence,
+        is_repeated: applier.is_repeated,
+    };
+    settling.settle(items, is_doubtful).await
+}
+
+/// Settles the files of runs that were cut off: finds their jobs, and follows them to the end. Files that
+/// were being written for a person are taken away again. Answers how many actions were settled.
+pub async fn resolve(
+    kaltura: &Kaltura,
+    store: &Store,
+    config: &config::apply::Csv,
+) -> Result<u64, ApplyError> {
+    let jobs = Jobs { kaltura, config };
+    let mut count = 0;
+    for file in store.run(Store::files).await? {
+        let id = file.id;
+        let fate = match &file.way {
+            Way::Handed { .. } => continue,
+            Way::Writing { folder } => take_back(&jobs, &file, folder).await?,
+            Way::Submitted { job } => {
+                let (run, name) = (file.run, &file.name);
+                tracing::warn!(
+                    run,
+                    file = name,
+                    "a run was cut off while a file of it was under way; what became of it is found out"
+                );
+                match job {
+                    Some(job) => jobs.follow(JobId(*job)).await?,
+                    None => jobs.fate(name, file.made_at).await?,
+                }
+            }
+            Way::Left { job } => look_again(&jobs, &file, *job).await?,
+        };
+        let (log, evidence) = match fate {
+            Fate::Over(log) => (log, Evidence::Over),
+            Fate::Never => (Vec::new(), Evidence::Never),
+            Fate::Open => {
+                store.run(move |store| store.leave_file(id)).await?;
+                continue;
+            }
+        };
+        let items = store.run(move |store| store.items(id)).await?;
+        let settling = Settling {
+            kaltura,
+            store,
+            log: &Log::read(&log),
+            evidence,
+            is_repeated: true,
+        };
+        let is_removed = |doubt: &Doubt| matches!(doubt.action.decision, Decision::Remove { .. });
+        count += settling.settle(&items, is_removed).await?.total();
+    }
+    store.run(Store::drop_settled_files).await?;
+    Ok(count)
+}
+
+/// A run was cut off while it wrote files for a person: they were not announced, and are taken away.
+/// Should somebody have uploaded one all the same, its job is followed.
+async fn take_back(jobs: &Jobs<'_>, file: &File, folder: &Path) -> Result<Fate, ApplyError> {
+    if !folder.exists() {
+        tracing::warn!(
+            folder = %folder.display(),
+            file = file.name,
+            "the folder of a file that was not handed over is not there; what is about it waits"
+        );
+        return Ok(Fate::Open);
+    }
+    folder::discard(folder, &file.name);
+    folder::discard_papers(folder, &file.name);
+    jobs.fate(&file.name, file.made_at).await
+}
+
+/// Looks again at a file of which nobody knew what became of it. After a day it is closed by looking at
+/// the memberships.
+async fn look_again(jobs: &Jobs<'_>, file: &File, job: Option<i64>) -> Result<Fate, ApplyError> {
+    let fate = match job {
+        Some(job) => jobs.look_once(JobId(job)).await?,
+        None => match jobs.find(&file.name, file.made_at).await? {
+            Place::At(job) => jobs.look_once(job).await?,
+            Place::Nowhere => Fate::Never,
+            Place::Unclear => Fate::Open,
+        },
+    };
+    let is_old = clock::now().duration_since(file.made_at) > LONGEST_OPEN;
+    Ok(if fate == Fate::Open && is_old {
+        Fate::Never
+    } else {
+        fate
+    })
+}
