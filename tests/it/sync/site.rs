@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use rollbook::sandbox::{Account, Limits, MemberView, NewCategory, Options, Sandbox};
 use tokio::process::{Child, Command};
@@ -73,6 +74,8 @@ pub(super) struct Start {
     pub(super) limits: Limits,
     pub(super) channels: Vec<&'static str>,
     pub(super) settings: Settings,
+    /// How long the account's background work waits, if not as usual.
+    pub(super) job_delay: Option<Duration>,
 }
 
 /// People `p0` to `p(n-1)`, groups of them by number, and a channel for each group.
@@ -112,6 +115,7 @@ impl Start {
         let folder = tempfile::Builder::new().prefix("site").tempdir().unwrap();
         let sandbox = Sandbox::start(Options {
             limits: self.limits,
+            job_delay: self.job_delay.or(Options::default().job_delay),
             ..Options::default()
         })
         .await
