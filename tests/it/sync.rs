@@ -11,6 +11,7 @@ mod evidence;
 mod export;
 mod faults;
 mod first_run;
+mod gone_back;
 mod groups;
 mod held;
 mod history;
