@@ -90,7 +90,7 @@ pub struct Applied {
     pub passing: u64,
     /// Actions that were not taken, because what was there had changed.
     pub changed: u64,
-    /// Actions that lie in files for a person to upload.
+    /// Actions that are in files: for a person to upload, or submitted without an end.
     #[serde(default)]
     pub handed: u64,
 }

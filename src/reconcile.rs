@@ -237,7 +237,7 @@ async fn run(engine: &Engine, request: &Request, lease: Lease) -> Result<Report,
     let mut report = begin(engine, request).await?;
     let before = report::Traffic::from(engine.kaltura.traffic());
     let work = async {
-        recover(engine).await?;
+        recover(engine, request.dry_run).await?;
         match &request.task {
             Task::Sync | Task::Apply { .. } => {
                 steps(engine, request, lease, &mut report).await?;
@@ -379,9 +379,14 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Report, RunError> {
 }
 
 /// Finds out what a run that was cut off has done, before anything is decided by what it had noted.
-async fn recover(engine: &Engine) -> Result<(), RunError> {
-    let in_files =
-        submit::resolve(&engine.kaltura, &engine.store, &engine.config.apply.csv).await?;
+async fn recover(engine: &Engine, only_look: bool) -> Result<(), RunError> {
+    let in_files = submit::resolve(
+        &engine.kaltura,
+        &engine.store,
+        &engine.config.apply.csv,
+        only_look,
+    )
+    .await?;
     if in_files > 0 {
         tracing::warn!(
             actions = in_files,

@@ -211,7 +211,11 @@ fn put(papers: &[Paper], target: &Target, noun: &'static str) -> anyhow::Result<
         }
     }
     if papers.len() != 1 {
-        writeln!(err, "{} in all.", count(rows, noun))?;
+        let rows = count(rows, noun);
+        writeln!(
+            err,
+            "{rows} in all, by what the last run has read of the directory."
+        )?;
     }
     Ok(())
 }

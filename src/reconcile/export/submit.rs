@@ -56,22 +56,19 @@ pub struct HandedIn<'a> {
     pub rows: usize,
 }
 
-/// Hands in files of people, one after the other, alone, and follows each to its end. Each that Kaltura takes is told
-/// of at once.
+/// Hands in files of people, one after the other, and follows each to its end. Each that Kaltura takes is told of at
+/// once. Runs go on meanwhile: nobody's membership is concerned.
 pub async fn people(
     engine: &Engine,
     export: Export<PersonRow>,
     tell: impl Fn(&HandedIn<'_>),
 ) -> Result<Vec<(PersonRow, Fate)>, RunError> {
-    alone(engine, async |engine| {
-        let mut fates = Vec::new();
-        let of = export.files.len();
-        for (number, rows) in export.files.into_iter().enumerate() {
-            fates.extend(file(engine, "users", (number, of), rows, &tell).await?);
-        }
-        Ok(fates)
-    })
-    .await
+    let mut fates = Vec::new();
+    let of = export.files.len();
+    for (number, rows) in export.files.into_iter().enumerate() {
+        fates.extend(file(engine, "users", (number, of), rows, &tell).await?);
+    }
+    Ok(fates)
 }
 
 /// Hands in files of channels, one after the other, alone, and follows each to its end. Before each is looked what is

@@ -9,9 +9,9 @@ const CHEM: (&str, &[usize]) = ("chem", &[0, 4]);
 /// Only what the directory proves keeps people in, no limit.
 fn start() -> Start {
     with(8, &[BIO, CHEM]).set(|settings| {
-        settings.safety = "first_run = \"apply\"\ncategory = { percent = 100, at_least = 100 }\n\
+        "first_run = \"apply\"\ncategory = { percent = 100, at_least = 100 }\n\
              total = { percent = 100, at_least = 100 }\nleft_empty = 0"
-            .to_owned();
+            .clone_into(&mut settings.safety);
     })
 }
 
