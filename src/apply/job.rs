@@ -166,9 +166,9 @@ impl Jobs<'_> {
         let names = BTreeSet::from([name.to_owned()]);
         let found = self.kaltura.find_jobs(self.kind, since, &names).await;
         Ok(unless_forbidden(found)?.map(|found| {
-            let named = found.named.into_values().flatten().next();
+            let this = found.named.into_values().flatten().next();
             let nameless = found.nameless.iter().map(|job| job.id).collect();
-            (named.map(|job| job.id), nameless)
+            (this.map(|job| job.id), nameless)
         }))
     }
 
