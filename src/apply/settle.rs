@@ -178,9 +178,11 @@ fn end(doubt: &Doubt, said: Said, found: Option<Found>, evidence: Evidence) -> O
         (Stands::AsWanted, Said::Nothing) if evidence == Evidence::Never => End::found_so(),
         (Stands::AsWanted, _) => End::new(Outcome::Done),
         (Stands::AsBefore, Said::Refused(text)) if is_of_the_file(&text) => {
-            End::answered(Outcome::Passing, text)
+            End::answered(Outcome::Passing, text).untouched()
         }
-        (Stands::AsBefore, Said::Refused(text)) => End::answered(Outcome::Refused, text),
+        (Stands::AsBefore, Said::Refused(text)) => {
+            End::answered(Outcome::Refused, text).untouched()
+        }
         (Stands::AsBefore, Said::Nothing) => unprocessed(),
         // One of two rows was removed; or somebody has been there since.
         (Stands::AsBefore, Said::Done) | (Stands::Otherwise, _) => End::new(Outcome::Changed),
@@ -193,5 +195,5 @@ fn is_of_the_file(text: &str) -> bool {
 }
 
 fn unprocessed() -> End {
-    End::answered(Outcome::Passing, "Kaltura did not process its row")
+    End::answered(Outcome::Passing, "Kaltura did not process its row").untouched()
 }
