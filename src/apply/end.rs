@@ -20,6 +20,8 @@ const WAIT_REFUSED_S: i64 = 3600;
 pub(super) struct End {
     pub(super) outcome: Outcome,
     pub(super) answer: Option<String>,
+    /// Whether it is known that nothing of it was done: it was not sent, or all is as before.
+    is_untouched: bool,
 }
 
 impl End {
@@ -27,6 +29,7 @@ impl End {
         Self {
             outcome,
             answer: None,
+            is_untouched: false,
         }
     }
 
@@ -34,12 +37,30 @@ impl End {
         Self {
             outcome,
             answer: Some(answer.into()),
+            is_untouched: false,
         }
     }
 
     /// It is as planned, and this run did nothing to make it so.
     pub(super) fn found_so() -> Self {
         Self::answered(Outcome::Done, FOUND_SO)
+    }
+
+    /// What is there is neither as planned nor as before.
+    pub(super) fn otherwise(self) -> Self {
+        Self {
+            outcome: Outcome::Changed,
+            answer: None,
+            ..self
+        }
+    }
+
+    /// Nothing of it was done, if it is not done: the ledger has nothing to learn.
+    pub(super) fn untouched(self) -> Self {
+        Self {
+            is_untouched: true,
+            ..self
+        }
     }
 
     /// What closes the action's row of the journal; and, where somebody is to try it again later, what is
@@ -57,6 +78,7 @@ impl End {
             outcome: self.outcome,
             ledger: match self.outcome {
                 Outcome::Done => Some(doubt::done(category, action)),
+                _ if self.is_untouched => None,
                 _ => doubt::half_done(category, action),
             },
             set_aside: set_aside.flatten(),

@@ -85,12 +85,18 @@ impl Applier {
             .zip(found)
             .map(|(task, found)| {
                 let found = found?;
-                match (steps::compare(task.action(), &found), found) {
+                let end = match (steps::compare(task.action(), &found), found) {
                     (Stands::AsBefore, _) => None,
                     (Stands::AsWanted, _) if task.attempt == 1 => Some(End::found_so()),
                     (Stands::AsWanted, _) => Some(End::new(Outcome::Done)),
                     (_, Found::Failed(error)) => Some(End::answered(Outcome::Passing, error.code)),
                     _ => Some(End::new(Outcome::Changed)),
+                };
+                // The attempt before may have come half the way.
+                if task.attempt == 1 {
+                    end.map(End::untouched)
+                } else {
+                    end
                 }
             })
             .collect())
@@ -159,7 +165,7 @@ impl Applier {
                 }
                 Stands::AsWanted => *end = Some(End::new(Outcome::Done)),
                 Stands::AsBefore => {}
-                Stands::Otherwise => *end = Some(End::new(Outcome::Changed)),
+                Stands::Otherwise => *end = end.take().map(End::otherwise),
             }
         }
         Ok(())

@@ -183,14 +183,18 @@ fn end(doubt: &Doubt, said: Said, found: Option<Found>, evidence: Evidence) -> O
         (Stands::AsWanted, Said::Nothing) if evidence == Evidence::Never => End::found_so(),
         (Stands::AsWanted, _) => End::new(Outcome::Done),
         (Stands::AsBefore, Said::Refused(text)) if is_of_the_file(&text) => {
-            End::answered(Outcome::Passing, text)
+            End::answered(Outcome::Passing, text).untouched()
         }
-        (Stands::AsBefore, Said::Refused(text)) => End::answered(Outcome::Refused, text),
-        (Stands::AsBefore, Said::Nothing) if evidence == Evidence::Never => {
-            End::answered(Outcome::Passing, "its file has not reached Kaltura")
+        (Stands::AsBefore, Said::Refused(text)) => {
+            End::answered(Outcome::Refused, text).untouched()
         }
         (Stands::AsBefore, Said::Nothing) => {
-            End::answered(Outcome::Passing, "Kaltura did not process its row")
+            let why = if evidence == Evidence::Never {
+                "its file has not reached Kaltura"
+            } else {
+                "Kaltura did not process its row"
+            };
+            End::answered(Outcome::Passing, why).untouched()
         }
         // One of two rows was removed; or somebody has been there since.
         (Stands::AsBefore, Said::Done) | (Stands::Otherwise, _) => End::new(Outcome::Changed),

@@ -213,8 +213,10 @@ fn is_same(action: &Action, there: Option<&Entitlement>) -> bool {
         return there.is_none();
     };
     there.is_some_and(|there| match action.decision {
-        // Of several rows a look shows any one.
-        Decision::Merge { .. } | Decision::Remove { copies: 2.. } => before.method == there.method,
+        // Of several rows a look shows any one; the plan knows the strictest of them.
+        Decision::Merge { .. } | Decision::Remove { copies: 2.. } => {
+            before.method == UpdateMethod::Manual || before.method == there.method
+        }
         _ => {
             (before.level, before.method, before.status)
                 == (there.level, there.method, there.status)

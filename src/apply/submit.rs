@@ -148,7 +148,7 @@ impl Applier {
                 None => kept.push(item),
                 Some(end) => {
                     applied.count(end.outcome);
-                    verdicts.push(end.verdict(
+                    verdicts.push(end.untouched().verdict(
                         doubt.journal,
                         doubt.category,
                         &doubt.action,

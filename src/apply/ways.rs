@@ -57,7 +57,7 @@ impl Applier {
             let tasks: Vec<Task> = left.iter().map(|(task, _)| task.clone()).collect();
             let rows = self.open(&tasks).await?;
             let closed = left.iter().zip(rows).map(|((task, reason), row)| {
-                let end = End::answered(Outcome::Left, reason.clone());
+                let end = End::answered(Outcome::Left, reason.clone()).untouched();
                 applied.count(end.outcome);
                 end.verdict(row, task.category(), task.action(), self.is_repeated)
             });

@@ -25,6 +25,7 @@ use proptest::test_runner::{
 };
 
 mod directory;
+mod files;
 mod promises;
 mod site;
 mod step;
@@ -41,6 +42,7 @@ struct Totals {
     clean: u64,
     faults: u64,
     writes: u64,
+    files: u64,
 }
 
 impl Totals {
@@ -50,6 +52,7 @@ impl Totals {
         self.clean += other.clean;
         self.faults += other.faults;
         self.writes += other.writes;
+        self.files += other.files;
     }
 }
 
@@ -91,13 +94,14 @@ fn model_of_everything() {
         clean,
         faults,
         writes,
+        files,
     } = *totals.borrow();
     if let Err(error) = result {
         panic!("seed {seed}: {error}");
     }
     let told = format!(
         "model, seed {seed}: {cases} sites, {steps} steps, {runs} runs ({clean} of them clean), \
-         {faults} faults, {writes} writes, wrong removals: 0"
+         {faults} faults, {writes} writes, {files} CSV files, wrong removals: 0"
     );
     crate::figures::tell("model", &told);
 }

@@ -70,7 +70,8 @@ impl Directory {
     pub(super) fn new() -> Self {
         let person = |n| Person {
             name: format!("person{n}"),
-            login: format!("p{n}"),
+            // Files must not name who has fewer than three characters.
+            login: format!("p1{n}"),
             enabled: true,
             there: true,
             broken: false,

@@ -84,7 +84,7 @@ impl Policy {
         let choice = |yes, one: &'static str, other: &'static str| if yes { one } else { other };
         format!(
             r#"[policy]
-protected = ["p8"]
+protected = ["p18"]
 departure = "{}"
 manual = "{}"
 ownership = "{}"
@@ -108,7 +108,7 @@ first_run = "{}"
 }
 
 /// The user whom nothing may touch.
-pub(super) const PROTECTED: &str = "p8";
+pub(super) const PROTECTED: &str = "p18";
 
 /// A channel that somebody made.
 #[derive(Debug, Clone)]
@@ -185,7 +185,7 @@ impl Site {
         std::fs::write(self.path("export.ldif"), text).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -287,6 +287,10 @@ roles = {{ manager = "manager" }}
 group = "(?<channel>[a-z]+)-staff"
 category = {{ reference_id = "{{channel}}" }}
 level = "moderator"
+[apply.csv]
+rows = 3
+poll = "2ms"
+patience = "200ms"
 {policy}"#,
         url = sandbox.url(),
         partner = sandbox.partner_id(),

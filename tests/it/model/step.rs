@@ -39,8 +39,10 @@ pub(super) enum Step {
     Approve(usize, bool),
     Reject(usize, bool),
     Retry,
-    /// The run that is so many back.
-    Undo(usize),
+    /// The run that is so many back, by call or by file.
+    Undo(usize, bool),
+    /// What lies in the folder is looked at, or given up.
+    Settle(bool),
     Hour,
     Configure(Setting),
 }
@@ -60,6 +62,41 @@ pub(super) struct Run {
     pub(super) kind: Kind,
     pub(super) export: Export,
     pub(super) faults: Vec<String>,
+    pub(super) way: Way,
+    /// What goes wrong with a file in Kaltura, as a line.
+    pub(super) bulk_fault: Option<String>,
+}
+
+/// By which way the changes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Calls,
+    Files,
+    Either,
+    /// Into a folder, where somebody finds them.
+    Folder(Hands),
+}
+
+/// What somebody does with the files in the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hands {
+    /// Nothing yet.
+    Wait,
+    /// Gives them up.
+    Discard,
+    /// Uploads them, and has them settled.
+    Upload(Proof),
+}
+
+/// By what it is found out what became of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// By the jobs that bear their names.
+    Jobs,
+    /// By logs that somebody brings.
+    Log,
+    /// By what is there.
+    Look,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +133,7 @@ pub(super) enum Setting {
 }
 
 /// Faults of a run, as lines.
-const FAULTS: [&str; 18] = [
+const FAULTS: [&str; 23] = [
     "categoryUser.add: error=LOCK_TIMED_OUT next=1",
     "categoryUser.delete: error=LOCK_TIMED_OUT next=2",
     "categoryUser.update: error=INTERNAL_SERVERL_ERROR next=1",
@@ -115,6 +152,21 @@ const FAULTS: [&str; 18] = [
     "categoryUser.list: short-pages lose=1 next=1",
     "category.list: short-pages lose=1 next=1",
     "expire-session after=2 calls",
+    "categoryUser.addFromBulkUpload: error=LOCK_TIMED_OUT next=1",
+    "categoryUser.addFromBulkUpload: cut-before next=1",
+    "categoryUser.addFromBulkUpload: cut-after next=1",
+    "bulkupload_bulk.*: error=INTERNAL_DATABASE_ERROR rate=50%",
+    "bulkupload_bulk.*: error=SERVICE_FORBIDDEN rate=50%",
+];
+
+/// What may go wrong with a file. One that sticks waits for a day, and is tested elsewhere.
+const BULK_FAULTS: [&str; 6] = [
+    "fail",
+    "abort",
+    "log-lacks rows=1",
+    "log-lacks rows=2",
+    "log-adds-cell",
+    "log-repeats",
 ];
 
 fn person() -> impl Strategy<Value = usize> {
@@ -157,12 +209,43 @@ fn faults() -> impl Strategy<Value = Vec<String>> {
     ]
 }
 
+fn way() -> impl Strategy<Value = Way> {
+    let hands = prop_oneof![
+        2 => Just(Hands::Wait),
+        1 => Just(Hands::Discard),
+        2 => Just(Hands::Upload(Proof::Jobs)),
+        1 => Just(Hands::Upload(Proof::Log)),
+        1 => Just(Hands::Upload(Proof::Look)),
+    ];
+    prop_oneof![
+        8 => Just(Way::Calls),
+        4 => Just(Way::Files),
+        1 => Just(Way::Either),
+        3 => hands.prop_map(Way::Folder),
+    ]
+}
+
+fn bulk_fault() -> impl Strategy<Value = Option<String>> {
+    let line = |n: usize| {
+        let fault = BULK_FAULTS[n];
+        format!("categoryUser.addFromBulkUpload: bulk-job={fault} next=1")
+    };
+    prop_oneof![
+        2 => Just(None),
+        1 => (0..BULK_FAULTS.len()).prop_map(move |n| Some(line(n))),
+    ]
+}
+
 fn run() -> impl Strategy<Value = Run> {
-    (kind(), export(), faults()).prop_map(|(kind, export, faults)| Run {
-        kind,
-        export,
-        faults,
-    })
+    (kind(), export(), faults(), way(), bulk_fault()).prop_map(
+        |(kind, export, faults, way, bulk_fault)| Run {
+            kind,
+            export,
+            faults,
+            way,
+            bulk_fault,
+        },
+    )
 }
 
 fn login() -> impl Strategy<Value = Login> {
@@ -231,6 +314,8 @@ impl Run {
             kind,
             export: Export::Whole,
             faults: Vec::new(),
+            way: Way::Calls,
+            bulk_fault: None,
         }
     }
 }
@@ -245,7 +330,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         3 => (0..3usize, any::<bool>()).prop_map(|(n, all)| Step::Approve(n, all)),
         1 => (0..3usize, any::<bool>()).prop_map(|(n, all)| Step::Reject(n, all)),
         1 => Just(Step::Retry),
-        1 => (0..4usize).prop_map(Step::Undo),
+        1 => (0..4usize, any::<bool>()).prop_map(|(n, by_file)| Step::Undo(n, by_file)),
+        1 => any::<bool>().prop_map(Step::Settle),
         1 => Just(Step::Hour),
         1 => setting().prop_map(Step::Configure),
     ]

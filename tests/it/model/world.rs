@@ -6,15 +6,17 @@ use jiff::SignedDuration;
 use rollbook::category::UserId;
 use rollbook::directory::GroupId;
 use rollbook::plan::Decision;
-use rollbook::reconcile::{Report, Request, RunError, Task, reconcile};
+use rollbook::reconcile::uploaded::Settled;
+use rollbook::reconcile::{Report, Request, RunError, Task};
 use rollbook::sandbox::MembershipWrite;
 use rollbook::store::held::{Answer, Answered};
 use rollbook::store::history::{Asked, Line};
 
 use super::Totals;
 use super::directory::{Directory, END, Flaw, Known, Member, NAMES, PEOPLE};
+use super::promises::Pair;
 use super::site::{Policy, Site, Snapshot};
-use super::step::{Export, Kind, Login, Run, Setting, Step};
+use super::step::{Export, Kind, Login, Run, Setting, Step, Way};
 
 pub(super) struct World {
     pub(super) site: Site,
@@ -56,6 +58,12 @@ pub(super) struct Seen {
     /// The lines of the history that the run wrote.
     pub(super) lines: Vec<Line>,
     pub(super) run: i64,
+    /// What lay in the folder before.
+    pub(super) waited: BTreeSet<Pair>,
+    /// What is not closed in the journal.
+    pub(super) open: BTreeSet<Pair>,
+    /// What came of the files that somebody uploaded.
+    pub(super) settled: Option<Settled>,
 }
 
 impl World {
@@ -81,7 +89,8 @@ impl World {
         match step {
             Step::Run(run) => _ = self.run(run).await,
             Step::DryAndWet(full) => self.dry_and_wet(*full).await,
-            Step::Undo(back) => self.undo(*back).await,
+            Step::Undo(back, by_file) => self.undo(*back, *by_file).await,
+            Step::Settle(discard) => self.settle_later(*discard).await,
             Step::Approve(which, whole) => self.answer(*which, *whole, true),
             Step::Reject(which, whole) => self.answer(*which, *whole, false),
             Step::Retry => {
@@ -336,14 +345,15 @@ impl World {
 
     pub(super) async fn run(&mut self, run: &Run) -> Seen {
         self.export(run.export);
-        for line in &run.faults {
+        let by_us = (run.way == Way::Files).then_some(&run.bulk_fault);
+        for line in run.faults.iter().chain(by_us.into_iter().flatten()) {
             self.site.account().faults().add(line.parse().unwrap());
         }
-        let request = self.request(run.kind);
-        let seen = self
-            .watch(request, run.export, !run.faults.is_empty())
-            .await;
-        self.site.account().faults().clear();
+        let request = Request {
+            via: self.site.via(run.way),
+            ..self.request(run.kind)
+        };
+        let seen = self.watch_run(request, run).await;
         self.judge(&seen).await;
         seen
     }
@@ -370,16 +380,28 @@ impl World {
         }
     }
 
-    /// Runs, and sees what comes of it.
-    pub(super) async fn watch(&mut self, request: Request, export: Export, faulty: bool) -> Seen {
+    /// Runs without a fault, and sees what comes of it.
+    pub(super) async fn watch(&mut self, request: Request) -> Seen {
+        self.watch_run(request, &Run::plain(Kind::Full)).await
+    }
+
+    /// Runs, and sees what comes of it; also of the files that somebody uploads at once.
+    async fn watch_run(&mut self, request: Request, how: &Run) -> Seen {
         let calls = self.site.account().calls();
         let struck = |site: &Site| -> u64 { site.account().faults().injected().values().sum() };
         let before_it = struck(&self.site);
         calls.reset();
         let before = self.site.snapshot();
-        let result = reconcile(&self.site.engine, &request).await;
-        let after = self.site.snapshot();
+        let waited = self.site.waiting();
+        let result = self.site.reconcile(&request).await;
+        self.site.account().faults().clear();
         let run = self.site.store().runs(1).unwrap()[0].id;
+        let requests = calls.requests();
+        let settled = match how.way {
+            Way::Folder(hands) => self.lend(run, hands, how.bulk_fault.as_deref()).await,
+            _ => None,
+        };
+        let after = self.site.snapshot();
         let mut lines = Vec::new();
         let asked = Asked {
             run: Some(run),
@@ -392,19 +414,23 @@ impl World {
         self.site.store().history(&asked, each).unwrap();
         let seen = Seen {
             request,
-            export,
-            faulty,
+            export: how.export,
+            faulty: !how.faults.is_empty(),
             before,
             after,
             writes: calls.writes(),
-            requests: calls.requests(),
+            requests,
             result,
             lines,
             run,
+            waited,
+            open: self.site.unsettled(),
+            settled,
         };
         self.totals.runs += 1;
         self.totals.faults += struck(&self.site) - before_it;
         self.totals.writes += seen.writes.len() as u64;
+        self.totals.files += calls.count_of("categoryUser.addFromBulkUpload");
         seen
     }
 
@@ -416,10 +442,10 @@ impl World {
             dry_run: true,
             ..wet.clone()
         };
-        let said = self.watch(dry, Export::Whole, false).await;
+        let said = self.watch(dry).await;
         self.judge(&said).await;
         let doubtful = self.known.doubtful;
-        let done = self.watch(wet, Export::Whole, false).await;
+        let done = self.watch(wet).await;
         self.judge(&done).await;
         let changes = |seen: &Seen| -> Option<BTreeMap<(i64, String), Decision>> {
             let report = seen.result.as_ref().ok()?;
@@ -437,7 +463,7 @@ impl World {
         }
     }
 
-    async fn undo(&mut self, back: usize) {
+    async fn undo(&mut self, back: usize, by_file: bool) {
         let Some(at) = self.past.len().checked_sub(back + 1) else {
             return;
         };
@@ -449,9 +475,10 @@ impl World {
                 users: BTreeSet::new(),
                 categories: BTreeSet::new(),
             },
+            via: self.site.via(if by_file { Way::Files } else { Way::Calls }),
             ..Request::default()
         };
-        let seen = self.watch(request, Export::Whole, false).await;
+        let seen = self.watch(request).await;
         self.judge(&seen).await;
         self.judge_undo(&past, &seen);
     }
@@ -460,10 +487,16 @@ impl World {
     pub(super) async fn come_to_rest(&mut self) {
         self.in_kaltura(&Step::Lag(false));
         self.site.configure(|policy| policy.hold_first = false);
+        self.settle_later(true).await;
         let full = Run::plain(Kind::Full);
-        for _ in 0..4 {
+        let by_file = Run {
+            way: Way::Files,
+            ..full.clone()
+        };
+        // What does not fit into a file goes by call in the end.
+        for run in [&by_file, &by_file, &full, &full] {
             self.site.an_hour();
-            self.run(&full).await;
+            self.run(run).await;
             let now = rollbook::clock::now();
             for plan in 0..self.site.store().held(now).unwrap().len() {
                 self.answer(plan, true, true);
@@ -473,5 +506,6 @@ impl World {
         assert_eq!(last.writes, [], "no rest: {:#?}", last.lines);
         let report = last.result.unwrap();
         assert!(report.held.is_none(), "no rest: {:?}", report.trips);
+        assert!(last.open.is_empty(), "no rest: {:?}", last.open);
     }
 }

@@ -1,6 +1,7 @@
 //! A client that sends just what a test says, header by header.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -112,6 +113,24 @@ pub(crate) fn multipart(
     body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
     let kind = format!("multipart/form-data; boundary={BOUNDARY}");
     (("Content-Type".to_owned(), kind), body)
+}
+
+/// Uploads a file as somebody would in the console, waits until it is processed, and answers the job.
+pub(crate) async fn upload(sandbox: &Sandbox, file: &Path) -> i64 {
+    let ks = sandbox
+        .account()
+        .session("ruth", 2, "disableentitlement", 3600);
+    let name = file.file_name().unwrap().to_string_lossy().into_owned();
+    let content = std::fs::read(file).unwrap();
+    let (kind, body) = multipart(
+        &[("format", "1"), ("ks", &ks)],
+        &[("fileData", &name, &content)],
+    );
+    let path = "/api_v3/service/categoryUser/action/addFromBulkUpload";
+    let reply = send_bytes(sandbox, "POST", path, &[kind], &body).await;
+    let job = reply.unwrap().value();
+    sandbox.account().work(None);
+    job["id"].as_i64().unwrap()
 }
 
 /// A started sandbox with a session of an administrator who enforces nothing.

@@ -4,11 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rollbook::sandbox::{BulkFault, NewCategory, Sandbox};
+use rollbook::sandbox::{BulkFault, NewCategory};
 
-use crate::sandbox::client;
+use crate::sandbox::client::upload;
 
-use super::site::{ACTIVE, AUTOMATIC, MANAGER, MANUAL, MEMBER, NOT_ACTIVE, Settings, Site, with};
+use super::site::{
+    ACTIVE, AUTOMATIC, MANAGER, MANUAL, MEMBER, NONE, NOT_ACTIVE, Settings, Site, with,
+};
 
 const BIO: (&str, &[usize]) = ("bio", &[10, 11, 12]);
 const CHEM: (&str, &[usize]) = ("chem", &[10, 13]);
@@ -419,6 +421,32 @@ async fn what_would_be_held_is_not_shown_as_what_would_be_submitted() {
     assert!(held.stdout.contains(",p13,3,1,"), "{}", held.stdout);
 }
 
+/// What the ledger says of somebody.
+fn ledger(site: &Site, user: &str) -> String {
+    let state = rusqlite::Connection::open(site.path("rollbook.db")).unwrap();
+    let sql = "SELECT state FROM ledger WHERE user_key = ?1";
+    state.query_row(sql, [user], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn what_was_never_sent_is_not_noted_as_removed() {
+    let site = filled().await;
+    // Two rows for one person do not go by file.
+    site.account()
+        .add_twin(site.channel("bio"), "p11", MEMBER, AUTOMATIC);
+    site.sync_full().await.is(3).says("Not done: 1 change");
+    assert_eq!(ledger(&site, "p11"), "active");
+}
+
+#[tokio::test]
+async fn what_a_job_that_failed_did_not_make_anew_is_not_noted_as_removed() {
+    let site = filled().await;
+    site.put("bio", "p11", (NONE, AUTOMATIC, ACTIVE));
+    site.account().faults().next_bulk_job(BulkFault::Fail);
+    site.sync_full().await.is(3).says("Not done: 1 change");
+    assert_eq!(ledger(&site, "p11"), "active");
+}
+
 // Files for a person to upload.
 
 fn csv_files(folder: &Path) -> Vec<PathBuf> {
@@ -429,24 +457,6 @@ fn csv_files(folder: &Path) -> Vec<PathBuf> {
         .collect();
     files.sort();
     files
-}
-
-/// Uploads a file as somebody would in the console, and waits until it is processed.
-async fn upload(sandbox: &Sandbox, file: &Path) -> i64 {
-    let ks = sandbox
-        .account()
-        .session("ruth", 2, "disableentitlement", 3600);
-    let name = file.file_name().unwrap().to_string_lossy().into_owned();
-    let content = fs::read(file).unwrap();
-    let (kind, body) = client::multipart(
-        &[("format", "1"), ("ks", &ks)],
-        &[("fileData", &name, &content)],
-    );
-    let path = "/api_v3/service/categoryUser/action/addFromBulkUpload";
-    let reply = client::send_bytes(sandbox, "POST", path, &[kind], &body).await;
-    let job = reply.unwrap().value();
-    sandbox.account().work(None);
-    job["id"].as_i64().unwrap()
 }
 
 /// A site of which two changes lie in a folder.

@@ -391,3 +391,32 @@ async fn a_reference_that_differs_by_case_is_named() {
     site.sync().await.is(0).says("differs by case");
     assert_eq!(site.members("bio"), [""; 0]);
 }
+
+#[tokio::test]
+async fn two_rows_of_which_one_is_manual_become_one_where_manual_is_overridden() {
+    let site = with(2, &[("bio", &[0, 1])])
+        .set(|settings| settings.policy = "manual = \"override\"".to_owned())
+        .in_step()
+        .await;
+    // A look shows the first of them, whatever the plan thinks of both.
+    site.account()
+        .add_twin(site.channel("bio"), "p1", MEMBER, MANUAL);
+    site.sync_full().await.is(0).says("Done: 1 change");
+    assert_eq!(site.members("bio"), ["p0", "p1"]);
+}
+
+#[tokio::test]
+async fn two_rows_of_which_one_is_manual_go_where_manual_is_overridden() {
+    let site = with(3, &[("bio", &[0, 1, 2])])
+        .set(|settings| {
+            settings.policy = "manual = \"override\"".to_owned();
+            settings.safety += "\ncategory = { percent = 100, at_least = 100 }";
+        })
+        .in_step()
+        .await;
+    site.account()
+        .add_twin(site.channel("bio"), "p1", MEMBER, MANUAL);
+    site.leave("bio", 1);
+    site.sync_full().await.is(0).says("Done: 1 change");
+    assert_eq!(site.members("bio"), ["p0", "p2"]);
+}
