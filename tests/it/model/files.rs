@@ -155,6 +155,7 @@ impl World {
             folder: self.site.folder(),
             logs,
             discard,
+            sure: false,
         };
         let settled = settle(&self.site.engine, &settling).await.unwrap();
         let after = self.site.waiting();
