@@ -5,7 +5,8 @@ CREATE TABLE file (
     run     INTEGER NOT NULL,
     name    TEXT NOT NULL UNIQUE,      -- as Kaltura knows it
     made_at INTEGER NOT NULL,
-    state   TEXT NOT NULL,             -- 'submitted' by us, 'writing' into a folder, 'handed' over to a person
+    state   TEXT NOT NULL,             -- 'submitted' by us, 'left' where nobody knows what became of it,
+                                       -- 'writing' into a folder, 'handed' over to a person
     folder  TEXT,                      -- where it is written, for a person to upload
     job     INTEGER                    -- Kaltura's number, once it is known
 );

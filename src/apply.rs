@@ -28,7 +28,7 @@ use self::route::Route;
 use self::ways::Ways;
 use crate::category::CategoryId;
 use crate::config;
-use crate::kaltura::{ApiError, Kaltura, KalturaError};
+use crate::kaltura::{ApiError, FileKind, Kaltura, KalturaError};
 use crate::plan::gate::Approved;
 use crate::plan::{Action, CategoryPlan, Digest};
 use crate::progress::Progress;
@@ -90,7 +90,7 @@ pub struct Applied {
     pub passing: u64,
     /// Actions that were not taken, because what was there had changed.
     pub changed: u64,
-    /// Actions that lie in files for a person to upload.
+    /// Actions that are in files: for a person to upload, or submitted without an end.
     #[serde(default)]
     pub handed: u64,
 }
@@ -136,9 +136,15 @@ pub enum ApplyError {
     Store(#[from] StoreError),
     /// Kaltura does not take the file.
     #[error(
-        "Kaltura does not take the CSV file: {0}. Nothing of it was done. The session's role needs the permission CONTENT_INGEST_BULK_UPLOAD, and its user must be active; or go by direct calls (--via api)"
+        "Kaltura does not take the CSV file: {error}. Nothing of it was done. The session's role needs the permission CONTENT_INGEST_BULK_UPLOAD, and its user must be active; or {}",
+        way_out(*kind)
     )]
-    NotTaken(ApiError),
+    NotTaken {
+        /// What the file is about.
+        kind: FileKind,
+        /// What Kaltura says.
+        error: ApiError,
+    },
     /// A folder could not be read.
     #[error("{folder} cannot be read: {source}")]
     Unreadable {
@@ -160,6 +166,16 @@ pub enum ApplyError {
         /// Why.
         source: std::io::Error,
     },
+}
+
+/// What to do where no file is taken.
+fn way_out(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::Entitlements => "go by direct calls (--via api)",
+        FileKind::Categories | FileKind::Users => {
+            "write the file (--out FILE), and have somebody upload it who may"
+        }
+    }
 }
 
 /// An action on its way.

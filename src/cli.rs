@@ -19,6 +19,7 @@ mod approve;
 mod check;
 mod demo;
 mod engine;
+mod export;
 mod held;
 mod history;
 mod places;
@@ -106,6 +107,9 @@ enum Command {
     History(history::Arguments),
     /// Copy the state file, look through it, or begin anew.
     State(state::Arguments),
+    /// Write, or hand in, what the groups want as CSV files: channels, people, memberships.
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Arguments),
     /// Find out what became of files that somebody has uploaded.
     Settle(settle::Arguments),
     /// Try again now what was set aside.
@@ -178,6 +182,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Undo(arguments) => undo::run(&config, &arguments).await,
         Command::History(arguments) => history::run(&config, &arguments),
         Command::State(arguments) => state::run(&config, &arguments).await,
+        Command::Export(arguments) => export::run(&config, arguments).await,
         Command::Settle(arguments) => settle::run(&config, &arguments).await,
         Command::Retry(arguments) => retry::run(&config, &arguments),
         Command::Check(arguments) => check::run(&config, &arguments).await,

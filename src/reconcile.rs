@@ -14,6 +14,7 @@
 //! | [`undo`] | the way back from an earlier run |
 //! | [`settle`] | what needs no call |
 //! | [`verdict`] | what becomes of a plan: held, applied, cleared |
+//! | [`export`] | what the groups want, as files beside a run: channels to be made, people, a first set-up |
 //! | [`uploaded`] | what became of files that somebody was to upload |
 //! | [`report`] | what a run says about itself |
 
@@ -39,6 +40,7 @@ use crate::source::{Source, SourceError};
 use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
 
+pub mod export;
 mod lease;
 mod look;
 mod read;
@@ -235,7 +237,7 @@ async fn run(engine: &Engine, request: &Request, lease: Lease) -> Result<Report,
     let mut report = begin(engine, request).await?;
     let before = report::Traffic::from(engine.kaltura.traffic());
     let work = async {
-        recover(engine).await?;
+        recover(engine, request.dry_run).await?;
         match &request.task {
             Task::Sync | Task::Apply { .. } => {
                 steps(engine, request, lease, &mut report).await?;
@@ -377,9 +379,14 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Report, RunError> {
 }
 
 /// Finds out what a run that was cut off has done, before anything is decided by what it had noted.
-async fn recover(engine: &Engine) -> Result<(), RunError> {
-    let in_files =
-        submit::resolve(&engine.kaltura, &engine.store, &engine.config.apply.csv).await?;
+async fn recover(engine: &Engine, only_look: bool) -> Result<(), RunError> {
+    let in_files = submit::resolve(
+        &engine.kaltura,
+        &engine.store,
+        &engine.config.apply.csv,
+        only_look,
+    )
+    .await?;
     if in_files > 0 {
         tracing::warn!(
             actions = in_files,

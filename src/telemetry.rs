@@ -1,5 +1,7 @@
 //! Logs: to standard error, as text for people or as JSON for machines.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 /// How a log line is written.
@@ -19,6 +21,7 @@ pub fn start(level: &str, format: LogFormat) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     // A second start, in a test say, keeps the first.
     let _ = match format {

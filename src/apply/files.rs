@@ -9,12 +9,15 @@ use std::io;
 use super::{ApplyError, Task, steps};
 use crate::category::{CategoryId, UpdateMethod, UserId};
 use crate::config;
-use crate::kaltura::csv::{Heading, Limits, Piece, Style};
+use crate::kaltura::csv::{Heading, Limits, Piece, Row, Style, Verb};
 use crate::plan::{Decision, Digest, Plan};
 use crate::store::files::Item;
 
 /// An action with its rows.
 pub(super) type Packed = Piece<Task>;
+
+/// Whose membership of which channel does not fit into a file, and why.
+pub type Unfit = (CategoryId, UserId, String);
 
 /// How files are made.
 pub(super) fn style(csv: &config::apply::Csv) -> Style {
@@ -87,7 +90,7 @@ pub fn preview(
     confusable: &BTreeSet<CategoryId>,
     run: i64,
     out: &mut impl io::Write,
-) -> io::Result<Vec<(CategoryId, UserId, String)>> {
+) -> io::Result<Vec<Unfit>> {
     let style = style(csv);
     let digest = plan.digest();
     let mut unfit = Vec::new();
@@ -119,4 +122,37 @@ pub(super) fn file_name(run: i64, tag: &str, number: usize) -> String {
 /// A word that no other run has.
 pub(crate) fn tag() -> String {
     format!("{:08x}", fastrand::u32(..))
+}
+
+/// The additions of a plan as rows in files, for a first set-up: each adds or updates. What does not fit into a
+/// file is answered, with the reason.
+pub fn set_up(
+    plan: &Plan,
+    csv: &config::apply::Csv,
+    confusable: &BTreeSet<CategoryId>,
+) -> (Vec<Vec<Row>>, Vec<Unfit>) {
+    let style = set_up_style(csv);
+    let mut unfit = Vec::new();
+    let mut pieces = Vec::new();
+    for part in &plan.categories {
+        for task in super::tasks(part, None) {
+            match piece(&task, style, confusable) {
+                Ok(piece) => pieces.push(piece),
+                Err(reason) => unfit.push((task.category(), task.action().user.clone(), reason)),
+            }
+        }
+    }
+    let files = style.pack(pieces).map(|file| {
+        let rows = file.into_iter().flat_map(|piece| piece.rows);
+        rows.collect()
+    });
+    (files.collect(), unfit)
+}
+
+/// How the files of a first set-up are made.
+pub fn set_up_style(csv: &config::apply::Csv) -> Style {
+    Style {
+        verb: Verb::AddOrUpdate,
+        ..style(csv)
+    }
 }

@@ -22,6 +22,9 @@ use crate::killpoint;
 use crate::plan::category::Named;
 use crate::plan::show::many;
 
+/// Where files are put that are settled, below their folder.
+const SETTLED: &str = "settled";
+
 /// What is in a folder: read by `rollbook settle`, and by whoever wants to check a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -116,7 +119,7 @@ impl Applier {
         let written = self
             .write_files(&folder, pieces, &mut manifest, &mut applied)
             .await
-            .and_then(|()| self.write_papers(&folder, &manifest).map_err(failed));
+            .and_then(|()| put_papers(&folder, &manifest).map_err(failed));
         if let Err(error) = written {
             for file in &manifest.files {
                 discard(&folder, &file.name);
@@ -178,17 +181,17 @@ impl Applier {
         }
         Ok(())
     }
+}
 
-    /// Writes the manifest and the page of instructions.
-    fn write_papers(&self, folder: &Path, manifest: &Manifest) -> io::Result<()> {
-        let Some(first) = manifest.files.first() else {
-            return Ok(());
-        };
-        let page = instructions(folder, manifest);
-        put(folder, &Manifest::page_for(&first.name), page.as_bytes())?;
-        let text = serde_json::to_vec_pretty(manifest)?;
-        put(folder, &Manifest::name_for(&first.name), &text)
-    }
+/// Writes the manifest and the page of instructions.
+fn put_papers(folder: &Path, manifest: &Manifest) -> io::Result<()> {
+    let Some(first) = manifest.files.first() else {
+        return Ok(());
+    };
+    let page = instructions(folder, manifest);
+    put(folder, &Manifest::page_for(&first.name), page.as_bytes())?;
+    let text = serde_json::to_vec_pretty(manifest)?;
+    put(folder, &Manifest::name_for(&first.name), &text)
 }
 
 type Channel = (CategoryId, Option<ReferenceId>, String);
@@ -217,6 +220,20 @@ fn put(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
 pub(crate) fn discard_papers(folder: &Path, file: &str) {
     discard(folder, &Manifest::name_for(file));
     discard(folder, &Manifest::page_for(file));
+}
+
+/// Puts a file that is settled into a folder of its own, so that nobody uploads it again.
+pub(crate) fn put_away(folder: &Path, name: &str) {
+    let (from, settled) = (folder.join(name), folder.join(SETTLED));
+    if !from.exists() {
+        return;
+    }
+    let moved =
+        std::fs::create_dir_all(&settled).and_then(|()| std::fs::rename(&from, settled.join(name)));
+    if let Err(error) = moved {
+        let file = from.display();
+        tracing::warn!(%file, %error, "a file that is settled cannot be put away: do not upload it again");
+    }
 }
 
 /// Takes a file away that nobody is to upload any more.

@@ -12,7 +12,11 @@ use tokio::time::{Instant, sleep};
 
 use super::ApplyError;
 use crate::config;
-use crate::kaltura::{FileKind, Job, JobId, JobLog, JobStatus, Kaltura, KalturaError};
+use crate::kaltura::{
+    ApiError, Disposition, FileKind, Job, JobId, JobLog, JobStatus, Kaltura, KalturaError,
+    Submitted,
+};
+use crate::{clock, killpoint};
 
 /// The first wait before a job is looked at again.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -52,9 +56,34 @@ pub(crate) struct Jobs<'a> {
     pub(crate) kaltura: &'a Kaltura,
     /// How long to wait.
     pub(crate) config: &'a config::apply::Csv,
+    /// What the files are about.
+    pub(crate) kind: FileKind,
 }
 
 impl Jobs<'_> {
+    /// Hands in a file, and answers where its job is; or why Kaltura will never take it.
+    pub(crate) async fn hand_in(
+        &self,
+        name: &str,
+        content: Vec<u8>,
+    ) -> Result<Result<Place, ApiError>, ApplyError> {
+        let since = clock::now();
+        let answer = self.kaltura.submit(self.kind, name, content).await?;
+        killpoint::here("after-submitting");
+        Ok(Ok(match answer {
+            Submitted::Accepted(job) => Place::At(job.id),
+            Submitted::Unknown => self.find(name, since).await?,
+            Submitted::Refused(error) if error.disposition() == Disposition::Permanent => {
+                return Ok(Err(error));
+            }
+            Submitted::Refused(error) => {
+                let code = error.code;
+                tracing::warn!(file = name, code, "Kaltura does not take a file now");
+                Place::Nowhere
+            }
+        }))
+    }
+
     /// Finds the job that a file has become, and follows it to its end. It may be on its way: it is looked
     /// for some time.
     pub(crate) async fn fate(&self, name: &str, since: Timestamp) -> Result<Fate, ApplyError> {
@@ -73,6 +102,7 @@ impl Jobs<'_> {
         for wait in self.waits() {
             match self.look(id).await? {
                 Looked::There(job) if job.status.is_over() => return self.end(&job).await,
+                Looked::Forbidden => return Ok(Fate::Open),
                 Looked::There(job) => {
                     unknown_since = None;
                     if last.as_ref() != Some(&job) {
@@ -111,30 +141,49 @@ impl Jobs<'_> {
     pub(crate) async fn look_once(&self, id: JobId) -> Result<Fate, ApplyError> {
         match self.look(id).await? {
             Looked::There(job) if job.status.is_over() => self.end(&job).await,
-            Looked::There(_) | Looked::NoAnswer => Ok(Fate::Open),
+            Looked::There(_) | Looked::NoAnswer | Looked::Forbidden => Ok(Fate::Open),
             Looked::Unknown => Ok(Fate::Never),
         }
+    }
+
+    /// Looks once where the job of a file is, if it has one, and whether it is over.
+    pub(crate) async fn find_once(&self, name: &str, since: Timestamp) -> Result<Fate, ApplyError> {
+        match self.listed(name, since).await? {
+            Some((Some(id), _)) => self.look_once(id).await,
+            Some((None, nameless)) if nameless.is_empty() => Ok(Fate::Never),
+            _ => Ok(Fate::Open),
+        }
+    }
+
+    /// The job that bears the name of a file, and those that hide theirs; nothing where jobs may not be
+    /// listed.
+    async fn listed(
+        &self,
+        name: &str,
+        since: Timestamp,
+    ) -> Result<Option<(Option<JobId>, BTreeSet<JobId>)>, ApplyError> {
+        let since = since.checked_sub(CLOCKS).unwrap_or(since);
+        let names = BTreeSet::from([name.to_owned()]);
+        let found = self.kaltura.find_jobs(self.kind, since, &names).await;
+        Ok(unless_forbidden(found)?.map(|found| {
+            let this = found.named.into_values().flatten().next();
+            let nameless = found.nameless.iter().map(|job| job.id).collect();
+            (this.map(|job| job.id), nameless)
+        }))
     }
 
     /// Looks for the job of a file. Jobs that hide their names may be the one, as long as they do; those
     /// that come later are others'.
     pub(crate) async fn find(&self, name: &str, since: Timestamp) -> Result<Place, ApplyError> {
-        let since = since.checked_sub(CLOCKS).unwrap_or(since);
-        let names = BTreeSet::from([name.to_owned()]);
         let begun_at = Instant::now();
         let mut suspects: Option<BTreeSet<JobId>> = None;
         for wait in self.waits() {
-            let found = self
-                .kaltura
-                .find_jobs(FileKind::Entitlements, since, &names)
-                .await;
-            let Some(found) = unless_forbidden(found)? else {
+            let Some((named, nameless)) = self.listed(name, since).await? else {
                 return Ok(Place::Unclear);
             };
-            if let Some(job) = found.named.into_values().flatten().next() {
-                return Ok(Place::At(job.id));
+            if let Some(id) = named {
+                return Ok(Place::At(id));
             }
-            let nameless: BTreeSet<JobId> = found.nameless.iter().map(|job| job.id).collect();
             let waited = begun_at.elapsed();
             // The file was on its way for no longer than a while.
             let still = match &suspects {
@@ -175,17 +224,31 @@ impl Jobs<'_> {
         Ok(Vec::new())
     }
 
+    /// What the log of a job says by now.
+    pub(crate) async fn log_so_far(&self, id: JobId) -> Result<Vec<u8>, ApplyError> {
+        let log = unless_forbidden(self.kaltura.job_log(id).await)?;
+        Ok(match log {
+            Some(JobLog::Text(text)) => text,
+            Some(JobLog::NotReady) | None => Vec::new(),
+        })
+    }
+
     async fn end(&self, job: &Job) -> Result<Fate, ApplyError> {
         tracing::info!(job = job.id.0, status = %job.status, rows = job.rows_done, "a job is over");
         Ok(Fate::Over(self.log(job).await?))
     }
 
     async fn look(&self, id: JobId) -> Result<Looked, ApplyError> {
-        let answers = unless_forbidden(self.kaltura.jobs(&[id]).await)?;
-        let answer = answers.and_then(|answers| answers.into_iter().next());
-        Ok(match answer {
+        let Some(answers) = unless_forbidden(self.kaltura.jobs(&[id]).await)? else {
+            return Ok(Looked::Forbidden);
+        };
+        Ok(match answers.into_iter().next() {
             Some(Ok(job)) => Looked::There(job),
             Some(Err(error)) if error.code == NOT_FOUND => Looked::Unknown,
+            Some(Err(error)) if error.disposition() == Disposition::Permanent => {
+                tracing::warn!(job = id.0, code = error.code, "a job may not be looked at");
+                Looked::Forbidden
+            }
             Some(Err(error)) => {
                 tracing::warn!(job = id.0, code = error.code, "a job cannot be looked at");
                 Looked::NoAnswer
@@ -215,8 +278,10 @@ enum Looked {
     There(Job),
     /// Kaltura does not know it.
     Unknown,
-    /// It says something else.
+    /// It says something else, for now.
     NoAnswer,
+    /// It may not be looked at.
+    Forbidden,
 }
 
 /// What may not be asked is not known; everything else must be. So a right that was withdrawn stops no
@@ -226,7 +291,9 @@ pub(crate) fn unless_forbidden<T>(
 ) -> Result<Option<T>, KalturaError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
-        Err(KalturaError::Refused { action, error }) => {
+        Err(KalturaError::Refused { action, error })
+            if error.disposition() == Disposition::Permanent =>
+        {
             tracing::warn!(
                 action,
                 code = error.code,

@@ -126,6 +126,11 @@ impl Settling<'_> {
     }
 }
 
+/// Whether a log says anything of the actions of a file.
+pub(crate) fn speaks_of_any(items: &[Item], log: &Log) -> bool {
+    said(items, log).iter().any(|said| *said != Said::Nothing)
+}
+
 /// Whether a log says something of every action of a file: then it is the log of that file, and whole.
 pub(crate) fn speaks_of_all(items: &[Item], log: &Log) -> bool {
     said(items, log).iter().all(|said| *said != Said::Nothing)
@@ -183,7 +188,14 @@ fn end(doubt: &Doubt, said: Said, found: Option<Found>, evidence: Evidence) -> O
         (Stands::AsBefore, Said::Refused(text)) => {
             End::answered(Outcome::Refused, text).untouched()
         }
-        (Stands::AsBefore, Said::Nothing) => unprocessed(),
+        (Stands::AsBefore, Said::Nothing) => {
+            let why = if evidence == Evidence::Never {
+                "its file has not reached Kaltura"
+            } else {
+                "Kaltura did not process its row"
+            };
+            End::answered(Outcome::Passing, why).untouched()
+        }
         // One of two rows was removed; or somebody has been there since.
         (Stands::AsBefore, Said::Done) | (Stands::Otherwise, _) => End::new(Outcome::Changed),
     })
@@ -192,8 +204,4 @@ fn end(doubt: &Doubt, said: Said, found: Option<Found>, evidence: Evidence) -> O
 /// Whether a refusal is about the file, and not about the row.
 fn is_of_the_file(text: &str) -> bool {
     TOO_MANY_ROWS.iter().any(|known| text.contains(known))
-}
-
-fn unprocessed() -> End {
-    End::answered(Outcome::Passing, "Kaltura did not process its row").untouched()
 }

@@ -20,7 +20,7 @@ use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::config;
 use crate::kaltura::csv::Log;
-use crate::kaltura::{ApiError, Disposition, FileKind, Found, JobId, Kaltura, Submitted};
+use crate::kaltura::{ApiError, FileKind, Found, JobId, Kaltura};
 use crate::killpoint;
 use crate::plan::{Action, Decision};
 use crate::store::Store;
@@ -78,7 +78,8 @@ impl Applier {
             };
             let settled = close(self, file, &items, fate, may_be_one_of_two).await?;
             if let Some(error) = refused {
-                return Err(ApplyError::NotTaken(error));
+                let kind = FileKind::Entitlements;
+                return Err(ApplyError::NotTaken { kind, error });
             }
             applied = applied.add(settled);
         }
@@ -194,20 +195,12 @@ impl Applier {
         let lease = self.lease;
         self.store.run(move |store| store.is_ours(lease)).await?;
         killpoint::here("before-submitting");
-        let since = clock::now();
-        let answer = self
-            .kaltura
-            .submit(FileKind::Entitlements, name, content)
-            .await?;
-        killpoint::here("after-submitting");
         let jobs = self.jobs();
-        let job = match answer {
-            Submitted::Accepted(job) => job.id,
-            Submitted::Unknown => return Ok(Ok(jobs.fate(name, since).await?)),
-            Submitted::Refused(error) if error.disposition() == Disposition::Permanent => {
-                return Ok(Err(error));
-            }
-            Submitted::Refused(_) => return Ok(Ok(Fate::Never)),
+        let job = match jobs.hand_in(name, content).await? {
+            Ok(Place::At(job)) => job,
+            Ok(Place::Nowhere) => return Ok(Ok(Fate::Never)),
+            Ok(Place::Unclear) => return Ok(Ok(Fate::Open)),
+            Err(error) => return Ok(Err(error)),
         };
         tracing::info!(
             run = self.run,
@@ -226,6 +219,7 @@ impl Applier {
         Jobs {
             kaltura: &self.kaltura,
             config: &self.csv,
+            kind: FileKind::Entitlements,
         }
     }
 }
@@ -275,7 +269,7 @@ async fn close(
                 .run(move |store| store.leave_file(file))
                 .await?;
             return Ok(Applied {
-                passing: items.len() as u64,
+                handed: items.len() as u64,
                 ..Applied::default()
             });
         }
@@ -290,20 +284,28 @@ async fn close(
     settling.settle(items, is_doubtful).await
 }
 
-/// Settles the files of runs that were cut off: finds their jobs, and follows them to the end. Files that
-/// were being written for a person are taken away again. Answers how many actions were settled.
+/// Settles the files of runs that were cut off: finds their jobs, and follows them to the end, or, where that
+/// would change or hold up anything (`only_look`), looks at them once. Files that were being written for a person
+/// are taken away again. Answers how many actions were settled.
 pub async fn resolve(
     kaltura: &Kaltura,
     store: &Store,
     config: &config::apply::Csv,
+    only_look: bool,
 ) -> Result<u64, ApplyError> {
-    let jobs = Jobs { kaltura, config };
+    let jobs = Jobs {
+        kaltura,
+        config,
+        kind: FileKind::Entitlements,
+    };
     let mut count = 0;
     for file in store.run(Store::files).await? {
         let id = file.id;
         let fate = match &file.way {
             Way::Handed { .. } => continue,
+            Way::Writing { .. } if only_look => continue,
             Way::Writing { folder } => take_back(&jobs, &file, folder).await?,
+            Way::Submitted { job } if only_look => look_again(&jobs, &file, *job).await?,
             Way::Submitted { job } => {
                 let (run, name) = (file.run, &file.name);
                 tracing::warn!(
@@ -344,34 +346,34 @@ pub async fn resolve(
 /// A run was cut off while it wrote files for a person: they were not announced, and are taken away.
 /// Should somebody have uploaded one all the same, its job is followed.
 async fn take_back(jobs: &Jobs<'_>, file: &File, folder: &Path) -> Result<Fate, ApplyError> {
-    if !folder.exists() {
-        tracing::warn!(
+    if folder.exists() {
+        folder::discard(folder, &file.name);
+        folder::discard_papers(folder, &file.name);
+    } else {
+        tracing::error!(
             folder = %folder.display(),
             file = file.name,
-            "the folder of a file that was not handed over is not there; what is about it waits"
+            "a file that must not be uploaded is in a folder that is not there; should that come back, remove it"
         );
-        return Ok(Fate::Open);
     }
-    folder::discard(folder, &file.name);
-    folder::discard_papers(folder, &file.name);
-    jobs.fate(&file.name, file.made_at).await
+    Ok(match jobs.find_once(&file.name, file.made_at).await? {
+        // A job that hides its name is hardly this one's.
+        Fate::Open => Fate::Never,
+        fate => fate,
+    })
 }
 
-/// Looks again at a file of which nobody knew what became of it. After a day it is closed by looking at
-/// the memberships.
+/// Looks again at a file of which nobody knew what became of it. After a day it is closed by what its log
+/// says so far, and by looking at the memberships.
 async fn look_again(jobs: &Jobs<'_>, file: &File, job: Option<i64>) -> Result<Fate, ApplyError> {
     let fate = match job {
         Some(job) => jobs.look_once(JobId(job)).await?,
-        None => match jobs.find(&file.name, file.made_at).await? {
-            Place::At(job) => jobs.look_once(job).await?,
-            Place::Nowhere => Fate::Never,
-            Place::Unclear => Fate::Open,
-        },
+        None => jobs.find_once(&file.name, file.made_at).await?,
     };
     let is_old = clock::now().duration_since(file.made_at) > LONGEST_OPEN;
-    Ok(if fate == Fate::Open && is_old {
-        Fate::Never
-    } else {
-        fate
+    Ok(match (fate, job) {
+        (Fate::Open, Some(job)) if is_old => Fate::Over(jobs.log_so_far(JobId(job)).await?),
+        (Fate::Open, None) if is_old => Fate::Never,
+        (fate, _) => fate,
     })
 }

@@ -25,6 +25,9 @@ pub(super) struct Arguments {
     /// The files will not be uploaded any more: take them away, and plan anew what is not done.
     #[arg(long)]
     discard: bool,
+    /// With --discard: also where Rollbook cannot make sure that nobody has uploaded them.
+    #[arg(long, requires = "discard")]
+    sure: bool,
 }
 
 pub(super) async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -38,6 +41,7 @@ pub(super) async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<
         folder: arguments.folder.clone(),
         logs: logs.collect::<anyhow::Result<_>>()?,
         discard: arguments.discard,
+        sure: arguments.sure,
     };
     let engine = engine::open(config)?;
     let settled = settle(&engine, &settling).await?;
@@ -67,20 +71,40 @@ fn text(settled: &Settled, arguments: &Arguments, out: &mut impl Write) -> std::
             many(applied.failed(), "change")
         )?;
     }
-    for name in &settled.under_way {
-        writeln!(out, "Kaltura is still working on {name}.")?;
+    if !arguments.log.is_empty() && !settled.is_log_of_these {
+        writeln!(
+            out,
+            "  ! The log says nothing of these files: is it theirs?"
+        )?;
+    }
+    if !settled.suspects.is_empty() {
+        let jobs: Vec<String> = settled.suspects.iter().map(ToString::to_string).collect();
+        writeln!(
+            out,
+            "Kaltura has not begun these jobs, and does not say yet whose they are: {}.",
+            jobs.join(", ")
+        )?;
     }
     if settled.waiting > 0 {
-        writeln!(
-            out,
-            "Waiting: {}. Settle again once the files are uploaded and finished.",
-            many(settled.waiting, "change")
-        )?;
-        writeln!(
-            out,
-            "If they will not be uploaded: rollbook settle {} --discard",
-            arguments.folder.display()
-        )?;
+        let waiting = many(settled.waiting, "change");
+        writeln!(out, "Waiting: {waiting}, in")?;
+        for (name, changes) in &settled.files {
+            let changes = many(*changes, "change");
+            let why = if settled.under_way.contains(name) {
+                "Kaltura is still working on it"
+            } else {
+                "no job of this name has ended, and no log says all of it"
+            };
+            writeln!(out, "  {name} ({changes}): {why}")?;
+        }
+        writeln!(out, "Settle again once they are uploaded and finished.")?;
+        if settled.under_way.is_empty() {
+            writeln!(
+                out,
+                "If they will not be uploaded: rollbook settle {} --discard",
+                arguments.folder.display()
+            )?;
+        }
     }
     Ok(())
 }

@@ -53,8 +53,10 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
                 .into_iter()
                 .find(|held| held.digest == digest);
             let run = run.map_or(0, |held| held.run);
+            // Which reference IDs Kaltura's search confuses only Kaltura can tell.
             let confusable = BTreeSet::new();
-            preview(&plan, &config.apply.csv, &confusable, run, out)?;
+            let unfit = preview(&plan, &config.apply.csv, &confusable, run, out)?;
+            super::sync::tell_unfit(&unfit)?;
         }
     }
     Ok(Exit::Done)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::{Exit, engine};
-use crate::apply::files::preview;
+use crate::apply::files::{Unfit, preview};
 use crate::apply::route::Via;
 use crate::category::UserId;
 use crate::config;
@@ -64,7 +64,7 @@ pub(super) enum Format {
     Text,
     /// The report and the plan.
     Json,
-    /// The End-User Entitlements CSV that would be submitted.
+    /// Comma-separated values; of a plan, the End-User Entitlements CSV that would be submitted.
     Csv,
 }
 
@@ -196,6 +196,7 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
         if !report.trips.is_empty() {
             writeln!(out, "A run would hold it: {}.", reasons(&report.trips))?;
         }
+        still_held(report, out)?;
         return writeln!(out, "Nothing was changed: this was a dry run.");
     }
     if report.plan.is_empty() && report.plan.categories.is_empty() {
@@ -236,16 +237,7 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
             report.rejected
         )?;
     }
-    if report.still_held > 0 {
-        writeln!(
-            out,
-            "{} of earlier runs still waits for somebody: rollbook held",
-            many(report.still_held, "plan")
-        )?;
-    }
-    for waiting in &report.in_files {
-        writeln!(out, "Waiting: {waiting}.")?;
-    }
+    still_held(report, out)?;
     if let Some(held) = &report.held {
         writeln!(
             out,
@@ -259,6 +251,21 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
             out,
             "To release exactly this plan: rollbook approve {digest}"
         )?;
+    }
+    Ok(())
+}
+
+/// Says what waits of earlier runs.
+fn still_held(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
+    if report.still_held > 0 {
+        writeln!(
+            out,
+            "{} of earlier runs still waits for somebody: rollbook held",
+            many(report.still_held, "plan")
+        )?;
+    }
+    for waiting in &report.in_files {
+        writeln!(out, "Waiting: {waiting}.")?;
     }
     Ok(())
 }
@@ -318,12 +325,23 @@ fn csv(engine: &Engine, report: &Report, out: &mut impl Write) -> std::io::Resul
     if report.approved.digest() != report.plan.digest() {
         writeln!(
             aside,
-            "not in the file, because a run would hold it: {} of {}. Of a plan that is held: rollbook show DIGEST --format csv",
+            "not in the file, because a run would hold it: {} of {}. Once it is held, rollbook show prints it (--format csv)",
             Counts::of(&report.plan.without(&report.approved)),
             report.planned
         )?;
     }
-    Ok(())
+    still_held(report, aside)
+}
+
+/// Says on the standard error what does not fit into a file.
+pub(super) fn tell_unfit(unfit: &[Unfit]) -> std::io::Result<()> {
+    let aside = &mut std::io::stderr().lock();
+    unfit.iter().try_for_each(|(category, user, reason)| {
+        writeln!(
+            aside,
+            "not in the file: channel {category}, {user}: {reason}"
+        )
+    })
 }
 
 fn json(report: &Report, out: &mut impl Write) -> std::io::Result<()> {

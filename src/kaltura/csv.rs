@@ -1,4 +1,4 @@
-//! Memberships by file: End-User Entitlements CSV, as Kaltura's CSV engine reads it, and the logs it writes.
+//! Changes by file: memberships, categories and people as Kaltura's CSV engine reads them, and the logs it writes.
 //!
 //! *Its one idea: what the engine would read otherwise than it was meant is not written.* It trims bytes that
 //! are halves of letters, acts on one row while others are still being looked up, and drops what it does not
@@ -15,7 +15,10 @@
 //! |---|---|
 //! | [`cell`](check) | what a text in a cell must not be |
 //! | `fit` | what a write must not be |
-//! | `row` | a write as a row, an action as a piece |
+//! | `row` | memberships: a write as a row, an action as a piece |
+//! | [`channel`] | categories: a channel that is to be made, as a row |
+//! | [`person`] | people: who they are, as a row |
+//! | `sheet` | rows that stand for themselves, into files |
 //! | `pack` | pieces into files |
 //! | `file` | a file as bytes |
 //! | `log` | what became of each row |
@@ -24,6 +27,7 @@
 //! engine's own account may do anything; it **cannot put a manual membership in force or out of it**; and it
 //! finds a person for a change only in the **spelling that Kaltura has stored**.
 
+use std::borrow::Cow;
 use std::io;
 
 use self::fit::check_reference_id;
@@ -32,11 +36,14 @@ use crate::category::ReferenceId;
 use crate::kaltura::Write;
 
 mod cell;
+pub mod channel;
 mod file;
 mod fit;
 mod log;
 mod pack;
+pub mod person;
 mod row;
+mod sheet;
 
 pub use crate::config::apply::{Address, Verb};
 pub use cell::{Damage, check};
@@ -45,6 +52,19 @@ pub use fit::{Unfit, search_key};
 pub use log::{Log, RowVerdict};
 pub use pack::{Files, Limits};
 pub use row::{Piece, Row};
+pub use sheet::{Sheet, divide, write_sheet};
+
+/// A row of a file, whatever the file is about.
+pub trait Line {
+    /// How many cells it has.
+    const CELLS: usize;
+
+    /// Its cells, in the order of the columns.
+    fn cells(&self) -> Vec<Cow<'_, str>>;
+
+    /// What Kaltura may repeat of it, and nobody is to read in a log or an error: who somebody is.
+    fn hidden(&self) -> Vec<&str>;
+}
 
 /// How files are to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -103,6 +123,6 @@ impl Style {
         heading: &Heading,
         rows: impl IntoIterator<Item = &'a Row>,
     ) -> csv::Result<()> {
-        file::write(out, heading, self.address, rows)
+        file::write(out, heading, &row::columns(self.address), rows)
     }
 }

@@ -19,7 +19,10 @@ mod served;
 
 pub(super) use bulk::{LogRequest, Upload};
 pub(super) use call::{Call, MembersOf, Multirequest, below};
-pub(super) use cell::{RowAction, RowResult, level_cell, method_cell, status_cell};
+pub(super) use cell::{
+    OWN_MEMBERS_CELL, RowAction, RowResult, contribution_cell, level_cell, listing_cell,
+    method_cell, privacy_cell, status_cell,
+};
 pub(super) use job::JobRow;
 pub(super) use login::{Login, SessionInfo};
 pub(super) use row::{CategoryRow, Listed, MemberRow};

@@ -217,9 +217,7 @@ impl Display for Objection {
             Self::OwnerProtected => f.write_str("owns the channel: never changed"),
             Self::InvalidUserId { problem } => write!(f, "not a user ID for Kaltura: {problem}"),
             Self::SharedUserId => f.write_str("two people in the directory have this user ID"),
-            Self::HandedOver => {
-                f.write_str("waits in a file that is to be uploaded (rollbook settle)")
-            }
+            Self::HandedOver => f.write_str("waits in a file (rollbook status)"),
             Self::ManualOverride => f.write_str("set by hand: left as it is"),
             Self::NotOurs => f.write_str("not written by Rollbook: left as it is"),
             Self::RemovedByHand => f.write_str("removed by hand: not added again"),

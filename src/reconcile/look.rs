@@ -13,8 +13,8 @@ use crate::clock;
 use crate::config::policy::Departure;
 use crate::kaltura::{Found, PAIRS_AT_ONCE};
 use crate::plan::category::{self, Block, Knowledge, People};
-use crate::plan::desired::{self, Assignment, Finding, Roster};
-use crate::plan::membership::{Losses, Rules, Standing};
+use crate::plan::desired::{self, Assignment, Fed, Finding, Roster};
+use crate::plan::membership::{Last, Losses, Rules, Standing};
 use crate::plan::{CategoryPlan, Plan};
 use crate::store::dirty::Mark;
 use crate::store::files::Pending;
@@ -75,6 +75,28 @@ pub(super) async fn plan(
     }
     outcome.plan = Plan::new(found);
     Ok(outcome)
+}
+
+/// Plans all categories of the scope as if nobody were in them, and nobody ever had been: what the groups grant,
+/// and what stands against it. Kaltura is not asked.
+pub(super) async fn from_nothing(
+    engine: &Engine,
+    scope: &Scope,
+) -> Result<Vec<CategoryPlan>, RunError> {
+    let planner = Planner::new(engine, scope, true).await?;
+    let categories = scope.categories.values();
+    let parts = categories.filter_map(|(category, who)| {
+        let actual = Actual {
+            category: category.clone(),
+            who: who.clone(),
+            members: Vec::new(),
+            block: None,
+        };
+        let fed = planner.assignment.categories.get(&category.id)?;
+        let plan = planner.part(fed, &actual, &Past::default(), &mut BTreeSet::new());
+        Some(plan)
+    });
+    Ok(parts.collect())
 }
 
 async fn think(
@@ -259,6 +281,15 @@ async fn put_off(
     Ok(engine.store.run(move |store| store.put_off(&item)).await?)
 }
 
+/// What this program did in a category before.
+#[derive(Debug, Default)]
+struct Past {
+    /// What it last did to each membership.
+    ledger: BTreeMap<UserId, Last>,
+    /// Whom it deactivated so long ago that their time is over.
+    over: BTreeSet<UserId>,
+}
+
 /// What is the same for all categories of a run.
 struct Planner {
     assignment: Assignment,
@@ -325,36 +356,12 @@ impl Planner {
             let Some(fed) = self.assignment.categories.get(&actual.category.id) else {
                 continue;
             };
-            let desired = desired::desired(&fed.feeds, &self.roster);
-            findings.extend(desired.findings);
-            let block = fed
-                .block
-                .clone()
-                .or(actual.block)
-                .or(unproven(self.is_proven))
-                .or(desired.gap);
-            let ledger = store.ledger(actual.category.id)?;
             let departure = fed.departure(self.rules.departure);
-            let over = over(store, actual.category.id, departure)?;
-            let mut plan = category::plan(&Knowledge {
-                category: &actual.category,
-                people: match &actual.who {
-                    Who::Everybody => People::All,
-                    Who::These(users) => People::Only(users),
-                },
-                desired: &desired.people,
-                actual: &actual.members,
-                ledger: &ledger,
-                over: &over,
-                block,
-                standing: &self.standing(actual.category.id),
-                rules: Rules {
-                    manual: fed.manual(self.rules.manual),
-                    departure,
-                    ..self.rules
-                },
-                room: self.room,
-            });
+            let before = Past {
+                ledger: store.ledger(actual.category.id)?,
+                over: over(store, actual.category.id, departure)?,
+            };
+            let mut plan = self.part(fed, &actual, &before, &mut findings);
             if let Some(pending) = self.pending.get(&plan.category.id) {
                 plan.count_as_done(pending.iter().map(|pending| &pending.action));
             }
@@ -364,9 +371,44 @@ impl Planner {
         }
         Ok((plans, findings))
     }
-}
 
-impl Planner {
+    /// Plans one category.
+    fn part(
+        &self,
+        fed: &Fed,
+        actual: &Actual,
+        past: &Past,
+        findings: &mut BTreeSet<Finding>,
+    ) -> CategoryPlan {
+        let desired = desired::desired(&fed.feeds, &self.roster);
+        findings.extend(desired.findings);
+        let block = fed
+            .block
+            .clone()
+            .or_else(|| actual.block.clone())
+            .or(unproven(self.is_proven))
+            .or(desired.gap);
+        category::plan(&Knowledge {
+            category: &actual.category,
+            people: match &actual.who {
+                Who::Everybody => People::All,
+                Who::These(users) => People::Only(users),
+            },
+            desired: &desired.people,
+            actual: &actual.members,
+            ledger: &past.ledger,
+            over: &past.over,
+            block,
+            standing: &self.standing(actual.category.id),
+            rules: Rules {
+                manual: fed.manual(self.rules.manual),
+                departure: fed.departure(self.rules.departure),
+                ..self.rules
+            },
+            room: self.room,
+        })
+    }
+
     /// What is known about people in a category.
     fn standing(&self, category: CategoryId) -> Cow<'_, BTreeMap<UserId, Standing>> {
         let Some(pending) = self.pending.get(&category) else {

@@ -151,6 +151,18 @@ async fn entries(
     .await
 }
 
+/// Why nothing is believed of a server that is behind.
+fn behind(older: u64) -> String {
+    format!(
+        "{} older than when last read: the server lags behind another, its clock went back, or it was restored from a backup (if that is how it is to be: rollbook state rebuild)",
+        if older == 1 {
+            "1 entry is".to_owned()
+        } else {
+            format!("{older} entries are")
+        }
+    )
+}
+
 /// Lets the mirror absorb what a source sends, while it sends it.
 async fn absorb(
     engine: &Engine,
@@ -187,6 +199,8 @@ async fn absorb(
     report.absorbed = absorbed.unwrap_or_default();
     if let Proof::Unproven { reason } = read.proof {
         report.unproven = Some(reason);
+    } else if report.absorbed.older > 0 {
+        report.unproven = Some(behind(report.absorbed.older));
     }
     Ok(report)
 }

@@ -268,11 +268,16 @@ impl Report {
             Verdict::Partly
         } else if self.held.is_some() {
             Verdict::Held
-        } else if self.applied.failed() + self.unread > 0 {
+        } else if self.applied.failed() + self.unread > 0 || self.awaits_a_job() {
             Verdict::Partly
         } else {
             Verdict::Done
         }
+    }
+
+    /// Whether nobody knows yet what became of a file that was submitted.
+    fn awaits_a_job(&self) -> bool {
+        self.in_files.iter().any(|waiting| waiting.folder.is_none())
     }
 
     pub(super) fn note_plan(&mut self, review: &Review) {

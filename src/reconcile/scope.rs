@@ -217,12 +217,26 @@ async fn refresh_index(engine: &Engine, everything: bool) -> Result<Vec<Category
 }
 
 /// A category that was moved out of the root is none of ours any more.
-fn below_root(mut categories: Vec<Category>, root: Option<&str>) -> Vec<Category> {
+pub(super) fn below_root(mut categories: Vec<Category>, root: Option<&str>) -> Vec<Category> {
     if let Some(root) = root {
         let prefix = format!("{}>", root.to_lowercase());
         categories.retain(|category| category.full_name.to_lowercase().starts_with(&prefix));
     }
     categories
+}
+
+/// Everything that any group feeds, as the state file has it: nobody is asked.
+pub(super) async fn known(engine: &Engine) -> Result<Scope, RunError> {
+    let mut scope = load(engine).await?;
+    scope.everything = true;
+    let mut assignment = scope.assignment(engine);
+    scope.categories = scope
+        .index
+        .iter()
+        .filter(|category| assignment.categories.remove(&category.id).is_some())
+        .map(|category| (category.id, (category.clone(), Who::Everybody)))
+        .collect();
+    Ok(scope)
 }
 
 async fn load(engine: &Engine) -> Result<Scope, RunError> {

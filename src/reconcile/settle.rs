@@ -105,20 +105,33 @@ pub(super) async fn settle(
     undone: &BTreeSet<Pair>,
 ) -> Result<(), RunError> {
     let command = Task::Sync.command();
-    let (held, waiting) = engine
+    let (held, waiting, pending) = engine
         .store
-        .run(move |store| Ok((store.held_categories(&command)?, store.waiting()?)))
+        .run(move |store| {
+            Ok((
+                store.held_categories(&command)?,
+                store.waiting()?,
+                store.pending()?,
+            ))
+        })
         .await?;
+    // What may yet happen by a file is not over, though nothing is done about it.
+    let is_pending = |(category, user): &Pair| {
+        let mut pending = pending.get(category).into_iter().flatten();
+        pending.any(|pending| pending.action.user == *user)
+    };
+    let is_settled = |pair: &Pair| !is_pending(pair) && seen.is_settled(pair);
     let over: Vec<CategoryId> = held.into_iter().filter(|id| seen.is_over(*id)).collect();
     let waiting = waiting.into_iter().map(|item| (item.category, item.user));
-    let settled: Vec<Pair> = waiting.filter(|pair| seen.is_settled(pair)).collect();
+    let settled: Vec<Pair> = waiting.filter(is_settled).collect();
     // On half an answer, directory and Kaltura only seem to agree.
     let agreed = undone.iter();
-    let agreed = agreed.filter(|pair| seen.is_proven && seen.is_settled(pair));
+    let agreed = agreed.filter(|pair| seen.is_proven && is_settled(pair));
     let agreed: Vec<Pair> = agreed.cloned().collect();
     let parts = seen.parts.values();
     let entries: Vec<_> = parts
         .flat_map(|part| report::ledger_entries(part))
+        .filter(|entry| !is_pending(&(entry.category, entry.user.clone())))
         .collect();
     let notes = seen.notes();
     engine

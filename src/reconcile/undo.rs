@@ -226,5 +226,9 @@ async fn part(
             manages.count() as u64
         });
     }
+    let pending = engine.store.run(Store::pending).await?;
+    if let Some(pending) = pending.get(&id) {
+        part.count_as_done(pending.iter().map(|pending| &pending.action));
+    }
     Ok(Arc::new(part))
 }

@@ -12,12 +12,12 @@ use jiff::SignedDuration;
 use sha2::{Digest as _, Sha256};
 
 use super::{Engine, RunError, lease};
-use crate::apply::folder::{Manifest, Written, discard, discard_papers};
+use crate::apply::folder::{Manifest, Written, discard, discard_papers, put_away};
 use crate::apply::job::{Jobs, unless_forbidden};
-use crate::apply::settle::{Evidence, Settling as Rows, speaks_of_all};
+use crate::apply::settle::{Evidence, Settling as Rows, speaks_of_all, speaks_of_any};
 use crate::apply::{Applied, ApplyError};
 use crate::kaltura::csv::Log;
-use crate::kaltura::{FileKind, FoundJobs};
+use crate::kaltura::{FileKind, FoundJobs, Job, JobId};
 use crate::store::Store;
 use crate::store::files::{File, Way};
 
@@ -33,6 +33,8 @@ pub struct Settling {
     pub logs: Vec<Vec<u8>>,
     /// The files will not be uploaded any more: what is not done is planned again.
     pub discard: bool,
+    /// That is certain, whatever jobs there are that hide their names, or may not be listed.
+    pub sure: bool,
 }
 
 /// What was settled.
@@ -42,10 +44,25 @@ pub struct Settled {
     pub applied: Applied,
     /// Changes that still wait.
     pub waiting: u64,
+    /// In which files, and how many in each.
+    pub files: BTreeMap<String, u64>,
+    /// Whether the logs that somebody has brought say anything of these files.
+    pub is_log_of_these: bool,
     /// Files that Kaltura is still working on.
     pub under_way: Vec<String>,
+    /// Jobs that hide the names of their files, and may be theirs.
+    pub suspects: BTreeSet<JobId>,
     /// Files that are not as they were written.
     pub edited: Vec<String>,
+}
+
+impl Settled {
+    fn wait(&mut self, file: &File, changes: u64) {
+        self.waiting += changes;
+        if changes > 0 {
+            self.files.insert(file.name.clone(), changes);
+        }
+    }
 }
 
 /// Settles the files in a folder, alone: takes the lease, and gives it back.
@@ -66,38 +83,52 @@ pub async fn settle(engine: &Engine, settling: &Settling) -> Result<Settled, Run
 async fn steps(engine: &Engine, settling: &Settling) -> Result<Settled, RunError> {
     let (files, mut settled) = waiting(engine, settling).await?;
     let brought = settling.logs.concat();
-    let jobs = jobs(engine, &files).await?;
+    let listed = jobs(engine, &files).await?;
+    let may_list = listed.is_some();
+    let jobs = listed.unwrap_or_default();
+    if settling.discard && !settling.sure && !may_list {
+        return Err(RunError::Usage(
+            "whether somebody has uploaded the files cannot be looked up: the session's role lacks CONTENT_INGEST_BULK_UPLOAD. If you are certain that nobody has: --discard --sure",
+        ));
+    }
     let asking = Jobs {
         kaltura: &engine.kaltura,
         config: &engine.config.apply.csv,
+        kind: FileKind::Entitlements,
     };
     for file in files {
         let id = file.id;
         let items = engine.store.run(move |store| store.items(id)).await?;
         let named = jobs.named.get(&file.name).map_or(&[][..], Vec::as_slice);
-        // A job that hides its name may be the file's: Kaltura shows it once a worker has begun.
-        let mut may_be = named.iter().chain(if named.is_empty() {
-            &jobs.nameless[..]
-        } else {
-            &[]
-        });
-        let is_under_way = may_be.any(|job| !job.status.is_over());
         let mut log = brought.clone();
         for job in named.iter().filter(|job| job.status.is_over()) {
             log.extend(asking.log(job).await?);
         }
         let log = Log::read(&log);
-        let is_over = !named.is_empty() || speaks_of_all(&items, &log);
-        let evidence = if is_under_way {
+        let is_whole = speaks_of_all(&items, &log);
+        // A job that hides its name may be the file's: Kaltura shows it once a worker has begun.
+        let hides = |job: &&Job| !job.status.is_over();
+        let suspects: Vec<_> = jobs.nameless.iter().filter(hides).collect();
+        let evidence = if named.iter().any(|job| !job.status.is_over()) {
             settled.under_way.push(file.name.clone());
             Evidence::Open
-        } else if is_over {
+        } else if !named.is_empty() || is_whole {
             Evidence::Over
+        } else if !suspects.is_empty() && !settling.sure {
+            let numbers = suspects.iter().map(|job| job.id);
+            settled.suspects.extend(numbers);
+            Evidence::Open
         } else if settling.discard {
             Evidence::Never
         } else {
             Evidence::Open
         };
+        settled.is_log_of_these |= speaks_of_any(&items, &Log::read(&brought));
+        // Where jobs can be looked up, and there is none, nothing has happened by this file.
+        if evidence == Evidence::Open && may_list && named.is_empty() && brought.is_empty() {
+            settled.wait(&file, items.len() as u64);
+            continue;
+        }
         if evidence == Evidence::Never {
             discard(&settling.folder, &file.name);
             discard_papers(&settling.folder, &file.name);
@@ -111,7 +142,11 @@ async fn steps(engine: &Engine, settling: &Settling) -> Result<Settled, RunError
         };
         // A log may be another file's; and between upload and now there may have been days.
         let done = rows.settle(&items, |_| true).await?;
-        settled.waiting += items.len() as u64 - done.total();
+        let waiting = items.len() as u64 - done.total();
+        settled.wait(&file, waiting);
+        if waiting == 0 {
+            put_away(&settling.folder, &file.name);
+        }
         settled.applied = settled.applied.add(done);
     }
     Ok(settled)
@@ -163,9 +198,8 @@ async fn waiting(engine: &Engine, settling: &Settling) -> Result<(Vec<File>, Set
     Ok((files, settled))
 }
 
-/// The jobs that the files have become, by name. Who may not list jobs finds none: then the memberships
-/// themselves must do.
-async fn jobs(engine: &Engine, files: &[File]) -> Result<FoundJobs, RunError> {
+/// The jobs that the files have become, by name; nothing for who may not list jobs.
+async fn jobs(engine: &Engine, files: &[File]) -> Result<Option<FoundJobs>, RunError> {
     let names: BTreeSet<String> = files.iter().map(|file| file.name.clone()).collect();
     let made_at = files.iter().map(|file| file.made_at).min();
     let since = made_at.and_then(|made_at| made_at.checked_sub(CLOCKS).ok());
@@ -173,5 +207,5 @@ async fn jobs(engine: &Engine, files: &[File]) -> Result<FoundJobs, RunError> {
         .kaltura
         .find_jobs(FileKind::Entitlements, since.unwrap_or_default(), &names)
         .await;
-    Ok(unless_forbidden(found)?.unwrap_or_default())
+    Ok(unless_forbidden(found)?)
 }

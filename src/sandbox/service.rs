@@ -7,6 +7,7 @@ use super::dispatch::{Call, Outcome};
 use super::params::Param;
 
 mod app_token;
+mod base_user;
 mod bulk;
 mod category;
 mod category_list;

@@ -1,66 +1,27 @@
 //! What happened, for good: every action and refusal, who, when, why, and what was there before.
 //!
-//! *Its one idea: each line seals the one before it.* A line's hash covers its own text and the hash
-//! of its predecessor, so that a line which is removed or changed shows ([`Store::verify_history`]).
-//! Lines are only added; the oldest go when the configuration says so, and the seal of the last that
-//! went is kept.
+//! *Its one idea: what is written down is never written again.* Lines are only added, each sealed by the
+//! next ([`Store::verify_history`]); what stays as it is has its one line. The oldest go when the
+//! configuration says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use data_encoding::HEXLOWER;
 use jiff::Timestamp;
-use rusqlite::types::{Value, ValueRef};
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::journal::Outcome;
 use super::{Store, StoreError, from_word};
 use crate::category::{CategoryId, Entitlement, UserId};
 use crate::plan::{Action, CategoryPlan, Decision, Grant, Plan};
 
-/// The setting that keeps number and hash of the last line that was taken from the front.
-const ANCHOR: &str = "history_anchor";
-/// The setting that keeps number and hash of the newest line: a cut at the end shows, too.
-const HEAD: &str = "history_head";
+mod chain;
+pub mod members;
 
-/// A line to be.
-#[derive(Debug, Clone)]
-pub struct Event {
-    /// Where.
-    pub category: CategoryId,
-    /// Whose.
-    pub user: UserId,
-    /// What was decided.
-    pub decision: Decision,
-    /// What was there.
-    pub before: Option<Entitlement>,
-    /// What grants it, or granted it.
-    pub why: Option<Grant>,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Kaltura's code, where it refused.
-    pub answer: Option<String>,
-    /// Who released it, where it was held.
-    pub approved_by: Option<String>,
-}
-
-impl Event {
-    /// What became of an action that needed no call.
-    fn of(category: CategoryId, action: &Action, outcome: Outcome) -> Self {
-        Self {
-            category,
-            user: action.user.clone(),
-            decision: action.decision,
-            before: action.before.clone(),
-            why: action.via.clone(),
-            outcome,
-            answer: None,
-            approved_by: None,
-        }
-    }
-}
+pub(super) use chain::append;
+pub use chain::{Chain, Event};
 
 /// A line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,28 +78,6 @@ pub struct Note {
     pub looked_at: Option<Vec<UserId>>,
     /// What is to be said of it, where there is anything.
     pub part: Option<Arc<CategoryPlan>>,
-}
-
-/// What a look at the chain found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Chain {
-    /// Every line is there, as it was written.
-    Whole {
-        /// How many.
-        lines: u64,
-    },
-    /// Something was removed or changed.
-    Broken {
-        /// The first line that does not fit its predecessor.
-        number: i64,
-    },
-    /// Lines are missing at the end.
-    CutOff {
-        /// The last line there is.
-        last: i64,
-        /// The last line there was.
-        was: i64,
-    },
 }
 
 impl Store {
@@ -270,59 +209,6 @@ impl Store {
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
-
-    /// Takes the lines from the front that are older than this; answers how many.
-    pub fn prune_history(&self, before: Timestamp) -> Result<usize, StoreError> {
-        let mut connection = self.lock();
-        let transaction = self.begin(&mut connection)?;
-        let last = transaction
-            .query_row(
-                "SELECT seq, hash FROM history
-                 WHERE seq < coalesce(
-                     (SELECT seq FROM history WHERE at >= ?1 ORDER BY seq LIMIT 1), 1 << 62)
-                 ORDER BY seq DESC LIMIT 1",
-                [before.as_second()],
-                |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)),
-            )
-            .optional()?;
-        let Some((number, hash)) = last else {
-            return Ok(0);
-        };
-        let gone = transaction.execute("DELETE FROM history WHERE seq <= ?1", [number])?;
-        write_seal(&transaction, ANCHOR, number, &hash)?;
-        transaction.commit()?;
-        Ok(gone)
-    }
-
-    /// Looks whether every line is there, as it was written.
-    pub fn verify_history(&self) -> Result<Chain, StoreError> {
-        let connection = self.lock();
-        let (mut number, mut seal) = seal(&connection, ANCHOR)?;
-        let mut lines = 0;
-        let mut statement =
-            connection.prepare(&format!("SELECT {CHAINED}, hash FROM history ORDER BY seq"))?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let found: i64 = row.get(0)?;
-            let written: Vec<u8> = row.get(CHAINED_COLUMNS)?;
-            let cells = (0..CHAINED_COLUMNS).map(|column| row.get_ref(column));
-            let cells: Vec<ValueRef<'_>> = cells.collect::<Result<_, _>>()?;
-            seal = hash(&seal, cells.into_iter());
-            if found != number + 1 || written != seal {
-                return Ok(Chain::Broken { number: found });
-            }
-            number = found;
-            lines += 1;
-        }
-        let (was, head) = self::seal(&connection, HEAD)?;
-        Ok(if was > number {
-            Chain::CutOff { last: number, was }
-        } else if was == number && (lines == 0 || head == seal) {
-            Chain::Whole { lines }
-        } else {
-            Chain::Broken { number }
-        })
-    }
 }
 
 /// The refusals in force in a channel, by person.
@@ -334,108 +220,6 @@ fn refusals(
         connection.prepare_cached("SELECT user_key, action FROM refusal WHERE category_id = ?1")?;
     let rows = statement.query_map([category.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// The columns under a line's seal, in their order.
-const CHAINED: &str =
-    "seq, run, at, category_id, user_id, action, before, why, outcome, answer, approved_by, loss";
-const CHAINED_COLUMNS: usize = 12;
-
-/// Adds lines, within somebody's transaction.
-pub(super) fn append(
-    connection: &Connection,
-    run: i64,
-    events: &[Event],
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let (mut number, mut sealed) = seal(connection, HEAD)?;
-    for event in events {
-        number += 1;
-        let cells: [Value; CHAINED_COLUMNS] = [
-            number.into(),
-            run.into(),
-            now.as_second().into(),
-            event.category.0.into(),
-            event.user.as_str().to_owned().into(),
-            serde_json::to_string(&event.decision)?.into(),
-            event
-                .before
-                .as_ref()
-                .map(serde_json::to_string)
-                .transpose()?
-                .into(),
-            event
-                .why
-                .as_ref()
-                .map(serde_json::to_string)
-                .transpose()?
-                .into(),
-            event.outcome.word().to_owned().into(),
-            event.answer.clone().into(),
-            event.approved_by.clone().into(),
-            event.decision.takes_access(event.before.as_ref()).into(),
-        ];
-        sealed = hash(&sealed, cells.iter().map(ValueRef::from));
-        connection
-            .prepare_cached(
-                "INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-            )?
-            .execute(rusqlite::params_from_iter(
-                cells.into_iter().chain([sealed.clone().into()]),
-            ))?;
-    }
-    if !events.is_empty() {
-        write_seal(connection, HEAD, number, &sealed)?;
-    }
-    Ok(())
-}
-
-/// The seal of a line: over its predecessor's and its own cells, each with its length.
-fn hash<'a>(before: &[u8], cells: impl Iterator<Item = ValueRef<'a>>) -> Vec<u8> {
-    let mut hash = Sha256::new();
-    hash.update(before);
-    for cell in cells {
-        let cell = match cell {
-            ValueRef::Null => vec![b'-'],
-            ValueRef::Integer(number) => format!("i{number}").into_bytes(),
-            ValueRef::Real(number) => format!("r{number}").into_bytes(),
-            ValueRef::Text(text) | ValueRef::Blob(text) => [b"t", text].concat(),
-        };
-        hash.update(cell.len().to_le_bytes());
-        hash.update(cell);
-    }
-    hash.finalize().to_vec()
-}
-
-/// A number and a hash that a setting keeps; of a chain that has not begun, nothing.
-fn seal(connection: &Connection, name: &str) -> Result<(i64, Vec<u8>), StoreError> {
-    let kept: Option<String> = connection
-        .prepare_cached("SELECT value FROM setting WHERE name = ?1")?
-        .query_row([name], |row| row.get(0))
-        .optional()?;
-    let Some(kept) = kept else {
-        return Ok((0, Vec::new()));
-    };
-    let damaged = || StoreError::Damaged {
-        what: format!("setting {name}"),
-    };
-    let (number, hex) = kept.split_once(' ').ok_or_else(damaged)?;
-    Ok((
-        number.parse().map_err(|_| damaged())?,
-        HEXLOWER.decode(hex.as_bytes()).map_err(|_| damaged())?,
-    ))
-}
-
-fn write_seal(
-    connection: &Connection,
-    name: &str,
-    number: i64,
-    hash: &[u8],
-) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO setting (name, value) VALUES (?1, ?2)")?
-        .execute(params![name, format!("{number} {}", HEXLOWER.encode(hash))])?;
-    Ok(())
 }
 
 fn line(row: &Row<'_>) -> Result<Line, StoreError> {
@@ -462,8 +246,6 @@ fn line(row: &Row<'_>) -> Result<Line, StoreError> {
         approved_by: text(10)?,
     })
 }
-
-pub mod members;
 
 #[cfg(test)]
 mod tests;

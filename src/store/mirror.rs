@@ -43,6 +43,8 @@ pub struct Absorbed {
     pub gone: u64,
     /// Entries that cannot be used.
     pub unusable: u64,
+    /// Entries that are older than when they were last read: the server is behind, or went back.
+    pub older: u64,
 }
 
 impl Absorbed {
@@ -55,6 +57,7 @@ impl Absorbed {
             changed: self.changed + further.changed,
             gone: self.gone + further.gone,
             unusable: self.unusable + further.unusable,
+            older: self.older + further.older,
         }
     }
 }
@@ -349,14 +352,16 @@ impl<'t> Absorption<'t> {
 
     fn finish(mut self, read: &Read) -> Result<Absorbed, StoreError> {
         let second = self.now.as_second();
-        if read.proof == Proof::Complete {
+        // A server that is behind does not know who has come since.
+        let is_behind = self.absorbed.older > 0;
+        if read.proof == Proof::Complete && !is_behind {
             self.sweep()?;
             self.transaction.execute(
                 "UPDATE directory SET full_read_at = ?2 WHERE id = ?1",
                 [self.directory, second],
             )?;
         }
-        if let Some(checkpoint) = &read.checkpoint {
+        if let Some(checkpoint) = read.checkpoint.as_ref().filter(|_| !is_behind) {
             self.transaction.execute(
                 "UPDATE directory SET checkpoint = ?2 WHERE id = ?1",
                 params![self.directory, checkpoint.0],

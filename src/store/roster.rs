@@ -13,6 +13,17 @@ use crate::plan::desired::{EntryId, Listed, Listing, NamedGroup, Roster, Vanishe
 /// How deep groups in groups are followed, by directory; a directory that is not here: not at all.
 pub type Depths = BTreeMap<String, usize>;
 
+/// What the directory says of somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Profile {
+    /// Given name.
+    pub first_name: Option<String>,
+    /// Family name.
+    pub last_name: Option<String>,
+    /// Mail address. Never logged.
+    pub mail: Option<String>,
+}
+
 impl Store {
     /// The names of all groups.
     pub fn named_groups(&self) -> Result<Vec<NamedGroup>, StoreError> {
@@ -56,6 +67,41 @@ impl Store {
             .prepare_cached("SELECT user_key FROM person GROUP BY user_key HAVING count(*) > 1")?;
         let rows = statement.query_map([], |row| row.get::<_, String>(0).map(UserId::new))?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The names for people of groups that have one, by group ID; of two groups of one ID, one's.
+    pub fn group_titles(&self) -> Result<BTreeMap<GroupId, String>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection
+            .prepare_cached("SELECT group_id, name FROM grp WHERE name IS NOT NULL ORDER BY id")?;
+        let rows = statement.query_map([], |row| {
+            Ok((GroupId::new(row.get::<_, String>(0)?), row.get(1)?))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// What is known of some people, by user ID.
+    pub fn profiles(
+        &self,
+        wanted: &BTreeSet<UserId>,
+    ) -> Result<BTreeMap<UserId, Profile>, StoreError> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("SELECT user_id, first_name, last_name, mail FROM person")?;
+        let mut rows = statement.query([])?;
+        let mut profiles = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let user = UserId::new(row.get::<_, String>(0)?);
+            if wanted.contains(&user) {
+                let profile = Profile {
+                    first_name: row.get(1)?,
+                    last_name: row.get(2)?,
+                    mail: row.get(3)?,
+                };
+                profiles.insert(user, profile);
+            }
+        }
+        Ok(profiles)
     }
 
     /// A group and all the groups that contain it, directly or through others.

@@ -10,6 +10,7 @@ mod bulk;
 pub(crate) mod client;
 mod control;
 mod csv_route;
+mod csv_sheets;
 mod faults;
 mod file;
 mod findings;

@@ -61,6 +61,8 @@ pub(crate) struct SlapdOptions {
     pub(crate) tls: bool,
     /// Whether the overlays memberof and refint are on.
     pub(crate) memberof: bool,
+    /// What another server has been [saved](Slapd::backup) as, instead of all entries.
+    pub(crate) backup: Option<String>,
 }
 
 /// A running server.
@@ -83,7 +85,10 @@ impl Slapd {
         }
         let conf = dir.path().join("slapd.conf");
         fs::write(&conf, configuration(dir.path(), options)).unwrap();
-        load(&conf, &(BASE_LDIF.to_owned() + &options.ldif));
+        match &options.backup {
+            Some(backup) => load(&conf, backup),
+            None => load(&conf, &(BASE_LDIF.to_owned() + &options.ldif)),
+        }
         // The port is free when it is looked for, and may be taken when the server gets to it.
         for _ in 0..10 {
             let (port, tls_port) = (free_port(), free_port());
@@ -193,6 +198,18 @@ impl Slapd {
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// All entries as they are, their stable ids and change numbers too.
+    pub(crate) fn backup(&self) -> String {
+        let output = Command::new(find("slapcat"))
+            .arg("-f")
+            .arg(self.dir.path().join("slapd.conf"))
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "slapcat: {errors}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     fn socket(&self) -> PathBuf {

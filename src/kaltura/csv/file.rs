@@ -6,8 +6,7 @@
 
 use std::io;
 
-use super::row::{CELLS, columns};
-use super::{Address, Row};
+use super::Line;
 
 /// The comment lines at the top of a file. The engine skips them, and they count as no rows; a spreadsheet shows
 /// each in one cell.
@@ -51,23 +50,23 @@ fn plain(c: char) -> char {
 }
 
 /// The length of the line of column names.
-pub(super) fn header_bytes(address: Address) -> usize {
-    let names: usize = columns(address).iter().map(|name| name.len()).sum();
-    names + CELLS
+pub(super) fn header_bytes(columns: &[&str]) -> usize {
+    let names: usize = columns.iter().map(|name| name.len()).sum();
+    names + columns.len()
 }
 
-pub(super) fn write<'a>(
+pub(super) fn write<'a, R: Line + 'a>(
     out: impl io::Write,
     heading: &Heading,
-    address: Address,
-    rows: impl IntoIterator<Item = &'a Row>,
+    columns: &[&str],
+    rows: impl IntoIterator<Item = &'a R>,
 ) -> csv::Result<()> {
     // Flexible, because a comment is one cell.
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(out);
     for comment in &heading.0 {
         writer.write_record([comment])?;
     }
-    writer.write_record(columns(address))?;
+    writer.write_record(columns)?;
     for row in rows {
         for cell in row.cells() {
             writer.write_field(&*cell)?;
@@ -83,7 +82,7 @@ mod tests {
     use super::*;
     use crate::category::{CategoryId, PermissionLevel, ReferenceId, UpdateMethod, UserId};
     use crate::kaltura::Write;
-    use crate::kaltura::csv::Style;
+    use crate::kaltura::csv::{Address, Style};
 
     fn file(style: Style, heading: &Heading) -> String {
         let writes = [Write::Add {

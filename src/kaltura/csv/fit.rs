@@ -64,6 +64,48 @@ pub enum Unfit {
     /// The engine would read another one.
     #[error("the channel's reference ID cannot stand in a file: {0}")]
     ReferenceId(#[from] Damage),
+    /// The engine would read another one.
+    #[error("the channel's name cannot stand in a file: {0}")]
+    ChannelName(Damage),
+    /// The guide's text, and what the server does with the signs of which paths and lists are made.
+    #[error("the channel's name has {character:?} in it, for which Kaltura writes _")]
+    ChannelNameCharacter {
+        /// The first such character.
+        character: char,
+    },
+    /// The server's own limits.
+    #[error("the channel's name has {bytes} bytes, and Kaltura takes 1 to 200")]
+    ChannelNameLength {
+        /// How many there are.
+        bytes: usize,
+    },
+    /// The engine would look for another one.
+    #[error("the path of the channels cannot stand in a file: {0}")]
+    ParentPath(Damage),
+    /// The engine would read another one.
+    #[error("the person's {what} cannot stand in a file: {damage}")]
+    Personal {
+        /// Which of their names, or what else.
+        what: &'static str,
+        /// What Kaltura would make of it.
+        damage: Damage,
+    },
+    /// The server takes a name with an address in it for an attempt at fraud.
+    #[error("the person's {what} has :// in it, which Kaltura refuses")]
+    PersonalAddress {
+        /// Which of their names.
+        what: &'static str,
+    },
+    /// The server cuts it, or refuses it.
+    #[error("the person's {what} is longer than the {most} {unit} that Kaltura keeps")]
+    PersonalLength {
+        /// Which of their names, or what else.
+        what: &'static str,
+        /// How long it may be.
+        most: usize,
+        /// In what that is counted.
+        unit: &'static str,
+    },
     /// Statuses are set when up to twenty rows have acted, so the removal would come first.
     #[error(
         "a membership is to be put in or out of force and then removed, which a file does in another order"
@@ -138,6 +180,16 @@ pub(super) fn check_user_id(user: &UserId) -> Result<(), Unfit> {
 
 /// Checks that the engine finds a category by its reference ID, if it is alone with it.
 pub(super) fn check_reference_id(reference_id: &ReferenceId) -> Result<(), Unfit> {
+    check_reference_id_cell(reference_id)?;
+    let text = reference_id.as_str();
+    match text.chars().find(|c| is_sign_of_the_search(*c)) {
+        Some(character) => Err(Unfit::ReferenceIdCharacter { character }),
+        None => Ok(()),
+    }
+}
+
+/// Checks that the engine gives a category this reference ID, and no other.
+pub(super) fn check_reference_id_cell(reference_id: &ReferenceId) -> Result<(), Unfit> {
     let text = reference_id.as_str();
     if text.is_empty() {
         return Err(Unfit::NoReferenceId);
@@ -146,11 +198,7 @@ pub(super) fn check_reference_id(reference_id: &ReferenceId) -> Result<(), Unfit
     if characters > REFERENCE_ID_CHARACTERS {
         return Err(Unfit::ReferenceIdLength { characters });
     }
-    cell::check(text)?;
-    match text.chars().find(|c| is_sign_of_the_search(*c)) {
-        Some(character) => Err(Unfit::ReferenceIdCharacter { character }),
-        None => Ok(()),
-    }
+    Ok(cell::check(text)?)
 }
 
 /// Whether `referenceIdEqual` takes a character for something else than itself: breaks between words, wildcards,

@@ -14,9 +14,9 @@
 //! (`BulkUploadCsvPlugin.php`, `KCsvWrapper.php`; a header line, where the account has one, matches no row.)
 
 use std::collections::HashMap;
+use std::marker::PhantomData;
 
-use super::Row;
-use super::row::CELLS;
+use super::{Line, Row};
 use crate::kaltura::api_error::redact_sessions;
 use crate::kaltura::wire::RowResult;
 
@@ -25,30 +25,34 @@ use crate::kaltura::wire::RowResult;
 pub enum RowVerdict {
     /// It is done.
     Done,
-    /// It is not done, and this is why: Kaltura's text, one line, without the person's ID.
+    /// It is not done, and this is why: Kaltura's text, one line, without whom it is about.
     Refused(String),
     /// It is done but for this: the membership is written, say, and its status is not.
     DoneBut(String),
-    /// The log does not say, or says it in a way that cannot be trusted. The membership itself can be asked.
+    /// The log does not say, or says it in a way that cannot be trusted. The account itself can be asked.
     Unknown,
 }
 
-/// A log that was read.
-pub struct Log {
+/// A log that was read, of a file with such rows.
+pub struct Log<R = Row> {
     said: HashMap<Key, RowVerdict>,
+    rows: PhantomData<fn(R)>,
 }
 
 /// The cells of a row, as far as the log keeps them.
-type Key = [String; CELLS];
+type Key = Vec<String>;
 
-impl Log {
+impl<R: Line> Log<R> {
     /// Reads a log as it was served. Whatever comes instead of one is a log that says nothing.
     pub fn read(log: &[u8]) -> Self {
         let mut said: HashMap<Key, RowVerdict> = HashMap::new();
         // A line without its end was cut off, maybe before its error. Line by line, because the server leaves no
         // line break in any cell, and a quotation mark that is never closed must not swallow the rest.
         for line in log.split_inclusive(|byte| *byte == b'\n') {
-            let Some((key, verdict)) = line.strip_suffix(b"\n").and_then(read_line) else {
+            let Some((key, verdict)) = line
+                .strip_suffix(b"\n")
+                .and_then(|line| read_line(line, R::CELLS))
+            else {
                 continue;
             };
             said.entry(key)
@@ -59,11 +63,14 @@ impl Log {
                 })
                 .or_insert(verdict);
         }
-        Self { said }
+        Self {
+            said,
+            rows: PhantomData,
+        }
     }
 
     /// Says what became of the rows of a file, in their order.
-    pub fn verdicts(&self, rows: &[Row]) -> Vec<RowVerdict> {
+    pub fn verdicts(&self, rows: &[R]) -> Vec<RowVerdict> {
         let keys: Vec<Key> = rows.iter().map(|row| key(&row.cells())).collect();
         let mut times: HashMap<&Key, usize> = HashMap::new();
         for key in &keys {
@@ -82,9 +89,12 @@ impl Log {
 }
 
 impl RowVerdict {
-    fn about(&self, row: &Row) -> Self {
+    fn about(&self, row: &impl Line) -> Self {
         // The server echoes whom it was asked about, and may echo anything else.
-        let clean = |text: &str| redact_sessions(&text.replace(row.user().as_str(), "…"));
+        let clean = |text: &str| {
+            let hidden = row.hidden().into_iter().filter(|hidden| !hidden.is_empty());
+            redact_sessions(&hidden.fold(text.to_owned(), |text, hidden| text.replace(hidden, "…")))
+        };
         match self {
             Self::Refused(text) if text.is_empty() => {
                 Self::Refused("Kaltura gave no reason".to_owned())
@@ -97,7 +107,7 @@ impl RowVerdict {
 }
 
 /// The row a line is about, and what it says; nothing where it is too short to say anything.
-fn read_line(line: &[u8]) -> Option<(Key, RowVerdict)> {
+fn read_line(line: &[u8], columns: usize) -> Option<(Key, RowVerdict)> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         // In PHP a backslash keeps a quotation mark from closing a cell.
@@ -110,14 +120,15 @@ fn read_line(line: &[u8]) -> Option<(Key, RowVerdict)> {
         return None;
     }
     let cells: Vec<_> = record.iter().map(String::from_utf8_lossy).collect();
-    let (row, rest) = cells.split_first_chunk::<CELLS>()?;
+    let (row, rest) = cells.split_at_checked(columns)?;
     (!rest.is_empty()).then(|| (key(row), verdict(rest)))
 }
 
 /// The cells of a row without what the log adds and takes away: spaces at the ends go, and a cell that a
 /// spreadsheet would take for a formula loses its quotation marks and gets an apostrophe.
-fn key<T: AsRef<str>>(cells: &[T; CELLS]) -> Key {
-    std::array::from_fn(|at| cells[at].as_ref().trim().replace(['\'', '"'], ""))
+fn key<T: AsRef<str>>(cells: &[T]) -> Key {
+    let bare = |cell: &T| cell.as_ref().trim().replace(['\'', '"'], "");
+    cells.iter().map(bare).collect()
 }
 
 /// What stands behind the row's cells. One cell more than there should be may stand before it, if that leaves no

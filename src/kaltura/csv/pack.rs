@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use super::file::{Heading, header_bytes};
+use super::row::columns;
 use super::{Piece, Style, Unfit};
 use crate::category::CategoryId;
 
@@ -58,7 +59,7 @@ impl Size {
 
     /// What a file has for rows, after the longest heading.
     fn room(style: &Style) -> Self {
-        let above = Heading::MAX_BYTES + header_bytes(style.address);
+        let above = Heading::MAX_BYTES + header_bytes(&columns(style.address));
         Self {
             rows: style.limits.rows,
             bytes: style.limits.bytes.saturating_sub(above),

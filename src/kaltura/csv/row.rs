@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::fit::{Unfit, check_user_id, check_write};
-use super::{Address, Verb};
+use super::{Address, Line, Verb};
 use crate::category::{CategoryId, PermissionLevel, ReferenceId, Status, UpdateMethod, UserId};
 use crate::kaltura::Write;
 use crate::kaltura::wire::{RowAction, level_cell, method_cell, status_cell};
@@ -88,6 +88,18 @@ impl Row {
         let cells: usize = self.cells().iter().map(|cell| cell.len()).sum();
         // A comma or the line's end behind each.
         cells + CELLS
+    }
+}
+
+impl Line for Row {
+    const CELLS: usize = CELLS;
+
+    fn cells(&self) -> Vec<Cow<'_, str>> {
+        Row::cells(self).into()
+    }
+
+    fn hidden(&self) -> Vec<&str> {
+        vec![self.user.as_str()]
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! *Its one idea: a group is a user whom this service knows and calls by another name.*
 
+use super::base_user::BaseUser;
 use super::group_sync::INLINE;
 use super::user::{check_rename, write};
 use super::user_list::found;
@@ -13,7 +14,7 @@ use crate::sandbox::error::{self, ApiError};
 use crate::sandbox::filter::Page;
 use crate::sandbox::params::{Kind, Record};
 use crate::sandbox::state::{GROUP, Job, Touch, User, UserKey, is_group};
-use crate::sandbox::text::{USER_ID_BYTES, cut, is_user_id, stored};
+use crate::sandbox::text::{USER_ID_BYTES, cut, is_user_id};
 
 const OPEN_TO: &[&str] = &["CONTENT_MANAGE_ASSIGN_USER_GROUP"];
 
@@ -241,51 +242,20 @@ fn find(call: &Call<'_>, name: &str) -> Result<UserKey, ApiError> {
 /// database fills in is missing.
 fn view(call: &Call<'_>, key: UserKey, sent: Option<&str>) -> Answer {
     let group = call.state.users.get(key);
-    let text = |text: &str| match sent {
-        Some(_) => Answer::text(text),
-        None => Answer::text(&*stored(text)),
-    };
-    let kept = |name: &str| {
-        let mut texts = group.texts.iter();
-        texts
-            .find(|(known, _)| *known == name)
-            .map(|(_, text)| &**text)
-    };
-    let maybe = |name: &str| kept(name).map_or(Answer::Null, text);
     let filling = call.state.groups.filling.contains(&key);
     let members = i64::try_from(call.state.groups.count(key)).unwrap_or(i64::MAX);
+    let base = BaseUser {
+        user: group,
+        sent_id: sent,
+    };
+    let mut fields = base.fields(call, Answer::Null);
+    fields.extend([
+        ("membersCount", Answer::Int(members)),
+        ("processStatus", Answer::Int(i64::from(filling))),
+        ("groupType", Answer::Int(group.kind)),
+    ]);
     Answer::Object(Object {
         class: "KalturaGroup",
-        fields: vec![
-            (
-                "id",
-                sent.map_or_else(|| Answer::Text(group.id.clone()), Answer::text),
-            ),
-            ("partnerId", Answer::Int(call.state.partner.id)),
-            ("screenName", text(&group.screen_name)),
-            ("fullName", Answer::Null),
-            ("email", group.email.as_deref().map_or(Answer::Null, text)),
-            ("country", text(kept("country").unwrap_or_default())),
-            ("state", maybe("state")),
-            ("city", maybe("city")),
-            ("zip", maybe("zip")),
-            ("thumbnailUrl", maybe("thumbnailUrl")),
-            ("description", text(kept("description").unwrap_or_default())),
-            ("tags", group.tags.as_deref().map_or(Answer::Null, text)),
-            ("adminTags", Answer::Null),
-            ("status", Answer::Int(group.status)),
-            ("createdAt", Answer::Int(group.created)),
-            ("updatedAt", Answer::Int(group.updated)),
-            ("partnerData", maybe("partnerData")),
-            ("storageSize", sent.map_or(Answer::Int(0), |_| Answer::Null)),
-            ("language", maybe("language")),
-            ("statusUpdatedAt", Answer::Int(group.status_updated)),
-            ("deletedAt", Answer::maybe_int(group.deleted)),
-            ("userMode", Answer::Int(group.mode)),
-            ("capabilities", Answer::List(Vec::new())),
-            ("membersCount", Answer::Int(members)),
-            ("processStatus", Answer::Int(i64::from(filling))),
-            ("groupType", Answer::Int(group.kind)),
-        ],
+        fields,
     })
 }

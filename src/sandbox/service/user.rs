@@ -3,6 +3,7 @@
 //! *Its one idea: an id is only a name.* It may be changed (memberships follow), is found without
 //! regard to case, and comes free again when its user is deleted.
 
+use super::base_user::BaseUser;
 use super::user_list::list;
 use super::{Service, action};
 use crate::sandbox::answer::{Answer, Object};
@@ -11,7 +12,7 @@ use crate::sandbox::dispatch::{Call, Outcome, optional, required};
 use crate::sandbox::error::{self, ApiError, Failure};
 use crate::sandbox::params::{Kind, Record};
 use crate::sandbox::state::{Touch, User, UserKey};
-use crate::sandbox::text::{cut, is_user_id, stored, user_key};
+use crate::sandbox::text::{cut, is_user_id, user_key};
 
 /// `status` of a deleted user.
 const DELETED: i64 = 2;
@@ -299,17 +300,10 @@ pub(super) fn write(user: &mut User, sent: &Record, now: i64) {
 /// database fills in is missing.
 pub(super) fn view(call: &Call<'_>, key: UserKey, sent: Option<(&Record, &str)>) -> Answer {
     let user = call.state.users.get(key);
-    let text = |text: &str| match sent {
-        Some(_) => Answer::text(text),
-        None => Answer::text(&*stored(text)),
+    let base = BaseUser {
+        user,
+        sent_id: sent.map(|(_, id)| id),
     };
-    let kept = |name: &str| {
-        user.texts
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, text)| &**text)
-    };
-    let maybe = |name: &str| kept(name).map_or(Answer::Null, text);
     let role_ids = match (&*user.role_ids, sent) {
         // Not yet from the database: still the number it was set to.
         (ADMINISTRATOR_ROLE, Some((sent, _))) if !sent.has("roleIds") => Answer::Int(2),
@@ -320,52 +314,28 @@ pub(super) fn view(call: &Call<'_>, key: UserKey, sent: Option<(&Record, &str)>)
         _ => Answer::Int(user.kind),
     };
     let external = sent.and_then(|(sent, _)| sent.filled("externalId"));
+    let mut fields = base.fields(call, base.text(&user.full_name()));
+    fields.extend([
+        ("type", kind),
+        ("dateOfBirth", Answer::maybe_int(user.born)),
+        ("gender", Answer::maybe_int(user.gender)),
+        ("isAdmin", Answer::Bool(user.is_admin)),
+        ("isGuest", Answer::Bool(false)),
+        ("roleIds", role_ids),
+        ("roleNames", Answer::text(role_names(call, &user.role_ids))),
+        ("isAccountOwner", Answer::Bool(user.is_account_owner)),
+        ("firstName", base.text(&user.first_name)),
+        ("lastName", base.text(&user.last_name)),
+        ("loginEnabled", Answer::Bool(user.login_enabled)),
+        ("title", base.maybe("title")),
+        ("company", base.maybe("company")),
+        ("ksPrivileges", base.maybe("ksPrivileges")),
+        ("isSsoExcluded", Answer::Bool(false)),
+        ("externalId", Answer::maybe(external)),
+    ]);
     Answer::Object(Object {
         class: "KalturaUser",
-        fields: vec![
-            (
-                "id",
-                sent.map_or_else(|| Answer::Text(user.id.clone()), |(_, id)| Answer::text(id)),
-            ),
-            ("partnerId", Answer::Int(call.state.partner.id)),
-            ("screenName", text(&user.screen_name)),
-            ("fullName", text(&user.full_name())),
-            ("email", user.email.as_deref().map_or(Answer::Null, text)),
-            ("country", text(kept("country").unwrap_or_default())),
-            ("state", maybe("state")),
-            ("city", maybe("city")),
-            ("zip", maybe("zip")),
-            ("thumbnailUrl", maybe("thumbnailUrl")),
-            ("description", text(kept("description").unwrap_or_default())),
-            ("tags", user.tags.as_deref().map_or(Answer::Null, text)),
-            ("adminTags", Answer::Null),
-            ("status", Answer::Int(user.status)),
-            ("createdAt", Answer::Int(user.created)),
-            ("updatedAt", Answer::Int(user.updated)),
-            ("partnerData", maybe("partnerData")),
-            ("storageSize", sent.map_or(Answer::Int(0), |_| Answer::Null)),
-            ("language", maybe("language")),
-            ("statusUpdatedAt", Answer::Int(user.status_updated)),
-            ("deletedAt", Answer::maybe_int(user.deleted)),
-            ("userMode", Answer::Int(user.mode)),
-            ("capabilities", Answer::List(Vec::new())),
-            ("type", kind),
-            ("dateOfBirth", Answer::maybe_int(user.born)),
-            ("gender", Answer::maybe_int(user.gender)),
-            ("isAdmin", Answer::Bool(user.is_admin)),
-            ("isGuest", Answer::Bool(false)),
-            ("roleIds", role_ids),
-            ("roleNames", Answer::text(role_names(call, &user.role_ids))),
-            ("isAccountOwner", Answer::Bool(user.is_account_owner)),
-            ("firstName", text(&user.first_name)),
-            ("lastName", text(&user.last_name)),
-            ("loginEnabled", Answer::Bool(user.login_enabled)),
-            ("title", maybe("title")),
-            ("company", maybe("company")),
-            ("ksPrivileges", maybe("ksPrivileges")),
-            ("isSsoExcluded", Answer::Bool(false)),
-            ("externalId", Answer::maybe(external)),
-        ],
+        fields,
     })
 }
 

@@ -38,6 +38,27 @@ impl Absorption<'_> {
         self.known("stable_id", id.as_str())
     }
 
+    /// Whether an entry is older than when it was last read. Then what is known of it stays: it is newer.
+    pub(super) fn is_older(
+        &mut self,
+        id: &StableId,
+        version: Option<&Version>,
+    ) -> Result<bool, StoreError> {
+        let (Some(version), Some(known)) = (version, self.entry_of(id)?) else {
+            return Ok(false);
+        };
+        // Change numbers begin with the time, in a form of which the order of letters is the order of time.
+        let is_older = known
+            .version
+            .as_ref()
+            .is_some_and(|known| version.0 < *known);
+        if is_older {
+            self.absorbed.older += 1;
+            self.seen.insert(known.id);
+        }
+        Ok(is_older)
+    }
+
     fn known(&self, column: &str, value: &str) -> Result<Option<Known>, StoreError> {
         let sql = match column {
             "name" => {

@@ -33,6 +33,9 @@ impl Absorption<'_> {
             self.seen.insert(id);
             return Ok(());
         }
+        if self.is_older(&group.id, version)? {
+            return Ok(());
+        }
         let placed = self.place(&group.id, &group.dn, EntryKind::Group, version)?;
         let before = self.stored_group(placed.id)?;
         let same_members = before

@@ -64,6 +64,9 @@ impl Absorption<'_> {
             self.seen.insert(id);
             return Ok(());
         }
+        if self.is_older(&person.id, version)? {
+            return Ok(());
+        }
         let placed = self.place(&person.id, &person.dn, EntryKind::Person, version)?;
         let now = Stored::from(person);
         let before = if placed.is_new {

@@ -155,6 +155,7 @@ impl World {
             folder: self.site.folder(),
             logs,
             discard,
+            sure: false,
         };
         let settled = settle(&self.site.engine, &settling).await.unwrap();
         let after = self.site.waiting();
@@ -174,7 +175,11 @@ impl World {
             assert_eq!(after, BTreeSet::new(), "what was given up waits");
             for file in files {
                 let path = self.site.folder().join(&file.name);
-                assert!(!path.exists(), "{path:?} is given up, and still there");
+                assert!(
+                    !path.exists(),
+                    "{} is given up, and still there",
+                    path.display()
+                );
             }
         }
         for (pair, run) in before.iter().filter(|(pair, _)| !after.contains(pair)) {

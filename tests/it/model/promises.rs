@@ -165,7 +165,7 @@ impl World {
         self.what_was_undone_is_asked_for(seen);
         seen.what_waits_is_left_alone();
         self.the_books_agree(seen);
-        self.each_write_has_its_line(seen);
+        Self::each_write_has_its_line(seen);
         self.accept(seen);
         if let Some(report) = seen.report()
             && !seen.request.dry_run
@@ -445,7 +445,7 @@ impl World {
         }
     }
 
-    fn each_write_has_its_line(&self, seen: &Seen) {
+    fn each_write_has_its_line(seen: &Seen) {
         let mut told: BTreeSet<Pair> = seen
             .lines
             .iter()

@@ -20,14 +20,14 @@ use super::client::{call, multipart, send_bytes};
 mod log;
 
 /// An account, and somebody who hands in files.
-struct Site {
-    runtime: Runtime,
-    sandbox: Sandbox,
-    ks: String,
+pub(super) struct Site {
+    pub(super) runtime: Runtime,
+    pub(super) sandbox: Sandbox,
+    pub(super) ks: String,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let runtime = Runtime::new().unwrap();
         let options = Options {
             job_delay: None,
@@ -53,7 +53,7 @@ impl Site {
     }
 
     /// Hands in a file, has it worked on, and answers the number of the job.
-    fn hand_in(&self, service: &str, file: &[u8]) -> i64 {
+    pub(super) fn hand_in(&self, service: &str, file: &[u8]) -> i64 {
         let path = format!("/api_v3/service/{service}/action/addFromBulkUpload");
         let fields = [("format", "1"), ("ks", &*self.ks)];
         let (kind, body) = multipart(&fields, &[("fileData", "run.csv", file)]);
@@ -64,7 +64,7 @@ impl Site {
         job["id"].as_i64().unwrap()
     }
 
-    fn log(&self, job: i64) -> String {
+    pub(super) fn log(&self, job: i64) -> String {
         self.sandbox.account().bulk_log(job).unwrap()
     }
 
@@ -99,7 +99,7 @@ fn file<'a>(style: Style, rows: impl IntoIterator<Item = &'a Row>) -> Vec<u8> {
     file
 }
 
-fn runner(cases: u32) -> TestRunner {
+pub(super) fn runner(cases: u32) -> TestRunner {
     TestRunner::new(Config {
         cases,
         failure_persistence: None,

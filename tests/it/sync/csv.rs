@@ -354,13 +354,14 @@ async fn a_right_that_was_withdrawn_while_a_job_ran_stops_no_other_change() {
     }
     site.join("chem", 14);
     site.wait_an_hour();
-    site.rollbook(&["sync", "--via", "api"]).await.is(0);
+    site.rollbook(&["sync", "--via", "api"]).await.is(3);
     assert_eq!(site.members("chem"), ["p10", "p13", "p14"]);
     site.rollbook(&["status"])
         .await
         .is(0)
         .says("has not ended the job");
     faults.clear();
+    site.account().work(None);
     site.sync().await.is(0);
     is_settled(&site);
     assert_eq!(site.members("bio"), ["p10", "p12"]);
@@ -376,7 +377,7 @@ async fn rows_of_a_job_that_does_not_end_wait_and_are_planned_again_after_a_day(
     site.sync().await.is(3).says("has not ended the job");
     site.join("chem", 15);
     let run = site.rollbook(&["sync", "--full", "--via", "api"]).await;
-    run.is(0).says("waits in a file");
+    run.is(3).says("waits in a file");
     assert_eq!(
         writes(&site),
         ["add p15"],
@@ -508,6 +509,10 @@ async fn uploaded_files_are_settled_by_the_jobs_that_bear_their_names() {
     assert_eq!(writes(&site), ["add p14", "delete p11"]);
     let history = site.rollbook(&["history", "--user", "p11"]).await.is(0);
     history.says("bio");
+    assert!(
+        csv_files(Path::new(&folder)).is_empty(),
+        "nobody uploads it again"
+    );
 }
 
 #[tokio::test]
@@ -643,6 +648,9 @@ async fn a_log_of_another_file_settles_nothing() {
     let settled = site.rollbook(&["settle", &folder, "--log", &log]).await;
     settled.is(3).says("Waiting: 2 changes");
     assert_eq!(state(&site, "SELECT count(*) FROM journal"), 2);
+    fs::write(site.path("log.csv"), "Log file is not ready").unwrap();
+    let settled = site.rollbook(&["settle", &folder, "--log", &log]).await;
+    settled.is(3).says("says nothing of these files");
 }
 
 #[tokio::test]
@@ -699,4 +707,57 @@ async fn two_sites_may_use_one_folder_and_take_away_their_own_files_only() {
     assert_eq!(csv_files(Path::new(&folder)).len(), 1);
     upload(&one.sandbox, &csv_files(Path::new(&folder))[0]).await;
     one.rollbook(&["settle", &folder]).await.is(0);
+}
+
+#[tokio::test]
+async fn files_are_not_given_up_blindly() {
+    let (site, folder) = handed_over().await;
+    let faults = site.account().faults().clone();
+    faults.fail_next("bulkupload_bulk.list", 100, "SERVICE_FORBIDDEN");
+    let discard = ["settle", &folder, "--discard"];
+    site.rollbook(&discard).await.is(2).says("--sure");
+    assert_eq!(state(&site, "SELECT count(*) FROM journal"), 2);
+    site.rollbook(&["settle", &folder, "--discard", "--sure"])
+        .await
+        .is(3);
+    is_settled(&site);
+}
+
+#[tokio::test]
+async fn what_is_as_a_file_wants_it_before_it_is_uploaded_is_not_its_work() {
+    let (site, folder) = handed_over().await;
+    site.account().remove_membership(site.channel("bio"), "p11");
+    site.rollbook(&["settle", &folder])
+        .await
+        .is(3)
+        .says("Waiting: 2 changes");
+    assert_eq!(state(&site, "SELECT count(*) FROM journal"), 2);
+}
+
+#[tokio::test]
+async fn a_dry_run_looks_at_a_job_of_a_run_that_was_cut_off_and_stops_none() {
+    let site = filled().await;
+    site.leave("bio", 11);
+    site.account().faults().next_bulk_job(BulkFault::Stick);
+    let mut command = site.command(&["sync"]);
+    command.env("ROLLBOOK_KILL_AT", "after-noting-a-job:1");
+    assert!(!command.output().await.unwrap().status.success());
+    site.wait_an_hour();
+    site.rollbook(&["sync", "--dry-run", "--full"])
+        .await
+        .is(3)
+        .says("waits in a file");
+    assert_eq!(site.account().calls().count_of("bulkupload_bulk.abort"), 0);
+}
+
+#[tokio::test]
+async fn what_somebody_has_undone_is_remembered_while_a_file_with_it_waits() {
+    let site = filled().await;
+    site.leave("bio", 11);
+    site.sync().await.is(0);
+    let run = state(&site, "SELECT max(run) FROM history").to_string();
+    site.account().faults().next_bulk_job(BulkFault::Stick);
+    site.rollbook(&["undo", &run]).await.is(3);
+    site.sync_full().await;
+    assert_eq!(state(&site, "SELECT count(*) FROM undone"), 1);
 }
