@@ -41,7 +41,8 @@ impl Site {
         self.path("out")
     }
 
-    /// Runs, while Kaltura's workers do what they are given; none of it is left to be done later.
+    /// Runs, and where it may send files, Kaltura's workers do what they are given, so that nothing is left to
+    /// be done later. The index catches up with them.
     pub(super) async fn reconcile(&self, request: &Request) -> Result<Report, RunError> {
         let account = self.account();
         let run = std::pin::pin!(reconcile(&self.engine, request));
@@ -51,13 +52,12 @@ impl Site {
                 account.work(None);
             }
         };
-        let result = if request.via.is_none() {
-            run.await
-        } else {
-            tokio::select! {
-                result = run => result,
-                never = work => never,
-            }
+        if request.via.is_none() {
+            return run.await;
+        }
+        let result = tokio::select! {
+            result = run => result,
+            never = work => never,
         };
         account.work(None);
         result
