@@ -154,9 +154,11 @@ impl Applier {
             }
             let heading = heading(self.run, number, &self.digest);
             let content = content(&heading, style(&self.csv), &items)?;
-            put(folder, &name, &content).map_err(|source| ApplyError::Folder {
-                folder: folder.to_owned(),
-                source,
+            put(folder, &name, &content).map_err(|source| {
+                // It may be in its place, and only not safe there.
+                discard(folder, &name);
+                let folder = folder.to_owned();
+                ApplyError::Folder { folder, source }
             })?;
             killpoint::here("after-writing-a-file");
             let kept: BTreeSet<CategoryId> = items.iter().map(|item| item.doubt.category).collect();

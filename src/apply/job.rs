@@ -25,7 +25,7 @@ const LONGEST_WAITS: u32 = 4;
 /// What is said of a job that is not there.
 const NOT_FOUND: &str = "BULK_UPLOAD_NOT_FOUND";
 /// How far Kaltura's clock may be off when a job is looked for by its time.
-const CLOCKS: SignedDuration = SignedDuration::from_hours(24);
+pub(crate) const CLOCKS: SignedDuration = SignedDuration::from_hours(24);
 
 /// What becomes of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

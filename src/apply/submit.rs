@@ -76,7 +76,13 @@ impl Applier {
                 Ok(fate) => (fate, None),
                 Err(error) => (Fate::Never, Some(error)),
             };
-            let settled = close(self, file, &items, fate, may_be_one_of_two).await?;
+            let in_account = (&self.kaltura, &self.store);
+            let rows = (file, items.as_slice());
+            let settled = close(in_account, rows, fate, self.is_repeated, may_be_one_of_two);
+            let settled = settled.await?.unwrap_or(Applied {
+                handed: items.len() as u64,
+                ..Applied::default()
+            });
             if let Some(error) = refused {
                 let kind = FileKind::Entitlements;
                 return Err(ApplyError::NotTaken { kind, error });
@@ -251,37 +257,31 @@ fn fresh(pieces: &[Packed]) -> BTreeSet<(CategoryId, UserId)> {
         .collect()
 }
 
-/// Closes the rows of a file by what has become of it. Where nobody knows, they stay open, and each later run
-/// looks again.
+/// Closes the rows of a file by what has become of it; answers nothing where nobody knows: then they stay
+/// open, and each later run looks again.
 async fn close(
-    applier: &Applier,
-    file: i64,
-    items: &[Item],
+    (kaltura, store): (&Kaltura, &Store),
+    (file, items): (i64, &[Item]),
     fate: Fate,
+    is_repeated: bool,
     is_doubtful: impl Fn(&Doubt) -> bool,
-) -> Result<Applied, ApplyError> {
+) -> Result<Option<Applied>, ApplyError> {
     let (log, evidence) = match fate {
         Fate::Over(log) => (log, Evidence::Over),
         Fate::Never => (Vec::new(), Evidence::Never),
         Fate::Open => {
-            applier
-                .store
-                .run(move |store| store.leave_file(file))
-                .await?;
-            return Ok(Applied {
-                handed: items.len() as u64,
-                ..Applied::default()
-            });
+            store.run(move |store| store.leave_file(file)).await?;
+            return Ok(None);
         }
     };
     let settling = Settling {
-        kaltura: &applier.kaltura,
-        store: &applier.store,
+        kaltura,
+        store,
         log: &Log::read(&log),
         evidence,
-        is_repeated: applier.is_repeated,
+        is_repeated,
     };
-    settling.settle(items, is_doubtful).await
+    settling.settle(items, is_doubtful).await.map(Some)
 }
 
 /// Settles the files of runs that were cut off: finds their jobs, and follows them to the end, or, where that
@@ -320,24 +320,10 @@ pub async fn resolve(
             }
             Way::Left { job } => look_again(&jobs, &file, *job).await?,
         };
-        let (log, evidence) = match fate {
-            Fate::Over(log) => (log, Evidence::Over),
-            Fate::Never => (Vec::new(), Evidence::Never),
-            Fate::Open => {
-                store.run(move |store| store.leave_file(id)).await?;
-                continue;
-            }
-        };
         let items = store.run(move |store| store.items(id)).await?;
-        let settling = Settling {
-            kaltura,
-            store,
-            log: &Log::read(&log),
-            evidence,
-            is_repeated: true,
-        };
         let is_removed = |doubt: &Doubt| matches!(doubt.action.decision, Decision::Remove { .. });
-        count += settling.settle(&items, is_removed).await?.total();
+        let settled = close((kaltura, store), (id, &items), fate, true, is_removed).await?;
+        count += settled.map_or(0, |settled| settled.total());
     }
     store.run(Store::drop_settled_files).await?;
     Ok(count)

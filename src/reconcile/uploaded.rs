@@ -8,21 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use data_encoding::HEXLOWER;
-use jiff::SignedDuration;
 use sha2::{Digest as _, Sha256};
 
 use super::{Engine, RunError, lease};
 use crate::apply::folder::{Manifest, Written, discard, discard_papers, put_away};
-use crate::apply::job::{Jobs, unless_forbidden};
+use crate::apply::job::{CLOCKS, Jobs, unless_forbidden};
 use crate::apply::settle::{Evidence, Settling as Rows, speaks_of_all, speaks_of_any};
 use crate::apply::{Applied, ApplyError};
 use crate::kaltura::csv::Log;
 use crate::kaltura::{FileKind, FoundJobs, Job, JobId};
 use crate::store::Store;
 use crate::store::files::{File, Way};
-
-/// How far Kaltura's clock, or that of whoever uploads, may be off.
-const CLOCKS: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is to be settled.
 #[derive(Debug, Clone, Default)]
@@ -83,6 +79,7 @@ pub async fn settle(engine: &Engine, settling: &Settling) -> Result<Settled, Run
 async fn steps(engine: &Engine, settling: &Settling) -> Result<Settled, RunError> {
     let (files, mut settled) = waiting(engine, settling).await?;
     let brought = settling.logs.concat();
+    let brought_log = Log::read(&brought);
     let listed = jobs(engine, &files).await?;
     let may_list = listed.is_some();
     let jobs = listed.unwrap_or_default();
@@ -123,7 +120,7 @@ async fn steps(engine: &Engine, settling: &Settling) -> Result<Settled, RunError
         } else {
             Evidence::Open
         };
-        settled.is_log_of_these |= speaks_of_any(&items, &Log::read(&brought));
+        settled.is_log_of_these |= speaks_of_any(&items, &brought_log);
         // Where jobs can be looked up, and there is none, nothing has happened by this file.
         if evidence == Evidence::Open && may_list && named.is_empty() && brought.is_empty() {
             settled.wait(&file, items.len() as u64);
