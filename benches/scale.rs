@@ -26,6 +26,7 @@ use rollbook::plan::membership::Rules;
 use rollbook::sandbox::{NewCategory, Options, Sandbox};
 use rollbook::source::{Proof, Source};
 use rollbook::store::Store;
+use rollbook::store::roster::Terms;
 use tokio::sync::{mpsc, oneshot};
 
 mod measure;
@@ -134,11 +135,13 @@ async fn planning(size: Size, folder: &Path, config: &Config) -> Result<()> {
     for _ in 0..ROUNDS {
         let begin = Instant::now();
         let bindings = Bindings::new(&config.binding)?;
-        let groups = store.named_groups()?;
-        let roster = store.whole_roster(&BTreeMap::new())?;
+        let groups = store.group_names()?;
+        let roster = store.whole_roster(&Terms {
+            depths: BTreeMap::new(),
+            kept_after: i64::MIN,
+        })?;
         let assignment = desired::assign(
             &groups,
-            &[],
             &bindings,
             &categories,
             config.policy.vanished_group,
@@ -154,6 +157,8 @@ async fn planning(size: Size, folder: &Path, config: &Config) -> Result<()> {
                 actual: &[],
                 ledger: &ledger,
                 block: fed.block.clone(),
+                kept: &desired.kept,
+                causes: &desired.causes,
                 standing: &standing,
                 rules: Rules::default(),
                 room: 5000,
@@ -195,7 +200,7 @@ async fn absorb(source: &Source, store: &Store) -> Result<Duration> {
     let absorbing =
         store.run(move |store| store.absorb("campus", observations, end, rollbook::clock::now()));
     let reading = async {
-        let read = source.read_all(&out).await;
+        let read = source.read_all(None, &out).await;
         drop(out);
         read.inspect(|read| {
             let _ = say_end.send(read.clone());

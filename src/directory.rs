@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::category::UserId;
 
 mod dn;
+mod evidence;
 
 pub use dn::{Dn, DnError};
 pub(crate) use dn::{fold, short_name};
+pub use evidence::{Evidence, Known, Reason};
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -95,6 +97,10 @@ pub struct Person {
     pub mail: Option<String>,
     /// Whether the account is in use; a disabled person is wanted nowhere.
     pub enabled: bool,
+    /// The primary group, as its [`primary_key`](Group::primary_key).
+    pub primary_group: Option<String>,
+    /// What an entry of the same person in another directory has, too (`people.join`).
+    pub join_key: Option<String>,
 }
 
 /// A group as the directory has it, with its direct members only.
@@ -110,9 +116,11 @@ pub struct Group {
     pub name: Option<String>,
     /// Who is in it, directly, in each role.
     pub members: Vec<Member>,
-    /// Whether `members` is all of them. When a value could not be read, or a range is missing,
-    /// the group may gain members by this observation and loses none.
-    pub members_complete: bool,
+    /// How much is known of `members`. Unless all of it is, the group may gain members by this
+    /// observation and loses none.
+    pub evidence: Evidence,
+    /// What people write in their entry who have this as their primary group.
+    pub primary_key: Option<String>,
 }
 
 /// One value of a group's membership attributes.
@@ -159,12 +167,31 @@ impl fmt::Display for EntryKind {
     }
 }
 
-/// The directory's mark of one state of an entry. Two equal versions are the same content.
+/// The directory's mark of one state of an entry: `entryCSN` where there is one, or else the time of the
+/// last change where the servers of the directory agree about it.
 ///
-/// `entryCSN` where there is one. Without one there is no version: a time stamp of one second
-/// cannot tell two changes in that second apart.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Two equal change numbers are the same content. Two equal times are not: two changes can be made in one
+/// second.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Version(pub String);
+
+impl Version {
+    /// The time of the last change, in Unix seconds.
+    pub fn of_time(seconds: i64) -> Self {
+        Self(format!("@{seconds:012}"))
+    }
+
+    /// Whether an equal version is the same content.
+    pub fn is_exact(&self) -> bool {
+        !self.0.starts_with('@')
+    }
+
+    /// Whether this state came before the other; `false` where they cannot be compared.
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        // Change numbers begin with the time, in a form of which the order of letters is the order of time.
+        self.is_exact() == other.is_exact() && self.0 < other.0
+    }
+}
 
 /// What a directory tells about one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,8 +205,19 @@ pub enum Observation {
     /// This entry was told, just before this, without something that it should have. It is used as
     /// far as it goes.
     Flawed(Unusable),
-    /// This entry is proven to be no longer one of ours: deleted, or outside the filter.
-    Left(EntryKind, StableId),
+    /// This entry is no longer one of ours, or can no longer be seen.
+    Left(EntryKind, StableId, Left),
+    /// An entry of this name is there, and is neither a person nor a group of ours.
+    Other(Dn),
+}
+
+/// How an entry has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// It is there, and does not match the filter any more.
+    Filter,
+    /// It was not found: deleted, moved elsewhere, or hidden from the account.
+    Gone,
 }
 
 /// An entry that is there and cannot be used, or not in full.
@@ -193,6 +231,8 @@ pub struct Unusable {
     pub dn: String,
     /// Why not.
     pub problem: EntryProblem,
+    /// Of a group: the group IDs that it may have.
+    pub group_ids: Vec<GroupId>,
 }
 
 /// Why an entry cannot be used, or not in full.
@@ -238,6 +278,15 @@ pub enum EntryProblem {
         /// The attribute's name.
         attribute: String,
     },
+    /// The account may not read an attribute.
+    #[error("its attribute {attribute} cannot be read by this account")]
+    Unreadable {
+        /// The attribute's name.
+        attribute: String,
+    },
+    /// The entry was read twice, with different content.
+    #[error("it was read twice, with different content: nobody loses anything by it")]
+    Twice,
     /// The entry could not be decoded at all.
     #[error("it could not be decoded")]
     Undecodable,

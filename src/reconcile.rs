@@ -53,6 +53,7 @@ mod verdict;
 
 use settle::Seen;
 
+use report::ReadKind;
 pub use report::{Looked, Report, Verdict};
 
 /// The setting that names the configuration whose first plan has been applied.
@@ -294,7 +295,7 @@ async fn steps(
     report.findings.clone_from(&scope.findings);
 
     killpoint::here("before-planning");
-    let planned = look::plan(engine, &scope, report.is_proven()).await?;
+    let planned = look::plan(engine, &scope, &report.reads).await?;
     report.unread = planned.unread.count();
     report.findings.extend(planned.findings);
     let plan = match &request.task {
@@ -328,11 +329,11 @@ async fn steps(
     verdict::apply(engine, request, lease, review, report).await?;
 
     killpoint::here("before-clearing");
-    if request.full {
+    if report.reads.iter().any(|read| read.kind == ReadKind::Full) {
         prune(engine).await?;
     }
-    if report.is_proven() && !request.is_narrow() {
-        verdict::clear(engine, &questions, &scope, report.unread).await?;
+    if !request.is_narrow() {
+        verdict::clear(engine, &questions, &scope, report).await?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ mod error;
 mod filter;
 mod meaning;
 mod outbox;
+mod reference;
 mod stable_id;
 mod stamp;
 
@@ -25,7 +26,7 @@ pub use error::{Attempt, SourceError};
 pub use filter::FilterError;
 
 use crate::config;
-use crate::directory::{EntryKind, Observation, StableId, Version};
+use crate::directory::{Dn, EntryKind, Observation, StableId, Version};
 
 /// A directory that can be read.
 pub enum Source {
@@ -60,6 +61,11 @@ impl Source {
         }
     }
 
+    /// Whether it is a server, which can be asked a second time, rather than a file.
+    pub fn is_server(&self) -> bool {
+        matches!(self, Self::Ldap(_))
+    }
+
     /// Looks whether the directory can be read as configured, at a small sample.
     pub async fn check(&self) -> Result<CheckReport, SourceError> {
         match self {
@@ -68,13 +74,18 @@ impl Source {
         }
     }
 
-    /// Reads everything, people first, then groups, and sends it in batches.
+    /// Reads everything, people first, then groups, and sends it in batches. `seen` is what earlier reads
+    /// have seen: a server that has not come so far is not read.
     ///
     /// An error means that nothing could be read at all. A read that began and ended early is
     /// [`Proof::Unproven`]; what was received until then has been sent.
-    pub async fn read_all(&self, out: &Observations) -> Result<Read, SourceError> {
+    pub async fn read_all(
+        &self,
+        seen: Option<&Seen>,
+        out: &Observations,
+    ) -> Result<Read, SourceError> {
         match self {
-            Self::Ldap(ldap) => ldap.read_all(out).await,
+            Self::Ldap(ldap) => ldap.read_all(seen, out).await,
             Self::Ldif(ldif) => ldif.read_all(out).await,
         }
     }
@@ -87,10 +98,35 @@ impl Source {
     pub async fn changes_since(
         &self,
         checkpoint: &Checkpoint,
+        seen: Option<&Seen>,
     ) -> Result<(Changes, Checkpoint), SourceError> {
         match self {
-            Self::Ldap(ldap) => ldap.changes_since(checkpoint).await,
+            Self::Ldap(ldap) => ldap.changes_since(checkpoint, seen).await,
             Self::Ldif(ldif) => ldif.changes_since(checkpoint).await,
+        }
+    }
+
+    /// Lists the ids and names of all people and groups, without reading them: what is missing, new or
+    /// renamed shows, although no change was announced. `None` where that cannot be had.
+    pub async fn list(&self, seen: Option<&Seen>) -> Result<Option<Vec<Listed>>, SourceError> {
+        match self {
+            Self::Ldap(ldap) => ldap.list(seen).await,
+            Self::Ldif(_) => Ok(None),
+        }
+    }
+
+    /// Looks entries up by name, which groups list and no entry has: they may have come without being
+    /// announced. One that is there and is neither a person nor a group of ours is told as
+    /// [`Observation::Other`]; one that is not found is not told.
+    pub async fn look_up(
+        &self,
+        names: &[Dn],
+        seen: Option<&Seen>,
+        out: &Observations,
+    ) -> Result<Option<Read>, SourceError> {
+        match self {
+            Self::Ldap(ldap) => ldap.look_up(names, seen, out).await.map(Some),
+            Self::Ldif(_) => Ok(None),
         }
     }
 
@@ -100,10 +136,11 @@ impl Source {
     pub async fn read_entries(
         &self,
         moved: &[Moved],
+        seen: Option<&Seen>,
         out: &Observations,
     ) -> Result<Read, SourceError> {
         match self {
-            Self::Ldap(ldap) => ldap.read_entries(moved, out).await,
+            Self::Ldap(ldap) => ldap.read_entries(moved, seen, out).await,
             Self::Ldif(ldif) => ldif.read_entries(moved, out).await,
         }
     }
@@ -117,6 +154,11 @@ pub type Observations = mpsc::Sender<Vec<Observation>>;
 /// wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint(pub String);
+
+/// The newest state of each server of a directory that was seen: opaque text, kept by the store and
+/// understood by the source that wrote it. A server that has not come so far is behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen(pub String);
 
 /// What a read proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,8 +181,22 @@ pub struct Read {
     pub proof: Proof,
     /// From where to look for changes next time; `None` when unproven, and for a read of some entries.
     pub checkpoint: Option<Checkpoint>,
+    /// The newest state of the server, with what was seen before.
+    pub seen: Option<Seen>,
     /// Entries received.
     pub entries: u64,
+}
+
+impl Read {
+    /// A read of no entries.
+    pub fn of_nothing() -> Self {
+        Self {
+            proof: Proof::Entries,
+            checkpoint: None,
+            seen: None,
+            entries: 0,
+        }
+    }
 }
 
 /// What a source answers to "what has changed since?".
@@ -155,6 +211,17 @@ pub enum Changes {
         /// Why, in a sentence.
         reason: String,
     },
+}
+
+/// An entry that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Which it is.
+    pub id: StableId,
+    /// Its name.
+    pub name: Dn,
 }
 
 /// An entry that may have changed since a checkpoint.

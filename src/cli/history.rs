@@ -14,7 +14,7 @@ use super::sync::Format;
 use super::{Exit, places};
 use crate::category::{CategoryId, UpdateMethod, UserId};
 use crate::clock;
-use crate::plan::show::symbol;
+use crate::plan::show::{decision_text, symbol};
 use crate::store::Store;
 use crate::store::history::members::Member;
 use crate::store::history::{Asked, Chain, Line};
@@ -154,7 +154,10 @@ fn text(line: &Line, out: &mut impl Write) -> std::io::Result<()> {
     write!(
         out,
         "{}  run {}  {channel}  {symbol} {}  {}",
-        line.at, line.run, line.user, line.decision
+        line.at,
+        line.run,
+        line.user,
+        decision_text(line.decision, line.cause)
     )?;
     if let Some(grant) = &line.why {
         write!(out, "  through {grant}")?;
@@ -203,7 +206,7 @@ fn csv(store: &Store, asked: &Asked, out: &mut impl Write) -> anyhow::Result<()>
             line.category.to_string(),
             line.channel.unwrap_or_default(),
             line.user.to_string(),
-            line.decision.to_string(),
+            decision_text(line.decision, line.cause),
             before.unwrap_or_default(),
             line.why
                 .as_ref()

@@ -37,6 +37,13 @@ enum Task {
     /// else is held until somebody approves it. What was undone or rejected is taken over, as far as the
     /// old file can be read.
     Rebuild,
+    /// Take what a directory says now for right, although it is older than what was already read (a server
+    /// restored from a backup), or most groups are empty or most of an attribute is gone at once. The next
+    /// run reads the directory in full; what it would take away passes the limits of [safety] as ever.
+    Accept {
+        /// The directory's name in the configuration.
+        directory: String,
+    },
 }
 
 pub(super) async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -44,7 +51,26 @@ pub(super) async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<
         Task::Backup { file } => backup(config, file),
         Task::Verify => verify(config),
         Task::Rebuild => rebuild(config).await,
+        Task::Accept { directory } => accept(config, directory),
     }
+}
+
+fn accept(config: &Path, directory: &str) -> anyhow::Result<Exit> {
+    let config = Config::load(config)?.config;
+    let names = config.directory.iter().map(crate::config::Directory::name);
+    let names: Vec<&str> = names.collect();
+    let store = Store::open(&config.state.path)?;
+    if !names.contains(&directory) || !store.accept_directory(directory)? {
+        bail!(
+            "there is no directory {directory:?} that has been read. The configuration names: {}",
+            names.join(", ")
+        );
+    }
+    writeln!(
+        std::io::stdout(),
+        "The next run reads directory {directory} in full and takes what it says for right."
+    )?;
+    Ok(Exit::Done)
 }
 
 fn backup(config: &Path, file: &Path) -> anyhow::Result<Exit> {

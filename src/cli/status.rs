@@ -81,6 +81,7 @@ fn text(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
         for group in &directory.vanished {
             writeln!(out, "  ! group {group} is not in the directory any more")?;
         }
+        evidence(directory, out)?;
     }
     if status.runs.is_empty() {
         writeln!(
@@ -129,6 +130,55 @@ fn text(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
             },
             when(Some(item.retry_at)),
         )?;
+    }
+    Ok(())
+}
+
+/// Of one kind of thing, so many are named.
+const MOST_SHOWN: usize = 20;
+
+/// Writes what is not known of a directory, and what would resolve it.
+fn evidence(directory: &DirectoryState, out: &mut impl Write) -> std::io::Result<()> {
+    if let Some(since) = directory.behind_since {
+        writeln!(
+            out,
+            "  ! since {since} the server is behind what was already read: nothing is believed. If it is right: rollbook state accept {}",
+            directory.name
+        )?;
+    }
+    for (group, evidence) in directory.unproven.iter().take(MOST_SHOWN) {
+        for reason in evidence.reasons() {
+            writeln!(
+                out,
+                "  ! group {group} is not known in full: {reason}; {}",
+                reason.remedy()
+            )?;
+        }
+    }
+    more(directory.unproven.len(), "group", out)?;
+    for (group, names) in directory.stale.iter().take(MOST_SHOWN) {
+        writeln!(
+            out,
+            "  ! group {group} lists {} of its members by former names",
+            names
+        )?;
+    }
+    more(directory.stale.len(), "group", out)?;
+    for (group, user, reason) in directory.departures.iter().take(MOST_SHOWN) {
+        let who = user.as_deref().unwrap_or("a group");
+        writeln!(
+            out,
+            "  ! {who} is not listed in group {group} any more, and keeps access: {reason}; {}",
+            reason.remedy()
+        )?;
+    }
+    more(directory.departures.len(), "departure", out)
+}
+
+/// Says how many there are beyond those that are named.
+fn more(number: usize, noun: &str, out: &mut impl Write) -> std::io::Result<()> {
+    if number > MOST_SHOWN {
+        writeln!(out, "  ! and {} more", many(number - MOST_SHOWN, noun))?;
     }
     Ok(())
 }

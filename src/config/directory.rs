@@ -26,6 +26,14 @@ impl Directory {
         }
     }
 
+    /// How long a departure must have been seen before it is applied.
+    pub fn confirm_after(&self) -> Period {
+        match self {
+            Self::Ldap(ldap) => ldap.confirm_after,
+            Self::Ldif(ldif) => ldif.confirm_after,
+        }
+    }
+
     /// What counts as a group there.
     pub fn groups(&self) -> &Groups {
         match self {
@@ -67,6 +75,10 @@ pub struct LdapDirectory {
     /// Entries in one page of a search. Default 1000.
     #[serde(default = "default_page_size")]
     pub page_size: i32,
+    /// Places of which references to other servers are of no concern: the value of the first part of a DN,
+    /// or a DN. Default: those of Active Directory that hold neither people nor groups.
+    #[serde(default = "default_ignore_references")]
+    pub ignore_references: Vec<String>,
     /// How changes are found between full reads. Default `auto`.
     #[serde(default)]
     pub changes: ChangeDetection,
@@ -74,6 +86,10 @@ pub struct LdapDirectory {
     /// changes late from another. Default `"60s"`.
     #[serde(default = "default_overlap")]
     pub overlap: Period,
+    /// How long after a departure was first seen the second look must find the same before it is applied.
+    /// Default `"0s"`: the second look is made at once, in the same run. Additions never wait.
+    #[serde(default)]
+    pub confirm_after: Period,
     /// The attribute that never changes. Default: the first of `entryUUID`, `nsUniqueId`,
     /// `ipaUniqueID`, `objectGUID` that the entries have.
     pub stable_id: Option<String>,
@@ -94,6 +110,10 @@ pub struct LdifDirectory {
     /// A line that the export writes last, such as `# end of export`. A file without it is taken for
     /// half a file, which may add and never removes. Default: none is expected.
     pub end_marker: Option<String>,
+    /// How long after a departure was first seen another export must show the same before it is applied.
+    /// Default `"0s"`: one export is enough. Additions never wait.
+    #[serde(default)]
+    pub confirm_after: Period,
     /// The attribute that never changes. Default: as for LDAP; the DN where an entry has none of them.
     pub stable_id: Option<String>,
     /// Who counts as a person, and what their attributes mean.
@@ -156,6 +176,10 @@ pub struct People {
     /// The attribute by which `memberUid` names people. Default `uid`.
     #[serde(default = "default_login")]
     pub login: String,
+    /// The attribute by which entries of one person in several directories are known: where its values are
+    /// the same, so is the person. Default: none; entries with one user ID are two people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub join: Option<String>,
 }
 
 /// What is done to the user ID attribute, in this order.
@@ -192,6 +216,15 @@ pub struct Groups {
     /// (logins), or `memberOf`, which is read from the people. Default `member`.
     #[serde(default = "default_members")]
     pub members: String,
+    /// Whether people whose primary group it is are members, too: by `primaryGroupID` in Active Directory,
+    /// by `gidNumber` where the group has one. Default true.
+    #[serde(default = "default_primary", skip_serializing_if = "is_true")]
+    pub primary: bool,
+    /// Whether a group may be without a member although it belongs to a class that must have one, such as
+    /// `groupOfNames` (RFC 4519, section 3.5). Otherwise one without a member counts as unreadable, where the
+    /// server does not say that it is empty. Default false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub may_be_empty: bool,
     /// Further attributes of the group, with the role of the people they name:
     /// `{ owner = "manager" }` reads the attribute `owner` as the role `manager`.
     #[serde(default)]
@@ -242,6 +275,28 @@ fn default_group_name() -> String {
 }
 fn default_members() -> String {
     "member".to_owned()
+}
+fn default_ignore_references() -> Vec<String> {
+    [
+        "DomainDnsZones",
+        "ForestDnsZones",
+        "Configuration",
+        "Schema",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+// Keys that are left out where they have their default: a configuration of before stays the same.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_true(value: &bool) -> bool {
+    *value
+}
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+fn default_primary() -> bool {
+    true
 }
 fn default_depth() -> usize {
     16

@@ -20,6 +20,9 @@ pub struct Policy {
     pub removed_by_hand: RemovedByHand,
     /// Groups that are no longer in the directory. Default `keep`.
     pub vanished_group: VanishedGroup,
+    /// People whom a group still lists, and whose entry is gone or hidden. Default `keep`.
+    #[serde(skip_serializing_if = "VanishedPerson::is_keep")]
+    pub vanished_person: VanishedPerson,
     /// User IDs that are never touched, anywhere.
     pub protected: Vec<String>,
 }
@@ -127,4 +130,73 @@ pub enum VanishedGroup {
     Keep,
     /// Its members leave like those of an emptied group, as far as the thresholds allow.
     Remove,
+}
+
+/// A group still lists a person whose entry is not found any more: deleted, moved elsewhere, or hidden from
+/// the account. Nobody can tell which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VanishedPerson {
+    /// They keep the membership for as long as a group lists them.
+    #[default]
+    Keep,
+    /// They lose it at once, as far as the limits allow.
+    Remove,
+    /// They lose it when their entry has not been found for so long, as far as the limits allow.
+    After(Period),
+}
+
+impl VanishedPerson {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+    fn is_keep(&self) -> bool {
+        *self == Self::Keep
+    }
+
+    /// Who has not been found since then or earlier loses the membership; `None`: nobody.
+    pub fn over_since(self, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+        match self {
+            Self::Keep => None,
+            Self::Remove => Some(now),
+            Self::After(period) => {
+                let period = jiff::SignedDuration::try_from(period.0).ok()?;
+                now.checked_sub(period).ok()
+            }
+        }
+    }
+}
+
+/// A policy for vanished people that is written as a table.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct After {
+    after: Period,
+}
+
+impl<'de> Deserialize<'de> for VanishedPerson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(VanishedPersonVisitor)
+    }
+}
+
+struct VanishedPersonVisitor;
+
+impl<'de> Visitor<'de> for VanishedPersonVisitor {
+    type Value = VanishedPerson;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("\"keep\", \"remove\", or { after = \"30d\" }")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<VanishedPerson, E> {
+        match word {
+            "keep" => Ok(VanishedPerson::Keep),
+            "remove" => Ok(VanishedPerson::Remove),
+            _ => Err(E::invalid_value(Unexpected::Str(word), &self)),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<VanishedPerson, A::Error> {
+        let table = After::deserialize(MapAccessDeserializer::new(table))?;
+        Ok(VanishedPerson::After(table.after))
+    }
 }

@@ -168,7 +168,7 @@ the configuration has 7 errors:
   line 19: `directory.groups.depth`: found boolean `true`; expected is a whole number
   line 21: `policy.manual`: found `ignore`; allowed is `respect` or `override`
   line 23: `sefety`: there is no such key; did you mean `safety`?
-  line 25: `schedule.xyzzy`: there is no such key; known here are incremental, full
+  line 25: `schedule.xyzzy`: there is no such key; known here are incremental, full, full_read_after, list_after
 "#);
 }
 

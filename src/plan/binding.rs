@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use regex::Regex;
 
-use crate::category::{CategoryId, PermissionLevel, ReferenceId};
+use crate::category::{Category, CategoryId, PermissionLevel, ReferenceId};
 use crate::config::{self, CategorySelector, policy::Departure, policy::ManualPolicy};
 use crate::directory::{GroupId, Role};
 
@@ -129,7 +129,41 @@ impl Bindings {
     }
 }
 
+impl Bindings {
+    /// Whether some group of this directory, whatever its ID, could feed the category.
+    pub fn may_feed(&self, directory: &str, category: &Category) -> bool {
+        let named = |rule: &&Rule| {
+            rule.directory
+                .as_deref()
+                .is_none_or(|name| name == directory)
+        };
+        self.rules
+            .iter()
+            .filter(named)
+            .any(|rule| rule.may_feed(category))
+    }
+}
+
 impl Rule {
+    fn may_feed(&self, category: &Category) -> bool {
+        let reference = category.reference_id.as_ref().map(ReferenceId::as_str);
+        match (&self.category, &self.groups) {
+            (Some(CategorySelector::Id(id)), _) => category.id == CategoryId(*id),
+            (Some(CategorySelector::ReferenceId(template)), _) if !template.contains('{') => {
+                reference == Some(template)
+            }
+            (Some(CategorySelector::ReferenceId(_)), Groups::All | Groups::Pattern(_)) => {
+                reference.is_some()
+            }
+            (_, Groups::List(list)) => list.iter().any(|group| {
+                let selector = self.selector(&GroupId::new(group.as_str()));
+                matches!((selector, reference), (Some(Selector::Reference(found)), Some(reference)) if found.as_str() == reference)
+            }),
+            (None, Groups::All) => reference.is_some(),
+            (None, Groups::Pattern(pattern)) => reference.is_some_and(|id| pattern.is_match(id)),
+        }
+    }
+
     fn new(binding: &config::Binding) -> Result<Self, regex::Error> {
         let groups = match (&binding.group, &binding.groups) {
             (Some(pattern), _) => Groups::Pattern(config::binding::whole(pattern)?),

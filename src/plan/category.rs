@@ -6,12 +6,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Digest;
-use super::membership::{Decision, Last, Losses, Objection, Row, Rules, Standing, decide};
+use super::membership::{Decision, Last, Objection, Row, Rules, Standing, decide};
 use crate::category::{
     Category, CategoryId, Entitlement, Names, PermissionLevel, ReferenceId, Status, UpdateMethod,
     UserId,
 };
-use crate::directory::GroupId;
+use crate::directory::{Evidence, GroupId, Reason};
 
 /// What is known about one category.
 #[derive(Debug, Clone)]
@@ -30,6 +30,10 @@ pub struct Knowledge<'a> {
     pub over: &'a BTreeSet<UserId>,
     /// What stands against the category as a whole.
     pub block: Option<Block>,
+    /// People of whom it is not known that no group grants them more, and why.
+    pub kept: &'a BTreeMap<UserId, Reason>,
+    /// Why people are no longer wanted; who is not here is listed by no group.
+    pub causes: &'a BTreeMap<UserId, Cause>,
     /// User IDs that nobody may touch, and those that two people share.
     pub standing: &'a BTreeMap<UserId, Standing>,
     /// The choices of the configuration.
@@ -108,23 +112,72 @@ pub enum Block {
         /// The group ID.
         group: GroupId,
     },
-    /// Some of a group's members could not be read.
+    /// Not all members of a group are known.
     UnprovenGroup {
         /// The group.
         group: GroupId,
+        /// Why.
+        #[serde(default)]
+        reasons: BTreeSet<Reason>,
     },
-    /// The read of the directory ended early.
-    UnprovenRead,
+    /// A directory that feeds it, or may feed it, is not known in full.
+    UnprovenRead {
+        /// The directory.
+        #[serde(default)]
+        directory: String,
+        /// Why.
+        #[serde(default)]
+        reasons: BTreeSet<Reason>,
+    },
+}
+
+/// Why somebody is no longer wanted in a category.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// All groups of the category were read in full, and none lists them.
+    #[default]
+    NotListed,
+    /// A group lists them, and their account is disabled.
+    Disabled,
+    /// A group lists them, and their entry does not match the people's filter any more.
+    LeftFilter,
+    /// A group lists them, and their entry is gone or hidden.
+    PersonGone,
+    /// A group lists them, by another user ID.
+    OtherId,
 }
 
 impl Block {
     /// Whether members may still be added: where it is known who is wanted, and only not who is not.
     pub fn allows_additions(&self) -> bool {
         match self {
-            Self::NoSuchGroup { .. } | Self::UnprovenGroup { .. } | Self::UnprovenRead => true,
+            Self::NoSuchGroup { .. } | Self::UnprovenGroup { .. } | Self::UnprovenRead { .. } => {
+                true
+            }
             Self::AmbiguousReference { .. }
             | Self::InheritsFrom { .. }
             | Self::AmbiguousGroup { .. } => false,
+        }
+    }
+
+    /// How much is known, while this stands against the category, of who is wanted there.
+    pub fn evidence(&self) -> Evidence {
+        match self {
+            Self::UnprovenGroup { reasons, .. } | Self::UnprovenRead { reasons, .. }
+                if !reasons.is_empty() =>
+            {
+                Evidence::Partial(reasons.clone())
+            }
+            Self::UnprovenGroup { .. } | Self::UnprovenRead { .. } => {
+                Evidence::partial(Reason::ReadIncomplete)
+            }
+            Self::NoSuchGroup { .. }
+            | Self::AmbiguousReference { .. }
+            | Self::InheritsFrom { .. }
+            | Self::AmbiguousGroup { .. } => Evidence::unknown(Reason::GroupMissing),
         }
     }
 }
@@ -199,9 +252,28 @@ pub struct Action {
     /// What is there before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Entitlement>,
+    /// Why they are no longer wanted, where access goes for another reason than that no group lists them.
+    #[serde(default, skip_serializing_if = "is_not_listed")]
+    pub cause: Cause,
     /// Where it is put back as it was: the permission names it had beyond those of its level.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_permissions: Vec<String>,
+}
+
+/// A decision with its cause, as journal and history store it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// What was decided.
+    #[serde(flatten)]
+    pub decision: Decision,
+    /// Why access goes, where it goes.
+    #[serde(default, skip_serializing_if = "is_not_listed")]
+    pub cause: Cause,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_not_listed(cause: &Cause) -> bool {
+    *cause == Cause::NotListed
 }
 
 impl CategoryPlan {
@@ -218,6 +290,12 @@ impl CategoryPlan {
             .iter()
             .filter(|action| action.is_loss())
             .count() as u64
+    }
+
+    /// How many end with less because their entry is gone or hidden, while a group still lists them.
+    pub fn vanished(&self) -> u64 {
+        let is = |action: &&Action| action.is_loss() && action.cause == Cause::PersonGone;
+        self.actions.iter().filter(is).count() as u64
     }
 
     /// How many get a lower level, and stay.
@@ -296,6 +374,14 @@ impl Action {
     /// Whether somebody ends with less than they had. Who had no access any more loses none.
     pub fn is_loss(&self) -> bool {
         self.decision.takes_access(self.before.as_ref())
+    }
+
+    /// Why access is kept, where it would go and it is not known that no group grants it.
+    pub fn lacks_evidence(&self) -> Option<Reason> {
+        match self.decision {
+            Decision::Skip(Objection::Unproven { reason }) => Some(reason),
+            _ => None,
+        }
     }
 
     fn is_active_before(&self) -> bool {
@@ -390,10 +476,11 @@ fn actions(knowledge: &Knowledge<'_>) -> Vec<Action> {
 fn action(knowledge: &Knowledge<'_>, user: &UserId, copies: &[&Entitlement]) -> Action {
     let want = knowledge.desired.get(user);
     let have = strictest(copies);
-    let losses = if knowledge.block.is_some() {
-        Losses::Unproven
-    } else {
-        knowledge.rules.losses
+    let block = knowledge.block.as_ref();
+    let evidence = block.map_or(Evidence::Known, Block::evidence);
+    let known = match knowledge.kept.get(user) {
+        Some(reason) => Err(*reason),
+        None => evidence.known(),
     };
     let row = Row {
         want: want.map(|want| want.level),
@@ -402,18 +489,15 @@ fn action(knowledge: &Knowledge<'_>, user: &UserId, copies: &[&Entitlement]) -> 
         last: knowledge.ledger.get(user).copied(),
         person: standing(knowledge, user),
         is_over: knowledge.over.contains(user),
+        known,
     };
+    let cause = knowledge.causes.get(user).filter(|_| want.is_none());
     Action {
         user: have.map_or(user, |have| &have.user).clone(),
-        decision: decide(
-            &row,
-            Rules {
-                losses,
-                ..knowledge.rules
-            },
-        ),
+        decision: decide(&row, knowledge.rules),
         via: want.map(|want| want.via.clone()),
         before: have.cloned(),
+        cause: cause.copied().unwrap_or_default(),
         extra_permissions: Vec::new(),
     }
 }

@@ -1,18 +1,31 @@
 //! Who is wanted where: bindings × mirror.
 //!
-//! *Its one idea: first which groups feed which category, then who is in those groups.* The first
-//! needs only the groups' names, so an incremental run asks for the members of a few groups alone.
+//! First which groups feed which category ([`assign`]), then who is in those groups ([`desired`]). The
+//! first needs only the groups' names, so an incremental run asks for the members of a few groups alone.
+//!
+//! [`desired`] also says of whom it is *not* known that no group grants them more, and why:
+//!
+//! | a group lists | it follows |
+//! |---|---|
+//! | a person | they are wanted |
+//! | a person whose account is disabled, or who left the filter | they are not wanted |
+//! | a person whose entry is gone or hidden | they are kept: `policy.vanished_person` |
+//! | a person whose present user ID cannot be used | whoever had their former IDs is kept |
+//! | a name that no entry has, or an entry that cannot be used | whoever has no other entry is kept |
+//! | nobody any more, but that is not proven yet | they are kept |
+//! | a group that is missing or cannot be used | everybody in the category is kept |
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::binding::{Bindings, Levels, Selector};
-use super::category::{Block, Grant, Want};
+use super::category::{Block, Cause, Grant, Want};
 use crate::category::{Category, CategoryId, ReferenceId, UserId};
 use crate::config::policy::{Departure, ManualPolicy, VanishedGroup};
-use crate::directory::{GroupId, Role};
+use crate::directory::{Evidence, GroupId, Reason, Role};
 
 /// The mirror's number of a person, a group or a mere name.
 pub type EntryId = i64;
@@ -37,6 +50,26 @@ pub struct VanishedName {
     pub group_id: GroupId,
 }
 
+/// A group's entry that cannot be used, and so may be the group of a category.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnusableName {
+    /// The directory it is in.
+    pub directory: Arc<str>,
+    /// A group ID that it may have.
+    pub group_id: GroupId,
+}
+
+/// The names of groups, as the mirror has them.
+#[derive(Debug, Clone, Default)]
+pub struct GroupNames {
+    /// The groups that are there.
+    pub there: Vec<NamedGroup>,
+    /// Group IDs that were there, and are not any more.
+    pub vanished: Vec<VanishedName>,
+    /// Group IDs of entries that cannot be used.
+    pub unusable: Vec<UnusableName>,
+}
+
 /// Which groups feed which categories.
 #[derive(Debug, Clone, Default)]
 pub struct Assignment {
@@ -53,6 +86,8 @@ pub struct Fed {
     pub feeds: Vec<Feed>,
     /// The groups that fed it and are not in the directory any more.
     pub vanished: Vec<GroupId>,
+    /// The directories that the groups are in, or were in.
+    pub directories: BTreeSet<Arc<str>>,
     /// What stands against the category as a whole.
     pub block: Option<Block>,
     /// What each of its bindings says about manual memberships, if anything.
@@ -121,8 +156,7 @@ pub enum Finding {
 
 /// Finds out which groups feed which categories.
 pub fn assign(
-    groups: &[NamedGroup],
-    vanished: &[VanishedName],
+    names: &GroupNames,
     bindings: &Bindings,
     categories: &[Category],
     policy: VanishedGroup,
@@ -130,7 +164,7 @@ pub fn assign(
     let index = Index::new(categories);
     let mut assignment = Assignment::default();
     let mut owners: HashMap<(usize, &GroupId, CategoryId), EntryId> = HashMap::new();
-    for group in groups {
+    for group in &names.there {
         for target in bindings.targets(&group.directory, &group.group_id) {
             let found = index.find(&target.category);
             if found.is_empty() {
@@ -140,6 +174,7 @@ pub fn assign(
             }
             for category in &found {
                 let fed = assignment.categories.entry(category.id).or_default();
+                fed.directories.insert(Arc::clone(&group.directory));
                 fed.manuals.insert(target.manual);
                 fed.departures.insert(target.departure);
                 fed.feeds.push(Feed {
@@ -162,11 +197,12 @@ pub fn assign(
             }
         }
     }
-    for name in vanished {
+    for name in &names.vanished {
         for target in bindings.targets(&name.directory, &name.group_id) {
             let found = index.find(&target.category);
             for category in &found {
                 let fed = assignment.categories.entry(category.id).or_default();
+                fed.directories.insert(Arc::clone(&name.directory));
                 fed.vanished.push(name.group_id.clone());
                 fed.manuals.insert(target.manual);
                 fed.departures.insert(target.departure);
@@ -176,6 +212,20 @@ pub fn assign(
                 if policy == VanishedGroup::Keep && fed.block.is_none() {
                     let group = name.group_id.clone();
                     fed.block = Some(Block::NoSuchGroup { group });
+                }
+            }
+        }
+    }
+    for name in &names.unusable {
+        for target in bindings.targets(&name.directory, &name.group_id) {
+            for category in index.find(&target.category) {
+                // What no usable group feeds is not looked at.
+                if let Some(fed) = assignment.categories.get_mut(&category.id) {
+                    fed.directories.insert(Arc::clone(&name.directory));
+                    fed.block.get_or_insert_with(|| Block::UnprovenGroup {
+                        group: name.group_id.clone(),
+                        reasons: BTreeSet::from([Reason::EntryUnusable]),
+                    });
                 }
             }
         }
@@ -261,8 +311,36 @@ pub struct Roster {
     pub people: HashMap<EntryId, Listed>,
     /// The groups, by the mirror's number, nested ones included.
     pub groups: HashMap<EntryId, Listing>,
-    /// Entries that were groups and are none any more: who was in them is not known.
+    /// Entries of groups that are missing or cannot be used: who is in them is not known.
     pub vanished: HashSet<EntryId>,
+    /// People whose entries left the filter, or are gone or hidden.
+    pub gone: HashMap<EntryId, Gone>,
+    /// Former user IDs of people.
+    pub former_ids: HashMap<EntryId, Vec<UserId>>,
+    /// Names that no entry has, and entries of people that cannot be used: they may be anybody.
+    pub unaccounted: HashMap<EntryId, Unaccounted>,
+    /// Members that a group does not list any more, and whose departure is not proven, by group.
+    pub departures: HashMap<EntryId, Vec<(Role, EntryId, Reason)>>,
+}
+
+/// A person whose entry is not one of ours any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// The ID in Kaltura.
+    pub user: UserId,
+    /// Why they are not wanted.
+    pub cause: Cause,
+    /// Whether the policy keeps them for now.
+    pub is_kept: bool,
+}
+
+/// A name that no entry has, or an entry of a person that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unaccounted {
+    /// The mirror's number of the directory.
+    pub directory: i64,
+    /// The read in which the name was first seen; 0 for an entry.
+    pub look: i64,
 }
 
 impl Roster {
@@ -270,6 +348,13 @@ impl Roster {
     pub(crate) fn fill(&mut self, group: EntryId, members: Vec<(Role, EntryId)>) {
         if let Some(listing) = self.groups.get_mut(&group) {
             listing.members = members;
+        }
+    }
+
+    /// Gives a group one more plain member, who has it as their primary group.
+    pub(crate) fn add(&mut self, group: EntryId, member: EntryId) {
+        if let Some(listing) = self.groups.get_mut(&group) {
+            listing.members.push((Role::member(), member));
         }
     }
 }
@@ -281,6 +366,10 @@ pub struct Listed {
     pub user: UserId,
     /// A disabled person is wanted nowhere.
     pub enabled: bool,
+    /// Whether the user ID can be used: Kaltura takes it, and nobody else has it.
+    pub is_usable: bool,
+    /// The mirror's number of the directory.
+    pub directory: i64,
 }
 
 /// A group's direct members.
@@ -288,21 +377,28 @@ pub struct Listed {
 pub struct Listing {
     /// Its name.
     pub group_id: GroupId,
-    /// Whether `members` is all of them.
-    pub complete: bool,
+    /// How much is known of `members`.
+    pub evidence: Evidence,
     /// How deep groups in this group are followed; 0: not at all.
     pub depth: usize,
     /// Who is in it, and in what capacity.
     pub members: Vec<(Role, EntryId)>,
 }
 
-/// Who is wanted in one category, and how good the evidence is.
+/// Who is wanted in one category, and how much is known of it.
 #[derive(Debug, Clone, Default)]
 pub struct Desired {
     /// Who, at the highest level that any group grants.
     pub people: BTreeMap<UserId, Want>,
-    /// Why the list may be short: then nobody may lose anything by it.
+    /// Why nobody may lose anything by this list, where it may be short.
     pub gap: Option<Block>,
+    /// Of whom it is not known that no group grants them more, and why.
+    pub kept: BTreeMap<UserId, Reason>,
+    /// Why people are not wanted whom a group lists.
+    pub causes: BTreeMap<UserId, Cause>,
+    /// For each directory whose groups list something unaccounted: the newest read in which such a
+    /// name was first seen. Whoever has no entry may be meant.
+    pub unaccounted: BTreeMap<i64, i64>,
     /// Cycles and depths.
     pub findings: BTreeSet<Finding>,
 }
@@ -315,20 +411,11 @@ pub fn desired(feeds: &[Feed], roster: &Roster) -> Desired {
     let mut desired = Desired::default();
     for feed in feeds {
         let Some(listing) = roster.groups.get(&feed.entry) else {
-            desired.gap = Some(Block::UnprovenGroup {
-                group: feed.group_id.clone(),
-            });
+            desired.note_gap(&feed.group_id, Reason::EntryUnusable);
             continue;
         };
-        let mut by_role: BTreeMap<&Role, Vec<EntryId>> = BTreeMap::new();
-        for (role, member) in &listing.members {
-            by_role.entry(role).or_default().push(*member);
-        }
-        desired.note_gap(listing.complete, &feed.group_id);
-        for (role, members) in by_role {
-            let Some(level) = feed.levels.of(role) else {
-                continue;
-            };
+        desired.note_evidence(listing);
+        for (level, members) in by_level(feed, &listing.members) {
             for (person, through) in desired.everybody(feed, listing, &members, roster) {
                 let want = Want {
                     level,
@@ -338,27 +425,83 @@ pub fn desired(feeds: &[Feed], roster: &Roster) -> Desired {
                         binding: feed.binding,
                     },
                 };
-                desired
-                    .people
-                    .entry(person.user.clone())
-                    .and_modify(|other| {
-                        if level > other.level {
-                            *other = want.clone();
-                        }
-                    })
-                    .or_insert(want);
+                desired.want(&person.user, want);
             }
         }
+        desired.keep_departures(feed, listing, roster);
     }
     desired
 }
 
+/// The members of a group by the level that the feed grants them.
+fn by_level(
+    feed: &Feed,
+    members: &[(Role, EntryId)],
+) -> BTreeMap<crate::category::PermissionLevel, Vec<EntryId>> {
+    let mut by_level: BTreeMap<_, Vec<EntryId>> = BTreeMap::new();
+    for (role, member) in members {
+        if let Some(level) = feed.levels.of(role) {
+            by_level.entry(level).or_default().push(*member);
+        }
+    }
+    by_level
+}
+
 impl Desired {
-    fn note_gap(&mut self, complete: bool, group: &GroupId) {
-        if !complete {
-            self.gap = Some(Block::UnprovenGroup {
-                group: group.clone(),
-            });
+    fn want(&mut self, user: &UserId, want: Want) {
+        match self.people.entry(user.clone()) {
+            Entry::Vacant(place) => _ = place.insert(want),
+            Entry::Occupied(mut place) => {
+                if want.level > place.get().level {
+                    place.insert(want);
+                }
+            }
+        }
+    }
+
+    fn note_gap(&mut self, group: &GroupId, reason: Reason) {
+        let gap = self.gap.get_or_insert_with(|| Block::UnprovenGroup {
+            group: group.clone(),
+            reasons: BTreeSet::new(),
+        });
+        if let Block::UnprovenGroup { reasons, .. } = gap {
+            reasons.insert(reason);
+        }
+    }
+
+    fn note_evidence(&mut self, listing: &Listing) {
+        for reason in listing.evidence.reasons() {
+            self.note_gap(&listing.group_id, *reason);
+        }
+    }
+
+    /// Keeps whom a group does not list any more, until that is proven.
+    fn keep_departures(&mut self, feed: &Feed, listing: &Listing, roster: &Roster) {
+        for (role, member, reason) in roster.departures.get(&feed.entry).into_iter().flatten() {
+            if feed.levels.of(role).is_some() {
+                self.keep(feed, listing, *member, *reason, roster);
+            }
+        }
+    }
+
+    /// Keeps a member, or everybody in a member that is a group.
+    fn keep(
+        &mut self,
+        feed: &Feed,
+        listing: &Listing,
+        member: EntryId,
+        reason: Reason,
+        roster: &Roster,
+    ) {
+        let mut unused = Self::default();
+        let people = unused.everybody(feed, listing, &[member], roster);
+        let users = people.into_iter().map(|(person, _)| &person.user);
+        let gone = roster.gone.get(&member).map(|gone| &gone.user);
+        for user in users.chain(gone).chain(unused.kept.keys()) {
+            self.kept.entry(user.clone()).or_insert(reason);
+        }
+        if unused.gap.is_some() {
+            self.note_gap(&feed.group_id, Reason::InnerGroupMissing);
         }
     }
 
@@ -381,11 +524,13 @@ impl Desired {
             let mut inner_groups = Vec::new();
             for (member, path) in level.drain(..) {
                 if let Some(person) = roster.people.get(&member) {
-                    people.extend(person.enabled.then_some((person, path)));
-                } else if listing.depth == 0 {
+                    if self.is_wanted(member, person, roster) {
+                        people.push((person, path));
+                    }
+                } else if self.is_nobody_of_ours(member, roster) || listing.depth == 0 {
                     // Groups in groups are not asked for.
                 } else if roster.vanished.contains(&member) {
-                    self.note_gap(false, &feed.group_id);
+                    self.note_gap(&feed.group_id, Reason::InnerGroupMissing);
                 } else if member == feed.entry {
                     self.findings.insert(Finding::Cycle {
                         group: feed.group_id.clone(),
@@ -394,7 +539,7 @@ impl Desired {
                     && visited.insert(member)
                 {
                     let path = path.iter().chain([&inner.group_id]).cloned();
-                    inner_groups.push((inner, path.collect::<Path>()));
+                    inner_groups.push((member, inner, path.collect::<Path>()));
                 }
             }
             if inner_groups.is_empty() {
@@ -404,19 +549,67 @@ impl Desired {
                 self.findings.insert(Finding::TooDeep {
                     group: feed.group_id.clone(),
                 });
-                self.note_gap(false, &feed.group_id);
+                self.note_gap(&feed.group_id, Reason::TooDeep);
                 break;
             }
-            for (inner, path) in inner_groups {
-                self.note_gap(inner.complete, &inner.group_id);
-                let plain = inner
-                    .members
-                    .iter()
-                    .filter(|(role, _)| role.as_str() == Role::MEMBER);
+            for (entry, inner, path) in inner_groups {
+                self.note_evidence(inner);
+                let is_plain = |role: &Role| role.as_str() == Role::MEMBER;
+                let plain = inner.members.iter().filter(|(role, _)| is_plain(role));
                 level.extend(plain.map(|(_, member)| (*member, Path::clone(&path))));
+                for (role, member, reason) in roster.departures.get(&entry).into_iter().flatten() {
+                    if is_plain(role) {
+                        self.keep(feed, listing, *member, *reason, roster);
+                    }
+                }
             }
         }
         people
+    }
+
+    /// Whether a listed person is wanted; notes what follows for their former user IDs.
+    fn is_wanted(&mut self, member: EntryId, person: &Listed, roster: &Roster) -> bool {
+        let former = roster.former_ids.get(&member).into_iter().flatten();
+        if !person.enabled {
+            self.causes.insert(person.user.clone(), Cause::Disabled);
+            let former = former.map(|user| (user.clone(), Cause::Disabled));
+            self.causes.extend(former);
+            return false;
+        }
+        if !person.is_usable {
+            // Who had one of the former IDs would lose access and get none by the present one.
+            let former = former.map(|user| (user.clone(), Reason::IdUnusable));
+            self.kept.extend(former);
+            self.note_unaccounted(Unaccounted {
+                directory: person.directory,
+                look: 0,
+            });
+        } else {
+            self.causes
+                .extend(former.map(|user| (user.clone(), Cause::OtherId)));
+        }
+        true
+    }
+
+    /// Whether a member is no person of ours, and what follows from that.
+    fn is_nobody_of_ours(&mut self, member: EntryId, roster: &Roster) -> bool {
+        if let Some(gone) = roster.gone.get(&member) {
+            if gone.is_kept {
+                self.kept.insert(gone.user.clone(), Reason::StillListed);
+            } else {
+                self.causes.insert(gone.user.clone(), gone.cause);
+            }
+            return true;
+        }
+        let unaccounted = roster.unaccounted.get(&member);
+        unaccounted
+            .map(|name| self.note_unaccounted(*name))
+            .is_some()
+    }
+
+    fn note_unaccounted(&mut self, name: Unaccounted) {
+        let newest = self.unaccounted.entry(name.directory).or_default();
+        *newest = name.look.max(*newest);
     }
 }
 

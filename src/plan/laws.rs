@@ -36,6 +36,8 @@ impl World {
             ledger: &self.ledger,
             over: &BTreeSet::new(),
             block: None,
+            kept: &BTreeMap::new(),
+            causes: &BTreeMap::new(),
             standing: &self.standing,
             rules: self.rules,
             room: self.room,

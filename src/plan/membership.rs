@@ -35,6 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::category::{Entitlement, PermissionLevel, Status, UpdateMethod, UserIdProblem};
 use crate::config::policy::{Departure, ManualPolicy, Ownership, RemovedByHand};
+use crate::directory::{Known, Reason};
 
 /// Everything that is known about one person in one category.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +52,8 @@ pub struct Row<'a> {
     pub person: Standing,
     /// Whether this program deactivated it so long ago that its time is over.
     pub is_over: bool,
+    /// Whether it is known that no group grants more than `want`, or why it is not.
+    pub known: Result<Known, Reason>,
 }
 
 /// What this program last did to a membership: the ledger's entry.
@@ -94,18 +97,6 @@ pub struct Rules {
     pub ownership: Ownership,
     /// Those removed by hand.
     pub removed_by_hand: RemovedByHand,
-    /// Whether the evidence is good enough to take access away.
-    pub losses: Losses,
-}
-
-/// Whether access may be taken away on what is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Losses {
-    /// The directory's answer is complete.
-    #[default]
-    Proven,
-    /// It is not: additions only.
-    Unproven,
 }
 
 /// What is to be done about one person in one category.
@@ -201,14 +192,23 @@ pub enum Objection {
     RemovedByHand,
     /// A person deactivated it by hand.
     DeactivatedByHand,
-    /// It would take access away on an answer that is not complete.
-    Unproven,
+    /// It would take access away, and it is not known that no group grants it.
+    Unproven {
+        /// Why not.
+        #[serde(default = "read_incomplete")]
+        reason: Reason,
+    },
     /// The category has no room left.
     CategoryFull,
     /// It is not as the run left it that is to be undone.
     ChangedSince,
     /// Kaltura offers no way back: to a request to join, or to two rows for one person.
     NoWayBack,
+}
+
+/// What a history of before the reasons meant.
+fn read_incomplete() -> Reason {
+    Reason::ReadIncomplete
 }
 
 impl Decision {
@@ -363,8 +363,15 @@ fn objection(row: &Row<'_>, change: Decision, rules: Rules) -> Option<Objection>
             return Some(Objection::NotOurs);
         }
     }
-    let unproven = rules.losses == Losses::Unproven && change.is_loss_of(row.have);
-    unproven.then_some(Objection::Unproven)
+    lacks_evidence(row, change).map(|reason| Objection::Unproven { reason })
+}
+
+/// Access is taken away only with the proof that no group grants it.
+fn lacks_evidence(row: &Row<'_>, change: Decision) -> Option<Reason> {
+    match row.known {
+        Ok(Known { .. }) => None,
+        Err(reason) => change.is_loss_of(row.have).then_some(reason),
+    }
 }
 
 fn objection_to_person(row: &Row<'_>) -> Option<Objection> {

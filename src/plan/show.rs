@@ -3,13 +3,14 @@
 //! *Its one idea: a plan is a document that somebody may refuse.* Symbols as infrastructure tools
 //! use them: `+` add, `~` change, `-` remove, `⏸` deactivate, `!` refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::io::{self, Write};
 
 use crate::category::{Status, UpdateMethod};
+use crate::directory::Reason;
 
-use super::category::{Action, Block, CategoryPlan, Grant};
+use super::category::{Action, Block, CategoryPlan, Cause, Grant};
 use super::desired::Finding;
 use super::gate::{First, Trip};
 use super::membership::{Decision, Objection};
@@ -143,7 +144,7 @@ fn category(part: &CategoryPlan, out: &mut impl Write) -> io::Result<()> {
             }
         }
         let symbol = symbol(action.decision).unwrap_or(' ');
-        let what = action.decision.to_string();
+        let what = action.text();
         match &action.via {
             Some(grant) => writeln!(
                 out,
@@ -188,8 +189,8 @@ impl Display for Decision {
             Self::Merge { surplus, to } => {
                 write!(f, "{} too many, one {to} stays", many(*surplus, "row"))
             }
-            Self::Remove { .. } => f.write_str("no group grants it"),
-            Self::Deactivate => f.write_str("no group grants it: deactivated"),
+            Self::Remove { .. } => f.write_str("removed"),
+            Self::Deactivate => f.write_str("deactivated"),
             Self::TakeBack => f.write_str("taken back"),
             Self::Restore {
                 level,
@@ -216,15 +217,15 @@ impl Display for Objection {
             Self::Protected => f.write_str("protected by the configuration"),
             Self::OwnerProtected => f.write_str("owns the channel: never changed"),
             Self::InvalidUserId { problem } => write!(f, "not a user ID for Kaltura: {problem}"),
-            Self::SharedUserId => f.write_str("two people in the directory have this user ID"),
+            Self::SharedUserId => {
+                f.write_str("two people in the directory have this user ID (rollbook status)")
+            }
             Self::HandedOver => f.write_str("waits in a file (rollbook status)"),
             Self::ManualOverride => f.write_str("set by hand: left as it is"),
             Self::NotOurs => f.write_str("not written by Rollbook: left as it is"),
             Self::RemovedByHand => f.write_str("removed by hand: not added again"),
             Self::DeactivatedByHand => f.write_str("deactivated by hand: left as it is"),
-            Self::Unproven => {
-                f.write_str("would lose access, and the directory's answer is not complete")
-            }
+            Self::Unproven { reason } => write!(f, "kept: {reason}"),
             Self::CategoryFull => f.write_str("the channel is full"),
             Self::ChangedSince => f.write_str("changed since: left as it is"),
             Self::NoWayBack => f.write_str("Kaltura offers no way back"),
@@ -255,16 +256,61 @@ impl Display for Block {
                 f,
                 "two groups have the ID {group}: nothing is done until only one has it"
             ),
-            Self::UnprovenGroup { group } => {
-                write!(
-                    f,
-                    "not all members of {group} are known: nobody loses anything"
-                )
-            }
-            Self::UnprovenRead => {
-                f.write_str("the directory's answer is not complete: nobody loses anything")
-            }
+            Self::UnprovenGroup { group, reasons } => write!(
+                f,
+                "not all members of {group} are known: nobody loses anything{}",
+                because(reasons)
+            ),
+            Self::UnprovenRead { directory, reasons } => write!(
+                f,
+                "the directory{}{directory} is not known in full: nobody loses anything{}",
+                if directory.is_empty() { "" } else { " " },
+                because(reasons)
+            ),
         }
+    }
+}
+
+/// The reasons, each with what would resolve it.
+fn because(reasons: &BTreeSet<Reason>) -> String {
+    let reasons = reasons.iter();
+    let reasons: Vec<String> = reasons
+        .map(|reason| format!("{reason}; {}", reason.remedy()))
+        .collect();
+    if reasons.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", reasons.join("; "))
+    }
+}
+
+impl Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NotListed => "no group grants it",
+            Self::Disabled => "the account is disabled in the directory",
+            Self::LeftFilter => "the entry does not match directory.people.filter any more",
+            Self::PersonGone => {
+                "the entry is not found any more, though a group lists it (policy.vanished_person)"
+            }
+            Self::OtherId => "the person has another user ID now",
+        })
+    }
+}
+
+impl Action {
+    /// What is done or refused, for people: as the decision says, with the cause where access goes.
+    pub fn text(&self) -> String {
+        decision_text(self.decision, self.cause)
+    }
+}
+
+/// What a decision does, for people, with the cause where access goes.
+pub fn decision_text(decision: Decision, cause: Cause) -> String {
+    match decision {
+        Decision::Remove { .. } => cause.to_string(),
+        Decision::Deactivate => format!("{cause}: deactivated"),
+        _ => decision.to_string(),
     }
 }
 

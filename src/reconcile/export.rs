@@ -145,7 +145,7 @@ pub async fn entitlements(
 /// What the groups grant, channel by channel.
 async fn set_up_parts(engine: &Engine) -> Result<Vec<CategoryPlan>, RunError> {
     let scope = scope::known(engine).await?;
-    if scope.groups.is_empty() || scope.index.is_empty() {
+    if scope.groups.there.is_empty() || scope.index.is_empty() {
         return Err(nothing_known());
     }
     look::from_nothing(engine, &scope).await

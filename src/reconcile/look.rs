@@ -6,19 +6,22 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use super::scope::{Scope, Who, unproven};
+use super::report::ReadReport;
+use super::scope::{Scope, Who};
 use super::{Engine, RunError};
 use crate::category::{Category, CategoryId, Entitlement, UserId};
 use crate::clock;
 use crate::config::policy::Departure;
+use crate::directory::{Evidence, Reason};
 use crate::kaltura::{Found, PAIRS_AT_ONCE};
+use crate::plan::binding::Bindings;
 use crate::plan::category::{self, Block, Knowledge, People};
-use crate::plan::desired::{self, Assignment, Fed, Finding, Roster};
-use crate::plan::membership::{Last, Losses, Rules, Standing};
+use crate::plan::desired::{self, Assignment, Desired, Fed, Finding, Roster};
+use crate::plan::membership::{Last, Rules, Standing};
 use crate::plan::{CategoryPlan, Plan};
 use crate::store::dirty::Mark;
 use crate::store::files::Pending;
-use crate::store::roster::Depths;
+use crate::store::roster::{Depths, Terms, Whereabouts};
 use crate::store::{Store, StoreError};
 
 /// Memberships read from Kaltura before they are planned and forgotten: memory stays flat.
@@ -54,9 +57,9 @@ impl Unread {
 pub(super) async fn plan(
     engine: &Engine,
     scope: &Scope,
-    is_proven: bool,
+    reads: &[ReadReport],
 ) -> Result<Planned, RunError> {
-    let planner = Arc::new(Planner::new(engine, scope, is_proven).await?);
+    let planner = Arc::new(Planner::new(engine, scope, reads).await?);
     let (mut found, mut outcome) = (Vec::new(), Planned::default());
     engine
         .progress
@@ -83,7 +86,7 @@ pub(super) async fn from_nothing(
     engine: &Engine,
     scope: &Scope,
 ) -> Result<Vec<CategoryPlan>, RunError> {
-    let planner = Planner::new(engine, scope, true).await?;
+    let planner = Planner::new(engine, scope, &[]).await?;
     let categories = scope.categories.values();
     let parts = categories.filter_map(|(category, who)| {
         let actual = Actual {
@@ -93,8 +96,8 @@ pub(super) async fn from_nothing(
             block: None,
         };
         let fed = planner.assignment.categories.get(&category.id)?;
-        let plan = planner.part(fed, &actual, &Past::default(), &mut BTreeSet::new());
-        Some(plan)
+        let desired = desired::desired(&fed.feeds, &planner.roster);
+        Some(planner.part(fed, &actual, &Past::default(), desired))
     });
     Ok(parts.collect())
 }
@@ -299,30 +302,58 @@ struct Planner {
     pending: BTreeMap<CategoryId, Vec<Pending>>,
     rules: Rules,
     room: u64,
-    is_proven: bool,
+    bindings: Arc<Bindings>,
+    /// What this run knows of each directory.
+    directories: BTreeMap<Arc<str>, Evidence>,
+    /// The directories that have never been read in full: whom they want where is not known at all.
+    never_read: BTreeSet<Arc<str>>,
 }
 
 impl Planner {
-    async fn new(engine: &Engine, scope: &Scope, is_proven: bool) -> Result<Self, RunError> {
+    async fn new(engine: &Engine, scope: &Scope, reads: &[ReadReport]) -> Result<Self, RunError> {
         let policy = &engine.config.policy;
-        let depths = depths(engine);
+        let kept_after = match policy.vanished_person.over_since(clock::now()) {
+            None => i64::MIN,
+            Some(until) => until.as_second(),
+        };
+        let terms = Terms {
+            depths: depths(engine),
+            kept_after,
+        };
         let assignment = scope.assignment(engine);
         let groups = groups_in(&assignment, scope);
         let everything = scope.everything;
-        let (roster, shared, pending) = engine
+        let names: Vec<String> = reads.iter().map(|read| read.directory.clone()).collect();
+        let (mut roster, shared, pending, never_read) = engine
             .store
             .run(move |store| {
                 let roster = if everything {
-                    store.whole_roster(&depths)?
+                    store.whole_roster(&terms)?
                 } else {
-                    store.roster(&groups, &depths)?
+                    store.roster(&groups, &terms)?
                 };
-                Ok((roster, store.shared_user_ids()?, store.pending()?))
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                let never_read = store.never_read(&names)?;
+                Ok((
+                    roster,
+                    store.shared_user_ids()?,
+                    store.pending()?,
+                    never_read,
+                ))
             })
             .await?;
+        let shared: BTreeSet<UserId> = shared.into_iter().map(|shared| shared.user).collect();
+        if !shared.is_empty() {
+            for person in roster.people.values_mut() {
+                person.is_usable &= !shared.contains(&person.user);
+            }
+        }
         let shared = shared.into_iter().map(|user| (user, Standing::Shared));
         let protected = policy.protected.iter();
         let protected = protected.map(|user| (UserId::new(user.as_str()), Standing::Protected));
+        let directories = reads.iter();
+        let directories =
+            directories.map(|read| (Arc::from(read.directory.as_str()), read.evidence.clone()));
         Ok(Self {
             assignment,
             roster,
@@ -333,14 +364,11 @@ impl Planner {
                 departure: policy.departure,
                 ownership: policy.ownership,
                 removed_by_hand: policy.removed_by_hand,
-                losses: if is_proven {
-                    Losses::Proven
-                } else {
-                    Losses::Unproven
-                },
             },
             room: engine.config.kaltura.members_per_category,
-            is_proven,
+            bindings: Arc::clone(&engine.bindings),
+            directories: directories.collect(),
+            never_read,
         })
     }
 
@@ -361,7 +389,10 @@ impl Planner {
                 ledger: store.ledger(actual.category.id)?,
                 over: over(store, actual.category.id, departure)?,
             };
-            let mut plan = self.part(fed, &actual, &before, &mut findings);
+            let mut desired = desired::desired(&fed.feeds, &self.roster);
+            findings.append(&mut desired.findings);
+            keep_unaccounted(store, &actual, &mut desired)?;
+            let mut plan = self.part(fed, &actual, &before, desired);
             if let Some(pending) = self.pending.get(&plan.category.id) {
                 plan.count_as_done(pending.iter().map(|pending| &pending.action));
             }
@@ -373,20 +404,12 @@ impl Planner {
     }
 
     /// Plans one category.
-    fn part(
-        &self,
-        fed: &Fed,
-        actual: &Actual,
-        past: &Past,
-        findings: &mut BTreeSet<Finding>,
-    ) -> CategoryPlan {
-        let desired = desired::desired(&fed.feeds, &self.roster);
-        findings.extend(desired.findings);
+    fn part(&self, fed: &Fed, actual: &Actual, past: &Past, desired: Desired) -> CategoryPlan {
         let block = fed
             .block
             .clone()
             .or_else(|| actual.block.clone())
-            .or(unproven(self.is_proven))
+            .or_else(|| self.unproven(fed, &actual.category))
             .or(desired.gap);
         category::plan(&Knowledge {
             category: &actual.category,
@@ -399,6 +422,8 @@ impl Planner {
             ledger: &past.ledger,
             over: &past.over,
             block,
+            kept: &desired.kept,
+            causes: &desired.causes,
             standing: &self.standing(actual.category.id),
             rules: Rules {
                 manual: fed.manual(self.rules.manual),
@@ -407,6 +432,29 @@ impl Planner {
             },
             room: self.room,
         })
+    }
+
+    /// Whether a directory that feeds a category, or may feed it, is not known in full in this run.
+    fn unproven(&self, fed: &Fed, category: &Category) -> Option<Block> {
+        for (directory, evidence) in &self.directories {
+            let reasons = if fed.directories.contains(directory) {
+                evidence.reasons().clone()
+            } else if self.never_read.contains(directory)
+                && self.bindings.may_feed(directory, category)
+            {
+                let never = Evidence::unknown(Reason::NeverRead);
+                never.and(evidence.clone()).reasons().clone()
+            } else {
+                continue;
+            };
+            if !reasons.is_empty() {
+                return Some(Block::UnprovenRead {
+                    directory: directory.to_string(),
+                    reasons,
+                });
+            }
+        }
+        None
     }
 
     /// What is known about people in a category.
@@ -422,6 +470,39 @@ impl Planner {
         }
         Cow::Owned(standing)
     }
+}
+
+/// Keeps whoever has no entry in any directory, while a group lists names that no entry has, or entries
+/// that cannot be used: they may be meant. A name that was there before their entry went is not theirs.
+fn keep_unaccounted(
+    store: &Store,
+    actual: &Actual,
+    desired: &mut Desired,
+) -> Result<(), StoreError> {
+    if desired.unaccounted.is_empty() {
+        return Ok(());
+    }
+    for member in &actual.members {
+        let user = &member.user;
+        if desired.people.contains_key(user)
+            || desired.kept.contains_key(user)
+            || desired.causes.contains_key(user)
+        {
+            continue;
+        }
+        let may_be_meant = store.whereabouts(user)?.iter().any(|place| match place {
+            Whereabouts::Present => false,
+            Whereabouts::Gone { directory, look } => {
+                let newest = desired.unaccounted.get(directory);
+                newest.is_some_and(|newest| newest > look)
+            }
+            Whereabouts::Unknown => true,
+        });
+        if may_be_meant {
+            desired.kept.insert(user.clone(), Reason::PerhapsListed);
+        }
+    }
+    Ok(())
 }
 
 /// Whom this program deactivated so long ago that their time is over.

@@ -1,6 +1,6 @@
 //! What a run says about itself. The log line, the exit code and what `status` shows are views of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -9,12 +9,14 @@ use super::{Request, Task};
 use crate::apply::Applied;
 use crate::apply::route::Estimate;
 use crate::category::CategoryId;
+use crate::directory::{Evidence, Reason};
 use crate::kaltura;
+use crate::plan::category::Block;
 use crate::plan::desired::Finding;
 use crate::plan::gate::{Review, Trip};
 use crate::plan::membership::{Decision, Last};
 use crate::plan::show::Counts;
-use crate::plan::{CategoryPlan, Digest, Plan};
+use crate::plan::{Action, CategoryPlan, Digest, Plan};
 use crate::store::files::Waiting;
 use crate::store::ledger::Entry;
 use crate::store::mirror::Absorbed;
@@ -50,6 +52,9 @@ pub struct Report {
     pub route: Option<Routed>,
     /// What waits in files, of this run and earlier ones.
     pub in_files: Vec<Waiting>,
+    /// Why people keep access that no group is known to grant, or why a channel may lose nobody, with how many
+    /// people or channels that concerns.
+    pub unproven: BTreeMap<Reason, u64>,
     /// Channels and single memberships that could not be read; a later run looks at them again.
     pub unread: u64,
     /// What was asked of Kaltura.
@@ -145,6 +150,12 @@ pub struct ReadReport {
     pub kind: ReadKind,
     /// Why it proves nothing, where it does not.
     pub unproven: Option<String>,
+    /// How much is known of the directory after it.
+    pub evidence: Evidence,
+    /// Whether nothing of it could be read.
+    pub failed: bool,
+    /// Departures that were seen a second time, and are proven.
+    pub departures: u64,
     /// Entries received.
     pub entries: u64,
     /// What that changed in the mirror.
@@ -167,8 +178,8 @@ impl ReadReport {
     /// Adds a further read of the same directory.
     pub(super) fn and(self, further: Self) -> Self {
         Self {
-            kind: further.kind,
             unproven: self.unproven.or(further.unproven),
+            evidence: self.evidence.and(further.evidence),
             entries: self.entries + further.entries,
             absorbed: self.absorbed.and(further.absorbed),
             ..self
@@ -180,9 +191,28 @@ impl ReadReport {
             directory: directory.to_owned(),
             kind,
             unproven: None,
+            evidence: Evidence::Known,
+            failed: false,
+            departures: 0,
             entries: 0,
             absorbed: Absorbed::default(),
         }
+    }
+
+    /// A directory of which nothing could be read.
+    pub(super) fn failed(directory: &str, reason: Reason, why: String) -> Self {
+        Self {
+            unproven: Some(why),
+            evidence: Evidence::unknown(reason),
+            failed: true,
+            ..Self::new(directory, ReadKind::Failed)
+        }
+    }
+
+    /// Notes that nobody may lose anything by it.
+    pub(super) fn note_unproven(&mut self, reason: Reason, why: String) {
+        self.evidence.lacks(reason);
+        self.unproven.get_or_insert(why);
     }
 }
 
@@ -196,6 +226,8 @@ pub enum ReadKind {
     Changes,
     /// Nothing had changed.
     Unchanged,
+    /// Nothing could be read.
+    Failed,
 }
 
 impl fmt::Display for ReadKind {
@@ -204,6 +236,7 @@ impl fmt::Display for ReadKind {
             Self::Full => "full",
             Self::Changes => "changes",
             Self::Unchanged => "unchanged",
+            Self::Failed => "failed",
         })
     }
 }
@@ -246,6 +279,7 @@ impl Report {
             applied: Applied::default(),
             route: None,
             in_files: Vec::new(),
+            unproven: BTreeMap::new(),
             unread: 0,
             traffic: Traffic::default(),
             plan: Plan::default(),
@@ -268,7 +302,10 @@ impl Report {
             Verdict::Partly
         } else if self.held.is_some() {
             Verdict::Held
-        } else if self.applied.failed() + self.unread > 0 || self.awaits_a_job() {
+        } else if self.applied.failed() + self.unread > 0
+            || self.awaits_a_job()
+            || self.unproven.keys().any(|reason| reason.is_of_the_read())
+        {
             Verdict::Partly
         } else {
             Verdict::Done
@@ -287,6 +324,16 @@ impl Report {
         self.approved = review.approved.plan().clone();
         self.plan = Plan::new(approved.chain(waiting).cloned());
         self.planned = Counts::of(&self.plan);
+        for part in &self.plan.categories {
+            let evidence = part.block.as_ref().map(Block::evidence);
+            for reason in evidence.iter().flat_map(Evidence::reasons) {
+                *self.unproven.entry(*reason).or_default() += 1;
+            }
+            let kept = part.actions.iter().filter_map(Action::lacks_evidence);
+            for reason in kept.filter(|_| part.block.is_none()) {
+                *self.unproven.entry(reason).or_default() += 1;
+            }
+        }
     }
 
     /// What is kept of the report.

@@ -6,8 +6,7 @@ use super::{ACCEPTED, Engine, PLANNED, Request, RunError, Task};
 use crate::category::{self, Category, CategoryId, UserId};
 use crate::directory::GroupId;
 use crate::killpoint;
-use crate::plan::category::Block;
-use crate::plan::desired::{self, Assignment, Finding, NamedGroup, VanishedName};
+use crate::plan::desired::{self, Assignment, Finding, GroupNames, NamedGroup};
 use crate::store::Store;
 use crate::store::dirty::Mark;
 
@@ -44,9 +43,7 @@ pub(super) struct Scope {
     /// The categories, with their people.
     pub(super) categories: BTreeMap<CategoryId, (Category, Who)>,
     /// All groups, for the assignment.
-    pub(super) groups: Vec<NamedGroup>,
-    /// Group IDs that are not there any more.
-    pub(super) vanished: Vec<VanishedName>,
+    pub(super) groups: GroupNames,
     /// The index of categories.
     pub(super) index: Vec<Category>,
     /// The categories that were not in the index before.
@@ -84,7 +81,6 @@ impl Scope {
     pub(super) fn assignment(&self, engine: &Engine) -> Assignment {
         desired::assign(
             &self.groups,
-            &self.vanished,
             &engine.bindings,
             &self.index,
             engine.config.policy.vanished_group,
@@ -244,8 +240,7 @@ async fn load(engine: &Engine) -> Result<Scope, RunError> {
         .store
         .run(|store| {
             Ok(Scope {
-                groups: store.named_groups()?,
-                vanished: store.vanished_names()?,
+                groups: store.group_names()?,
                 index: store.categories()?,
                 ..Scope::default()
             })
@@ -268,7 +263,7 @@ async fn whom(
             .map(|id| (*id, Who::Everybody))
             .collect());
     }
-    let mut gathered = Gathered::new(&assignment, &scope.groups);
+    let mut gathered = Gathered::new(&assignment, &scope.groups.there);
     for named in &request.categories {
         let found = category::meant(named, scope.index.iter().map(Category::names));
         if found.is_empty() {
@@ -430,9 +425,4 @@ fn findings(assignment: &Assignment, questions: &Questions) -> Vec<Finding> {
         .filter(concerns)
         .cloned()
         .collect()
-}
-
-/// What stands against a category when the read of the directory was not complete.
-pub(super) fn unproven(is_proven: bool) -> Option<Block> {
-    (!is_proven).then_some(Block::UnprovenRead)
 }

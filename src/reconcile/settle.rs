@@ -59,12 +59,12 @@ impl<'a> Seen<'a> {
 
     /// Whether nothing is left to do in a category, whatever was held for it.
     fn is_over(&self, category: CategoryId) -> bool {
-        if !self.is_proven || self.unread.count() > 0 {
+        if self.unread.count() > 0 {
             return false;
         }
         if !self.scope.categories.contains_key(&category) {
             // What no group feeds any more can never be done.
-            return self.questions.everything;
+            return self.questions.everything && self.is_proven;
         }
         let part = self.parts.get(&category);
         self.is_known(category) && part.is_none_or(|part| part.changes().next().is_none())
@@ -124,9 +124,8 @@ pub(super) async fn settle(
     let over: Vec<CategoryId> = held.into_iter().filter(|id| seen.is_over(*id)).collect();
     let waiting = waiting.into_iter().map(|item| (item.category, item.user));
     let settled: Vec<Pair> = waiting.filter(is_settled).collect();
-    // On half an answer, directory and Kaltura only seem to agree.
     let agreed = undone.iter();
-    let agreed = agreed.filter(|pair| seen.is_proven && is_settled(pair));
+    let agreed = agreed.filter(|pair| is_settled(pair));
     let agreed: Vec<Pair> = agreed.cloned().collect();
     let parts = seen.parts.values();
     let entries: Vec<_> = parts

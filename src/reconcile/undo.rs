@@ -11,7 +11,7 @@ use super::{Engine, Request, RunError, report, verdict};
 use crate::category::{Category, CategoryId, PermissionLevel, Status, UserId};
 use crate::clock;
 use crate::kaltura::{Found, PAIRS_AT_ONCE};
-use crate::plan::category::Named;
+use crate::plan::category::{Cause, Named};
 use crate::plan::membership::{Decision, Objection};
 use crate::plan::undo::{Deed, undo};
 use crate::plan::{Action, CategoryPlan, Plan, gate};
@@ -70,6 +70,7 @@ pub(super) async fn steps(
             decision,
             via: line.why.clone(),
             before: there.cloned(),
+            cause: Cause::default(),
             extra_permissions: match (decision, deed.before) {
                 (Decision::Restore { .. }, Some(before)) => before.extra_permissions.clone(),
                 _ => Vec::new(),

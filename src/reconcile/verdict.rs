@@ -19,7 +19,9 @@ use crate::config::safety::FirstRun;
 use crate::kaltura::csv::search_key;
 use crate::killpoint;
 use crate::plan::Plan;
+use crate::plan::category::Block;
 use crate::plan::gate::{Circumstances, First, Review, Trip};
+use crate::store::dirty::Mark;
 use crate::store::held::Held;
 use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
@@ -135,7 +137,7 @@ pub(super) async fn apply(
     review: Review,
     report: &mut report::Report,
 ) -> Result<(), RunError> {
-    let (task, is_proven) = (&request.task, report.is_proven());
+    let task = &request.task;
     let is_undo = matches!(task, Task::Undo { .. });
     let approved = review.approved.plan();
     let mut route = route(engine, request, approved, report);
@@ -161,11 +163,11 @@ pub(super) async fn apply(
         is_repeated: !is_undo,
         progress: engine.progress.clone(),
     };
-    // On an answer that is not complete only a part of a plan is done.
+    // While something stands against a channel only a part of its plan is done.
     let done = approved
         .categories
         .iter()
-        .filter(|part| is_proven && part.block.is_none());
+        .filter(|part| part.block.is_none());
     let categories: Vec<CategoryId> = done.map(|part| part.category.id).collect();
     // A person has seen these, and said yes. What an undo does is itself what they said no to.
     let by = review.approved.by();
@@ -231,14 +233,28 @@ pub(super) async fn clear(
     engine: &Engine,
     questions: &scope::Questions,
     scope: &scope::Scope,
-    unread: u64,
+    report: &report::Report,
 ) -> Result<(), RunError> {
-    let up_to = questions.up_to;
+    let (up_to, unread) = (questions.up_to, report.unread);
     let new = scope.new.clone();
+    // What waits for a directory that could not be read in full is looked at again by the next run.
+    let waiting: Vec<Mark> = report
+        .plan
+        .categories
+        .iter()
+        .filter(|part| matches!(part.block, Some(Block::UnprovenRead { .. })))
+        .filter(|part| {
+            part.actions
+                .iter()
+                .any(|action| action.lacks_evidence().is_some())
+        })
+        .map(|part| Mark::Category(part.category.id))
+        .collect();
     engine
         .store
         .run(move |store| {
             store.clear_marks(up_to)?;
+            store.mark(&waiting)?;
             killpoint::here("while-clearing");
             // What could not be read has not been planned.
             if unread == 0 {
@@ -247,7 +263,7 @@ pub(super) async fn clear(
             Ok(())
         })
         .await?;
-    if unread == 0 {
+    if unread == 0 && report.is_proven() {
         accept_configuration(engine, questions.everything).await?;
     }
     Ok(())

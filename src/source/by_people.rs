@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::entry::{Entry, Part};
 use super::meaning::MEMBER_OF;
 use crate::directory::{
-    Dn, EntryKind, EntryProblem, Member, MemberName, Observation, Role, Unusable,
+    Dn, EntryKind, EntryProblem, Member, MemberName, Observation, Reason, Role, Unusable,
 };
 
 /// Who says to be in which group.
@@ -32,6 +32,7 @@ impl ByPeople {
                         id: Some(id),
                         dn: entry.dn.clone(),
                         problem,
+                        group_ids: Vec::new(),
                     }));
                 }
             }
@@ -42,7 +43,9 @@ impl ByPeople {
                     role: Role::member(),
                     name: MemberName::Dn(dn.clone()),
                 }));
-                group.members_complete &= !self.incomplete;
+                if self.incomplete {
+                    group.evidence.lacks(Reason::ValueNotUnderstood);
+                }
             }
             // Which groups this person is in is not known, so no group's list is all of it.
             Some(Observation::Unusable(unusable)) if unusable.kind == EntryKind::Person => {

@@ -66,7 +66,7 @@ impl Sample {
                 Observation::Unusable(problem) | Observation::Flawed(problem) => {
                     self.problems.push(problem);
                 }
-                Observation::Left(..) => {}
+                Observation::Left(..) | Observation::Other(_) => {}
             }
         }
     }

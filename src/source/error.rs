@@ -46,6 +46,16 @@ pub enum SourceError {
         /// The configuration key that names it.
         key: &'static str,
     },
+    /// All servers are behind what was already read.
+    #[error(
+        "no server of the directory {directory} has come as far as what was already read: {}. If this state is right: rollbook state accept {directory}", attempts(.tried)
+    )]
+    Behind {
+        /// The directory's name.
+        directory: String,
+        /// Each server that was tried.
+        tried: Vec<Attempt>,
+    },
     /// A read ended before anything was received.
     #[error("nothing could be read from {place}: {reason}")]
     Unreadable {

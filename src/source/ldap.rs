@@ -1,12 +1,22 @@
 //! An LDAP server as a source.
 //!
-//! *Its one idea: each read is one connection and a few searches, and every entry read is an
-//! observation.* How a connection is made and how a search ends is in [`session`] and [`search`];
-//! where the next read has to look is in [`changes`]; this file tells the reads from top to bottom.
+//! Each read is one connection and a few searches, and every entry read is an observation.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`session`] | a connection to the first server that answers and is not behind |
+//! | [`search`] | a search whose end is judged |
+//! | [`range`] | attributes that come in parts |
+//! | [`probe`] | whether an attribute that did not come is absent, or cannot be read |
+//! | [`replica`] | how far a server has come |
+//! | [`changes`] | from where to look for changes next time |
 
 mod changes;
 mod check;
+mod lookup;
+mod probe;
 mod range;
+mod replica;
 mod search;
 mod server;
 mod session;
@@ -14,6 +24,7 @@ mod tls;
 mod wire;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
@@ -21,18 +32,20 @@ use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
 use self::changes::{Mark, Position, Stamps};
+use self::replica::Replica;
 use self::search::{Cut, Query, Search};
-use self::server::Server;
+use self::server::{Kind, Server};
 use self::session::{Access, Session};
 use super::by_people::ByPeople;
 use super::entry::Entry;
 use super::meaning::{GroupMeaning, PeopleMeaning, VERSION, version};
 use super::outbox::Outbox;
+use super::reference::Ignored;
 use super::stable_id::IdAttribute;
-use super::{Changes, Checkpoint, Moved, Observations, Proof, Read, SourceError};
+use super::{Attempt, Changes, Checkpoint, Moved, Observations, Proof, Read, Seen, SourceError};
 use crate::config::LdapDirectory;
 use crate::config::directory::ChangeDetection;
-use crate::directory::{EntryKind, EntryProblem, Observation, StableId};
+use crate::directory::{EntryKind, EntryProblem, Observation, StableId, Version};
 
 /// People first: groups name them.
 const KINDS: [EntryKind; 2] = [EntryKind::Person, EntryKind::Group];
@@ -53,6 +66,7 @@ pub struct Ldap {
     stable_id: Option<IdAttribute>,
     people: PeopleMeaning,
     groups: GroupMeaning,
+    ignored: Arc<Ignored>,
     made_for: String,
 }
 
@@ -65,6 +79,13 @@ struct Reading<'a> {
     entries: u64,
     /// In the way of `members = "memberOf"`: who says to be where.
     by_people: Option<ByPeople>,
+    /// How far the server has come, and how far any has come that was read before.
+    replica: Replica,
+    seen: Replica,
+    /// Active Directory's number of the newest change among the entries read.
+    newest_usn: u64,
+    /// An attribute of people that decides who is in use, and cannot be read.
+    unreadable: Option<String>,
 }
 
 /// How a part of a read ended, where it did not end well.
@@ -103,6 +124,7 @@ impl Ldap {
             stable_id: config.stable_id.as_deref().map(IdAttribute::named),
             people: PeopleMeaning::new(&config.name, &config.people, &groups)?,
             groups,
+            ignored: Arc::new(Ignored::new(&config.ignore_references)),
             made_for: fingerprint(config),
         })
     }
@@ -113,8 +135,12 @@ impl Ldap {
     }
 
     /// Reads everything; see [`Source::read_all`](super::Source::read_all).
-    pub async fn read_all(&self, out: &Observations) -> Result<Read, SourceError> {
-        let mut reading = self.begin(out).await?;
+    pub async fn read_all(
+        &self,
+        seen: Option<&Seen>,
+        out: &Observations,
+    ) -> Result<Read, SourceError> {
+        let mut reading = self.begin(seen, out).await?;
         if self.groups.by_people {
             reading.by_people = Some(ByPeople::default());
         }
@@ -135,26 +161,45 @@ impl Ldap {
         let [people, groups] = marks;
         let position = Position::new(&self.made_for, &reading.server, people, groups);
         reading.session.close().await;
-        // No right to look and nothing to see are the same answer.
-        let unproven = unseen.map(|kind| Proof::Unproven {
-            reason: format!(
-                "no {kind} that can be identified was found under {}; an account without the right to read gets the same answer",
-                self.base(kind)
-            ),
-        });
+        let unproven = self.unproven(&reading.out, unseen, reading.unreadable.as_deref());
+        let seen = reading.replica.after(&reading.seen, reading.newest_usn);
         Ok(Read {
             checkpoint: position.checkpoint().filter(|_| unproven.is_none()),
-            proof: unproven.unwrap_or(Proof::Complete),
+            seen: seen.filter(|_| unproven.is_none()),
+            proof: unproven.map_or(Proof::Complete, |reason| Proof::Unproven { reason }),
             entries: reading.entries,
         })
+    }
+
+    /// Why a read that came to its end proves nothing: no right to look and nothing to see are the same
+    /// answer.
+    fn unproven(
+        &self,
+        out: &Outbox<'_>,
+        unseen: Option<EntryKind>,
+        unreadable: Option<&str>,
+    ) -> Option<String> {
+        if let Some(kind) = unseen {
+            return Some(format!(
+                "no {kind} that can be identified was found under {}; an account without the right to read gets the same answer",
+                self.base(kind)
+            ));
+        }
+        if let Some(attribute) = unreadable {
+            return Some(format!(
+                "the account may not read the attribute {attribute} of people, which directory.people.enabled or directory.groups.members needs; let it read that"
+            ));
+        }
+        out.nobody_in_any_group().then(|| self.groups.no_members())
     }
 
     /// Lists what may have changed; see [`Source::changes_since`](super::Source::changes_since).
     pub async fn changes_since(
         &self,
         checkpoint: &Checkpoint,
+        seen: Option<&Seen>,
     ) -> Result<(Changes, Checkpoint), SourceError> {
-        match self.try_changes_since(checkpoint).await? {
+        match self.try_changes_since(checkpoint, seen).await? {
             Ok(found) => Ok(found),
             Err(reason) => Ok((Changes::FullReadNeeded { reason }, checkpoint.clone())),
         }
@@ -163,13 +208,13 @@ impl Ldap {
     async fn try_changes_since(
         &self,
         checkpoint: &Checkpoint,
+        seen: Option<&Seen>,
     ) -> Result<Result<(Changes, Checkpoint), String>, SourceError> {
         let position = match self.position(checkpoint) {
             Ok(position) => position,
             Err(reason) => return Ok(Err(reason)),
         };
-        let mut session = self.access.open().await?;
-        let server = Server::discover(&mut session).await?;
+        let (mut session, server, _) = self.open(&Replica::seen(seen)).await?;
         if let Err(reason) = position.check_server(&server) {
             return Ok(Err(reason));
         }
@@ -236,7 +281,8 @@ impl Ldap {
         );
         let mut stamps = Stamps::begin(server);
         let url = session.url.clone();
-        let mut search = Search::new(session, query.paged(self.page_size));
+        let query = query.paged(self.page_size).ignoring(&self.ignored);
+        let mut search = Search::new(session, query);
         let mut anchored = false;
         loop {
             let entry = match search.next().await {
@@ -256,7 +302,7 @@ impl Ldap {
             anchored |= id == before.entry;
             moved.push(Moved {
                 kind,
-                version: version(&entry),
+                version: version(&entry).filter(Version::is_exact),
                 id,
             });
         }
@@ -274,15 +320,17 @@ impl Ldap {
     pub async fn read_entries(
         &self,
         moved: &[Moved],
+        seen: Option<&Seen>,
         out: &Observations,
     ) -> Result<Read, SourceError> {
-        let mut reading = self.begin(out).await?;
+        let mut reading = self.begin(seen, out).await?;
         if self.groups.by_people && moved.iter().any(|m| m.kind == EntryKind::Group) {
             return Ok(Read {
                 proof: Proof::Unproven {
                     reason: "only a full read tells the members of a group with groups.members = \"memberOf\"".to_owned(),
                 },
                 checkpoint: None,
+                seen: None,
                 entries: 0,
             });
         }
@@ -299,9 +347,12 @@ impl Ldap {
         reading.out.flush().await?;
         let entries = reading.entries;
         reading.session.close().await;
+        let unproven = self.unproven(&reading.out, None, reading.unreadable.as_deref());
+        let unproven = unproven.filter(|_| reading.unreadable.is_some());
         Ok(Read {
-            proof: Proof::Entries,
+            proof: unproven.map_or(Proof::Entries, |reason| Proof::Unproven { reason }),
             checkpoint: None,
+            seen: reading.replica.after(&reading.seen, reading.newest_usn),
             entries,
         })
     }
@@ -322,8 +373,8 @@ impl Ldap {
             let mut missing = asked.iter().copied().collect();
             self.read_matching(reading, kind, filter, Some(&mut missing))
                 .await?;
-            for id in missing {
-                let left = Observation::Left(kind, id.clone());
+            for (id, how) in self.how_they_left(reading, kind, &missing).await? {
+                let left = Observation::Left(kind, id, how);
                 reading.out.push(left).await?;
             }
         }
@@ -336,6 +387,20 @@ impl Ldap {
         reading: &mut Reading<'_>,
         kind: EntryKind,
         filter: String,
+        asked: Option<&mut BTreeSet<&StableId>>,
+    ) -> Result<Option<Mark>, Early> {
+        let attributes = self.attributes(kind, &reading.server, &reading.ids);
+        let query = Query::subtree(self.base(kind), filter, attributes);
+        let query = query.paged(self.page_size).ignoring(&self.ignored);
+        self.read_query(reading, kind, query, asked).await
+    }
+
+    /// Reads what a query finds and tells it; with `asked`, only that, and takes it from there.
+    async fn read_query(
+        &self,
+        reading: &mut Reading<'_>,
+        kind: EntryKind,
+        query: Query,
         mut asked: Option<&mut BTreeSet<&StableId>>,
     ) -> Result<Option<Mark>, Early> {
         let Reading {
@@ -345,10 +410,13 @@ impl Ldap {
             out,
             entries,
             by_people,
+            newest_usn,
+            ..
         } = reading;
         let mut stamps = Stamps::begin(server);
-        let query = Query::subtree(self.base(kind), filter, self.attributes(kind, server, ids));
-        let mut search = Search::new(session, query.paged(self.page_size));
+        let mut search = Search::new(session, query);
+        // Entries without an attribute that they should have: whether they have it is asked at the end.
+        let mut lacking = Vec::new();
         while let Some(mut entry) = search.next().await? {
             let id = IdAttribute::of(ids, &entry);
             if let (Some(asked), Ok(id)) = (asked.as_deref_mut(), &id)
@@ -360,7 +428,12 @@ impl Ldap {
             if let Ok(id) = &id {
                 stamps.note(&entry, id);
             }
+            *newest_usn = usn(&entry).max(*newest_usn);
             range::complete(search.session(), &mut entry, self.ranged(kind)).await?;
+            if self.lacks(kind, &entry).is_some() {
+                lacking.push((entry, id));
+                continue;
+            }
             let mut observations = self.observe(kind, &entry, id);
             if let Some(by_people) = by_people {
                 by_people.look_at(&entry, &mut observations);
@@ -369,6 +442,7 @@ impl Ldap {
                 out.push(observation).await?;
             }
         }
+        self.tell_lacking(reading, kind, lacking).await?;
         Ok(stamps.mark(self.overlap, None))
     }
 
@@ -384,10 +458,41 @@ impl Ldap {
         }
     }
 
-    /// Connects, and looks which server it is.
-    async fn begin<'a>(&self, out: &'a Observations) -> Result<Reading<'a>, SourceError> {
-        let mut session = self.access.open().await?;
-        let server = Server::discover(&mut session).await?;
+    /// Connects to the first server that answers and is not behind, and looks which it is.
+    async fn open(&self, seen: &Replica) -> Result<(Session, Server, Replica), SourceError> {
+        let (mut tried, mut is_behind) = (Vec::new(), false);
+        for url in self.access.urls() {
+            let Some(mut session) = self.access.open(url, &mut tried).await? else {
+                continue;
+            };
+            let server = Server::discover(&mut session).await?;
+            let replica = Replica::read(&mut session, &server, &self.people.base).await;
+            let Some(reason) = replica.lacks(seen) else {
+                return Ok((session, server, replica));
+            };
+            tracing::warn!(directory = self.name, url, reason, "the server is behind");
+            session.close().await;
+            is_behind = true;
+            tried.push(Attempt {
+                url: url.clone(),
+                reason,
+            });
+        }
+        let directory = self.name.clone();
+        Err(if is_behind {
+            SourceError::Behind { directory, tried }
+        } else {
+            SourceError::Unreachable { directory, tried }
+        })
+    }
+
+    async fn begin<'a>(
+        &self,
+        seen: Option<&Seen>,
+        out: &'a Observations,
+    ) -> Result<Reading<'a>, SourceError> {
+        let seen = Replica::seen(seen);
+        let (session, server, replica) = self.open(&seen).await?;
         Ok(Reading {
             ids: self.ids(&server),
             session,
@@ -395,6 +500,10 @@ impl Ldap {
             out: Outbox::new(out),
             entries: 0,
             by_people: None,
+            replica,
+            seen,
+            newest_usn: 0,
+            unreadable: None,
         })
     }
 
@@ -419,6 +528,7 @@ impl Ldap {
                 reason: format!("reading each {kind} from {url} ended early: {cut}"),
             },
             checkpoint: None,
+            seen: None,
             entries: reading.entries,
         })
     }
@@ -461,6 +571,36 @@ impl Ldap {
         }
     }
 
+    /// The attributes that decide whether an entry matches the filter.
+    fn filter_attributes(&self, kind: EntryKind) -> Vec<String> {
+        let filter = match kind {
+            EntryKind::Person => &self.people.matching,
+            EntryKind::Group => &self.groups.matching,
+        };
+        let mut names = Vec::new();
+        if let Some(filter) = filter {
+            filter.attributes(&mut names);
+        }
+        names
+    }
+
+    /// Whether an entry matches the filter, as far as that can be told here.
+    fn matches(&self, kind: EntryKind, entry: &Entry) -> Option<bool> {
+        let filter = match kind {
+            EntryKind::Person => &self.people.matching,
+            EntryKind::Group => &self.groups.matching,
+        };
+        filter.as_ref().map(|filter| filter.matches(entry))
+    }
+
+    /// The attribute that an entry should have and has not, where that decides about somebody's access.
+    fn lacks(&self, kind: EntryKind, entry: &Entry) -> Option<&str> {
+        match kind {
+            EntryKind::Person => self.people.lacks(entry),
+            EntryKind::Group => self.groups.lacks(entry),
+        }
+    }
+
     /// The attributes of which a server may send a part only.
     fn ranged(&self, kind: EntryKind) -> &[String] {
         match kind {
@@ -481,8 +621,19 @@ impl Ldap {
         );
         names.push(server.stamp_attribute().to_owned());
         names.push(VERSION.to_owned());
+        if server.kind == Kind::ActiveDirectory {
+            names.push(USN.to_owned());
+        }
         names
     }
+}
+
+/// The attribute with Active Directory's number of the last change of an entry.
+const USN: &str = "usnchanged";
+
+fn usn(entry: &Entry) -> u64 {
+    let usn = entry.text(USN).ok().flatten();
+    usn.and_then(|usn| usn.parse().ok()).unwrap_or(0)
 }
 
 /// What a checkpoint is made for: everything that decides which entries are read, and how.

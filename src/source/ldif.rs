@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,9 @@ use super::filter::Filter;
 use super::meaning::{GroupMeaning, PeopleMeaning};
 use super::outbox::Outbox;
 use super::stable_id::IdAttribute;
-use super::{Changes, CheckReport, Checkpoint, Moved, Observations, Proof, Read, SourceError};
+use super::{
+    Changes, CheckReport, Checkpoint, Moved, Observations, Proof, Read, Seen, SourceError,
+};
 use crate::config::LdifDirectory;
 use crate::directory::{Dn, EntryKind, Observation};
 
@@ -66,8 +69,8 @@ struct Position {
     content: String,
 }
 
-/// The first version of [`Position`].
-const FORMAT: u32 = 1;
+/// The second version of [`Position`]: people and groups are read with what makes primary groups.
+const FORMAT: u32 = 2;
 
 impl Ldif {
     /// Compiles a configuration; the file is not looked at.
@@ -238,17 +241,21 @@ impl Inner {
                     reason: format!("{} is not a whole export: {problem}", self.path.display()),
                 },
                 checkpoint: None,
+                seen: None,
                 entries,
             });
         }
+        let content = passages.pop().map(|p| p.content).unwrap_or_default();
+        let seen = Seen(self.state(&content));
         let position = Position {
             format: FORMAT,
             made_for: self.made_for.clone(),
-            content: passages.pop().map(|p| p.content).unwrap_or_default(),
+            content,
         };
         Ok(Read {
             proof: Proof::Complete,
             checkpoint: serde_json::to_string(&position).ok().map(Checkpoint),
+            seen: Some(seen),
             entries,
         })
     }
@@ -315,6 +322,16 @@ impl Inner {
             people,
             groups,
         })
+    }
+
+    /// Which export this is: its content, and when it was written. The same content written again is
+    /// another export.
+    fn state(&self, content: &str) -> String {
+        let written = std::fs::metadata(&self.path).and_then(|file| file.modified());
+        let written = written
+            .ok()
+            .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        format!("{} {content}", written.unwrap_or_default().as_nanos())
     }
 
     fn content(&self) -> Result<String, SourceError> {

@@ -11,8 +11,8 @@ use super::filter::{self, Filter};
 use crate::category::UserId;
 use crate::config::directory::{Groups, People};
 use crate::directory::{
-    Dn, EntryKind, EntryProblem, Group, GroupId, Member, MemberName, Observation, Person, Role,
-    StableId, Unusable, Version,
+    Dn, EntryKind, EntryProblem, Evidence, Group, GroupId, Member, MemberName, Observation, Person,
+    Reason, Role, StableId, Unusable, Version,
 };
 
 /// The attribute of the people that names their groups, where the groups do not name their people.
@@ -23,6 +23,8 @@ pub(super) const MEMBER_OF: &str = "memberof";
 pub(super) struct PeopleMeaning {
     pub(super) base: String,
     pub(super) filter: String,
+    /// The filter, where it can be evaluated here.
+    pub(super) matching: Option<Filter>,
     user_id: String,
     pattern: Option<Regex>,
     strip_domain: bool,
@@ -33,6 +35,11 @@ pub(super) struct PeopleMeaning {
     /// Empty where no group names people by it.
     login: String,
     enabled: Option<Filter>,
+    enabled_attributes: Vec<String>,
+    /// The attributes that name somebody's primary group; none where nobody is a member by it.
+    primary: &'static [&'static str],
+    /// The attribute by which entries in several directories are one person's; empty: none.
+    join: String,
     /// The attributes of which a server may send a part only.
     pub(super) ranged: Vec<String>,
 }
@@ -42,6 +49,8 @@ pub(super) struct PeopleMeaning {
 pub(super) struct GroupMeaning {
     pub(super) base: String,
     pub(super) filter: String,
+    /// The filter, where it can be evaluated here.
+    pub(super) matching: Option<Filter>,
     group_id: String,
     name: String,
     /// The membership attributes of the group itself, the plain members first.
@@ -50,6 +59,10 @@ pub(super) struct GroupMeaning {
     pub(super) ranged: Vec<String>,
     /// Whether the plain members are read from the people.
     pub(super) by_people: bool,
+    /// Whether people are members by their primary group.
+    primary: bool,
+    /// Whether a group may be without a member, although its class must have one.
+    pub(super) may_be_empty: bool,
 }
 
 /// An attribute that names members.
@@ -85,9 +98,17 @@ impl PeopleMeaning {
         let pattern = &people.user_id_transform.pattern;
         let pattern = pattern.as_ref().map(|p| Regex::new(&format!("^(?:{p})$")));
         let enabled = people.enabled.as_deref().map(Filter::parse);
+        let enabled = enabled
+            .transpose()
+            .map_err(|e| wrong("enabled", e.to_string()))?;
+        let mut enabled_attributes = Vec::new();
+        if let Some(enabled) = &enabled {
+            enabled.attributes(&mut enabled_attributes);
+        }
         Ok(Self {
             base: people.base.clone(),
             filter: people.filter.clone(),
+            matching: Filter::parse(&people.filter).ok(),
             user_id: people.user_id.to_ascii_lowercase(),
             pattern: pattern
                 .transpose()
@@ -102,9 +123,14 @@ impl PeopleMeaning {
             } else {
                 String::new()
             },
-            enabled: enabled
-                .transpose()
-                .map_err(|e| wrong("enabled", e.to_string()))?,
+            enabled,
+            enabled_attributes,
+            primary: if groups.primary { &PRIMARY_GROUP } else { &[] },
+            join: people
+                .join
+                .as_deref()
+                .unwrap_or_default()
+                .to_ascii_lowercase(),
             ranged: groups
                 .by_people
                 .then(|| MEMBER_OF.to_owned())
@@ -121,15 +147,30 @@ impl PeopleMeaning {
             &self.last_name,
             &self.mail,
             &self.login,
+            &self.join,
         ];
         let mut names: Vec<String> = single.into_iter().chain(&self.ranged).cloned().collect();
-        if let Some(enabled) = &self.enabled {
-            enabled.attributes(&mut names);
-        }
+        names.extend(self.enabled_attributes.iter().cloned());
+        names.extend(self.primary.iter().map(|name| (*name).to_owned()));
         names.retain(|name| !name.is_empty());
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// The attribute that a person should have and has not, where that decides about their access: one for
+    /// which the account counts as disabled, or the groups, where people name them.
+    pub(super) fn lacks(&self, entry: &Entry) -> Option<&str> {
+        if let Some(enabled) = &self.enabled
+            && !enabled.matches(entry)
+        {
+            let missing = |name: &&String| entry.values(name).is_empty();
+            if let Some(name) = self.enabled_attributes.iter().find(missing) {
+                return Some(name);
+            }
+        }
+        let name = self.ranged.first()?;
+        entry.values(name).is_empty().then_some(name)
     }
 
     /// Tells about a person's entry.
@@ -166,6 +207,11 @@ impl PeopleMeaning {
             last_name: optional(&self.last_name),
             mail: optional(&self.mail),
             enabled: self.enabled.as_ref().is_none_or(|f| f.matches(entry)),
+            primary_group: self.primary.iter().find_map(|name| {
+                let value = entry.text(name).ok().flatten()?;
+                Some(primary_key(name, value))
+            }),
+            join_key: optional(&self.join).map(|key| key.to_lowercase()),
         };
         Ok(Understood { what, flaws })
     }
@@ -223,6 +269,9 @@ impl GroupMeaning {
                 .collect(),
             members,
             by_people,
+            primary: groups.primary,
+            may_be_empty: groups.may_be_empty,
+            matching: Filter::parse(&groups.filter).ok(),
         })
     }
 
@@ -230,6 +279,9 @@ impl GroupMeaning {
     pub(super) fn attributes(&self) -> Vec<String> {
         let mut names = vec![self.group_id.clone(), self.name.clone()];
         names.extend_from_slice(&self.ranged);
+        if self.primary {
+            names.extend(PRIMARY_KEY.map(str::to_owned));
+        }
         names.retain(|name| !name.is_empty());
         names.sort_unstable();
         names.dedup();
@@ -243,7 +295,30 @@ impl GroupMeaning {
         id: Result<StableId, EntryProblem>,
     ) -> Vec<Observation> {
         let understand = |id| self.understand(entry, id);
-        told(EntryKind::Group, entry, id, understand, Observation::Group)
+        let mut told = told(EntryKind::Group, entry, id, understand, Observation::Group);
+        if let Some(Observation::Unusable(unusable)) = told.first_mut() {
+            let ids = entry.values(&self.group_id).iter();
+            let ids = ids.filter_map(|value| str::from_utf8(value).ok());
+            unusable.group_ids = ids.map(|id| GroupId::new(id.trim())).collect();
+        }
+        told
+    }
+
+    /// The member attribute that a group has no value of.
+    pub(super) fn lacks(&self, entry: &Entry) -> Option<&str> {
+        let missing = |name: &&String| entry.values(name).is_empty();
+        self.ranged.iter().find(missing).map(String::as_str)
+    }
+
+    /// What to say where there are groups, and none of them has a member.
+    pub(super) fn no_members(&self) -> String {
+        let attribute = self
+            .members
+            .first()
+            .map_or(MEMBER_OF, |member| &member.name);
+        format!(
+            "none of the groups has a member. Check that {attribute} is the right attribute (directory.groups.members), and that the account may read it"
+        )
     }
 
     fn understand(&self, entry: &Entry, id: StableId) -> Result<Understood<Group>, EntryProblem> {
@@ -254,11 +329,16 @@ impl GroupMeaning {
             flaws.push(problem);
             None
         });
-        let mut members_complete = true;
+        let mut evidence = Evidence::Known;
         let mut members = Vec::new();
         for attribute in &self.members {
             let problem = attribute.read(entry, &mut members);
-            members_complete &= problem.is_none();
+            if let Some(problem) = &problem {
+                evidence.lacks(match problem {
+                    EntryProblem::Partial { .. } => Reason::ValuesMissing,
+                    _ => Reason::ValueNotUnderstood,
+                });
+            }
             flaws.extend(problem);
         }
         let what = Group {
@@ -267,7 +347,8 @@ impl GroupMeaning {
             group_id,
             name: name.map(str::to_owned),
             members,
-            members_complete,
+            evidence,
+            primary_key: self.primary.then(|| own_primary_key(entry)).flatten(),
         };
         Ok(Understood { what, flaws })
     }
@@ -342,6 +423,7 @@ fn told<T>(
         id: id.cloned(),
         dn: entry.dn.clone(),
         problem,
+        group_ids: Vec::new(),
     };
     let id = match id {
         Ok(id) => id,
@@ -362,10 +444,51 @@ fn told<T>(
 /// The attribute that marks one state of an entry on OpenLDAP, by server and microsecond.
 pub(super) const VERSION: &str = "entrycsn";
 
-/// The state of an entry, where the server can name it.
+/// The state of an entry, where the server can name it: by its change number, or else by the time of the
+/// last change, where all servers of the directory agree about it. Active Directory's do not, and it is not
+/// asked for `modifyTimestamp`.
 pub(super) fn version(entry: &Entry) -> Option<Version> {
-    let version = entry.text(VERSION).ok().flatten()?;
-    Some(Version(version.to_owned()))
+    if let Some(version) = entry.text(VERSION).ok().flatten() {
+        return Some(Version(version.to_owned()));
+    }
+    let changed = entry.text("modifytimestamp").ok().flatten()?;
+    super::stamp::parse(changed).map(Version::of_time)
+}
+
+/// The attributes by which a person names their primary group: Active Directory's (MS-ADA3, section
+/// 2.120), and RFC 2307's.
+const PRIMARY_GROUP: [&str; 2] = ["primarygroupid", "gidnumber"];
+
+/// The attributes by which a group is somebody's primary group.
+const PRIMARY_KEY: [&str; 2] = ["objectsid", "gidnumber"];
+
+/// A primary group as it is stored: by which attribute, and its value.
+fn primary_key(name: &str, value: &str) -> String {
+    let scheme = if name == "gidnumber" { "gid" } else { "rid" };
+    format!("{scheme}:{}", value.trim())
+}
+
+/// What people write who have this as their primary group: the last part of its SID, or its number.
+fn own_primary_key(entry: &Entry) -> Option<String> {
+    let sid = entry.values("objectsid").first();
+    if let Some(rid) = sid.and_then(|sid| relative_id(sid)) {
+        return Some(primary_key("primarygroupid", &rid.to_string()));
+    }
+    let number = entry.text("gidnumber").ok().flatten()?;
+    Some(primary_key("gidnumber", number))
+}
+
+/// The last part of a SID (MS-DTYP, section 2.4.2): as octets, or as text, as exports may have it.
+fn relative_id(sid: &[u8]) -> Option<u32> {
+    if let Some(text) = str::from_utf8(sid)
+        .ok()
+        .filter(|text| text.starts_with("S-1-"))
+    {
+        return text.rsplit('-').next()?.parse().ok();
+    }
+    let parts = usize::from(*sid.get(1)?);
+    let last = sid.get(8..)?.chunks_exact(4).take(parts).last()?;
+    (sid.len() == 8 + 4 * parts).then(|| Some(u32::from_le_bytes(last.try_into().ok()?)))?
 }
 
 fn dn_of(entry: &Entry) -> Result<Dn, EntryProblem> {

@@ -15,6 +15,9 @@ pub(super) struct Outbox<'a> {
     batch: Vec<Observation>,
     members: usize,
     identified: u64,
+    /// Groups so far, and whether any of them has a member.
+    groups: u64,
+    has_members: bool,
 }
 
 impl<'a> Outbox<'a> {
@@ -24,6 +27,8 @@ impl<'a> Outbox<'a> {
             batch: Vec::with_capacity(BATCH),
             members: 0,
             identified: 0,
+            groups: 0,
+            has_members: false,
         }
     }
 
@@ -31,6 +36,11 @@ impl<'a> Outbox<'a> {
     pub(super) async fn push(&mut self, observation: Observation) -> Result<(), SourceError> {
         if let Observation::Group(group, _) = &observation {
             self.members += group.members.len();
+            self.groups += 1;
+            self.has_members |= !group.members.is_empty();
+        }
+        if let Observation::Person(person, _) = &observation {
+            self.has_members |= person.primary_group.is_some();
         }
         if !matches!(&observation, Observation::Unusable(unusable) if unusable.id.is_none()) {
             self.identified += 1;
@@ -45,6 +55,11 @@ impl<'a> Outbox<'a> {
     /// Observations so far of entries whose id could be read.
     pub(super) fn identified(&self) -> u64 {
         self.identified
+    }
+
+    /// Whether there are groups, and none of them has a member.
+    pub(super) fn nobody_in_any_group(&self) -> bool {
+        self.groups > 0 && !self.has_members
     }
 
     /// Sends what has been gathered. Called at the end of each read, whichever way it ended: what

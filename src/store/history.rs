@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::journal::Outcome;
 use super::{Store, StoreError, from_word};
 use crate::category::{CategoryId, Entitlement, UserId};
+use crate::plan::category::{Cause, Recorded};
 use crate::plan::{Action, CategoryPlan, Decision, Grant, Plan};
 
 mod chain;
@@ -41,6 +42,8 @@ pub struct Line {
     /// What was decided.
     #[serde(flatten)]
     pub decision: Decision,
+    /// Why access went, where it went.
+    pub cause: Cause,
     /// What was there.
     pub before: Option<Entitlement>,
     /// What grants it, or granted it.
@@ -231,6 +234,7 @@ fn line(row: &Row<'_>) -> Result<Line, StoreError> {
         })?)
     };
     let path: Option<String> = text(11)?;
+    let recorded: Recorded = serde_json::from_value(json(5)?)?;
     Ok(Line {
         number: row.get(0)?,
         run: row.get(1)?,
@@ -238,7 +242,8 @@ fn line(row: &Row<'_>) -> Result<Line, StoreError> {
         category: CategoryId(row.get(3)?),
         channel: path.map(|path| path.rsplit('>').next().unwrap_or_default().to_owned()),
         user: UserId::new(row.get::<_, String>(4)?),
-        decision: serde_json::from_value(json(5)?)?,
+        decision: recorded.decision,
+        cause: recorded.cause,
         before: serde_json::from_value(json(6)?)?,
         why: serde_json::from_value(json(7)?)?,
         outcome: from_word(&row.get::<_, String>(8)?)?,

@@ -13,6 +13,7 @@ use super::ledger::{self, Entry};
 use super::set_aside::{self, SetAside};
 use super::{Store, StoreError};
 use crate::category::{CategoryId, UserId};
+use crate::plan::category::Recorded;
 use crate::plan::{Action, Grant};
 
 /// How an action ended.
@@ -197,13 +198,15 @@ pub(super) const DOUBT: &str = "id, run, category_id, user_id, action, before, w
 
 /// An open action, from the columns of [`DOUBT`].
 pub(super) fn doubt(row: &Row<'_>) -> Result<Doubt, StoreError> {
+    let recorded: Recorded = serde_json::from_value(json(row, 4)?)?;
     Ok(Doubt {
         journal: row.get(0)?,
         run: row.get(1)?,
         category: CategoryId(row.get(2)?),
         action: Action {
             user: UserId::new(row.get::<_, String>(3)?),
-            decision: serde_json::from_value(json(row, 4)?)?,
+            decision: recorded.decision,
+            cause: recorded.cause,
             before: serde_json::from_value(json(row, 5)?)?,
             via: serde_json::from_value(json(row, 6)?)?,
             // Of a membership that is put back, level, method and status tell whether it is done.
@@ -231,7 +234,10 @@ pub(super) fn insert(
             run,
             open.category.0,
             action.user.as_str(),
-            serde_json::to_string(&action.decision)?,
+            serde_json::to_string(&Recorded {
+                decision: action.decision,
+                cause: action.cause,
+            })?,
             before.transpose()?,
             now.as_second(),
             why,
@@ -259,10 +265,12 @@ fn take(connection: &Connection, journal: i64) -> Result<Option<(Event, i64)>, S
         return Ok(None);
     };
     let why: Option<Grant> = serde_json::from_value(json(row, 4)?)?;
+    let recorded: Recorded = serde_json::from_value(json(row, 2)?)?;
     let event = Event {
         category: CategoryId(row.get(0)?),
         user: UserId::new(row.get::<_, String>(1)?),
-        decision: serde_json::from_value(json(row, 2)?)?,
+        decision: recorded.decision,
+        cause: recorded.cause,
         before: serde_json::from_value(json(row, 3)?)?,
         why,
         outcome: Outcome::Unknown,

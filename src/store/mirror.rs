@@ -1,9 +1,18 @@
 //! The mirror: people, groups, and who is in which; always a whole directory, even when only a few
 //! entries were read.
 //!
-//! *Its one idea: absorbing is one transaction with the checkpoint, and compares.* An entry read
-//! twice changes nothing. What did change leaves [marks](super::dirty) in the same transaction, so
-//! nothing absorbed is forgotten until there is a verdict on it.
+//! Merging is one transaction with the checkpoint, and compares: an entry read twice changes nothing. What
+//! did change leaves [marks](super::dirty) in the same transaction, so nothing that was read is forgotten
+//! until a run has planned it.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`entry`] | which name leads to which entry, former names included |
+//! | [`person`] | people, and what is remembered of those who are gone |
+//! | [`group`] | groups, their members, and how much is known of them |
+//! | [`departure`] | members that a group does not list any more, until that is proven |
+//! | [`unannounced`] | entries that came, went or were renamed without a word |
+//! | [`behind`] | entries that are older than when they were last read |
 //!
 //! People and groups are known by their stable id; a name (a DN, a login) leads to an *entry*, and
 //! memberships refer to entries. So a person who is renamed keeps their memberships, a group may
@@ -18,14 +27,19 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::dirty::{self, Mark};
 use super::{Store, StoreError};
-use crate::directory::{EntryKind, Observation, StableId, Unusable, Version};
+use crate::directory::{EntryKind, Left, Observation, StableId, Unusable, Version};
 use crate::killpoint;
 use crate::plan::desired::EntryId;
-use crate::source::{Checkpoint, Moved, Proof, Read};
+use crate::source::{Checkpoint, Moved, Proof, Read, Seen};
 
+mod behind;
+pub mod departure;
 mod entry;
 mod group;
 mod person;
+mod unannounced;
+
+pub(super) use group::group_evidence;
 
 /// More marks than this in one read are one mark: everything.
 const MOST_MARKS: u64 = 20_000;
@@ -43,8 +57,15 @@ pub struct Absorbed {
     pub gone: u64,
     /// Entries that cannot be used.
     pub unusable: u64,
-    /// Entries that are older than when they were last read: the server is behind, or went back.
+    /// Entries that are older than when they were last read: the server is behind, or went back. Then
+    /// nothing of the read is merged.
     pub older: u64,
+    /// Entries that were older before, and have been changed since: the change in between may be lost.
+    /// Then nothing of the read is merged.
+    pub rewritten: u64,
+    /// Groups that lost all members of a role, together with most others: the attribute cannot be read
+    /// any more.
+    pub collapsed: u64,
 }
 
 impl Absorbed {
@@ -58,30 +79,22 @@ impl Absorbed {
             gone: self.gone + further.gone,
             unusable: self.unusable + further.unusable,
             older: self.older + further.older,
+            rewritten: self.rewritten + further.rewritten,
+            collapsed: self.collapsed + further.collapsed,
         }
     }
 }
 
 impl Store {
-    /// The groups that mention a name which has changed hands: their members are to be resolved anew,
-    /// although the groups themselves may be as they were.
+    /// The groups whose members must be resolved again, although the groups themselves may not have
+    /// changed: a name that they list has changed hands, or they were read twice with different content.
     pub fn groups_to_resolve(&self, directory: &str) -> Result<Vec<Moved>, StoreError> {
-        self.groups_where("digest IS NULL AND complete", directory)
-    }
-
-    /// The groups of which the last read may have met somebody in the middle of a rename: the next
-    /// read of them decides, although they may be as they were.
-    pub fn doubtful_groups(&self, directory: &str) -> Result<Vec<Moved>, StoreError> {
-        self.groups_where("digest = x''", directory)
-    }
-
-    fn groups_where(&self, condition: &str, directory: &str) -> Result<Vec<Moved>, StoreError> {
         let connection = self.lock();
-        let mut statement = connection.prepare_cached(&format!(
+        let mut statement = connection.prepare_cached(
             "SELECT stable_id FROM grp JOIN entry USING (id)
-             WHERE {condition} AND stable_id IS NOT NULL
-             AND directory = (SELECT id FROM directory WHERE name = ?1)",
-        ))?;
+             WHERE digest IS NULL AND (evidence IS NULL OR evidence LIKE '%entry_twice%')
+             AND stable_id IS NOT NULL AND directory = (SELECT id FROM directory WHERE name = ?1)",
+        )?;
         let groups = statement.query_map([directory], |row| {
             Ok(Moved {
                 kind: EntryKind::Group,
@@ -167,6 +180,12 @@ impl Store {
         {
             for sql in [
                 "DELETE FROM membership WHERE group_id IN (SELECT id FROM entry WHERE directory = ?1)",
+                "DELETE FROM departure WHERE group_id IN (SELECT id FROM entry WHERE directory = ?1)",
+                "DELETE FROM stale_name WHERE group_id IN (SELECT id FROM entry WHERE directory = ?1)",
+                "DELETE FROM former_user WHERE id IN (SELECT id FROM entry WHERE directory = ?1)",
+                "DELETE FROM former_person WHERE id IN (SELECT id FROM entry WHERE directory = ?1)",
+                "DELETE FROM former_name WHERE directory = ?1",
+                "DELETE FROM unusable_group WHERE directory = ?1",
                 "DELETE FROM grp WHERE id IN (SELECT id FROM entry WHERE directory = ?1)",
                 "DELETE FROM person WHERE id IN (SELECT id FROM entry WHERE directory = ?1)",
                 "DELETE FROM entry WHERE directory = ?1",
@@ -190,7 +209,8 @@ impl Store {
 
     /// Absorbs what a source sends, until it has sent everything; then, by what the read proves,
     /// drops what was not seen and moves the checkpoint. All or nothing: without an end (the source
-    /// failed) the mirror stays as it was. Blocks; call it with [`Store::run`].
+    /// failed), and where the server is behind what was read before, the mirror stays as it was. Blocks;
+    /// call it with [`Store::run`].
     pub fn absorb(
         &self,
         directory: &str,
@@ -209,10 +229,71 @@ impl Store {
         let Ok(read) = end.blocking_recv() else {
             return Ok(None);
         };
+        let absorbed = absorption.absorbed;
+        if absorbed.older > 0 || absorption.is_rewritten() {
+            let older = absorption.into_older();
+            let rewritten = if absorbed.older > 0 {
+                0
+            } else {
+                absorbed.rewritten
+            };
+            transaction.rollback()?;
+            self.note_behind(&mut connection, directory, older, now)?;
+            return Ok(Some(Absorbed {
+                older: absorbed.older,
+                rewritten,
+                ..Absorbed::default()
+            }));
+        }
         let absorbed = absorption.finish(&read)?;
         killpoint::here("before-absorbing");
         transaction.commit()?;
         Ok(Some(absorbed))
+    }
+
+    /// The newest state of each server that was seen, in the source's own words.
+    pub fn seen(&self, directory: &str) -> Result<Option<Seen>, StoreError> {
+        let seen: Option<Option<String>> = self
+            .lock()
+            .query_row(
+                "SELECT seen FROM directory WHERE name = ?1",
+                [directory],
+                |row| row.get(0),
+            )
+            .optional()?;
+        Ok(seen.flatten().map(Seen))
+    }
+
+    /// When a directory was last read in full; `None`: never.
+    pub fn full_read_at(&self, directory: &str) -> Result<Option<Timestamp>, StoreError> {
+        let at: Option<Option<i64>> = self
+            .lock()
+            .query_row(
+                "SELECT full_read_at FROM directory WHERE name = ?1",
+                [directory],
+                |row| row.get(0),
+            )
+            .optional()?;
+        Ok(at.flatten().and_then(|at| Timestamp::from_second(at).ok()))
+    }
+
+    /// Takes what a directory says now for right, although it is older than what was read before, or
+    /// most of an attribute is gone. The next read is a full one. `false`: there is no such directory.
+    pub fn accept_directory(&self, directory: &str) -> Result<bool, StoreError> {
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        let known = transaction.execute(
+            "UPDATE directory SET seen = NULL, behind = NULL, checkpoint = NULL, counts = 'accepted'
+             WHERE name = ?1",
+            [directory],
+        )?;
+        transaction.execute(
+            "UPDATE entry SET version = NULL
+             WHERE directory = (SELECT id FROM directory WHERE name = ?1)",
+            [directory],
+        )?;
+        transaction.commit()?;
+        Ok(known > 0)
     }
 }
 
@@ -233,6 +314,16 @@ struct Absorption<'t> {
     problems: HashSet<Problem>,
     /// Kinds of which an entry was met that may be any of those known.
     unidentified: HashSet<EntryKind>,
+    /// The number of this read, and of the last complete one.
+    look: i64,
+    full_look: i64,
+    /// Whether a person has said that what the directory says now is right.
+    accepted: bool,
+    behind: behind::Behind,
+    /// Groups that have no member of a role any more: decided together, at the end.
+    emptied: Vec<group::Emptied>,
+    /// Groups read that had members of a role before, by role.
+    filled: HashMap<i64, u64>,
     /// Before the first full read one mark says it all.
     first: bool,
     /// Into an empty mirror memberships go without their index: a million random insertions into it
@@ -252,10 +343,20 @@ impl<'t> Absorption<'t> {
             "INSERT OR IGNORE INTO directory (name) VALUES (?1)",
             [directory],
         )?;
-        let (directory, first) = transaction.query_row(
-            "SELECT id, full_read_at IS NULL FROM directory WHERE name = ?1",
+        let (directory, first, look, full_look, accepted, behind) = transaction.query_row(
+            "UPDATE directory SET looks = looks + 1 WHERE name = ?1
+             RETURNING id, full_read_at IS NULL, looks, full_look, counts IS 'accepted', behind",
             [directory],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| {
+                Ok((
+                    row.get(0)?,
+                    row.get(1)?,
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                    row.get::<_, Option<String>>(5)?,
+                ))
+            },
         )?;
         let bulk = first && is_empty(transaction, directory)?;
         if bulk {
@@ -271,6 +372,12 @@ impl<'t> Absorption<'t> {
             seen: HashSet::new(),
             problems: HashSet::new(),
             unidentified: HashSet::new(),
+            look,
+            full_look,
+            accepted,
+            behind: behind::Behind::read(behind.as_deref())?,
+            emptied: Vec::new(),
+            filled: HashMap::new(),
             first,
             bulk,
             marks: 0,
@@ -290,27 +397,29 @@ impl<'t> Absorption<'t> {
             Observation::Group(group, version) => self.group(&group, version.as_ref()),
             Observation::Unusable(unusable) => self.unusable(&unusable),
             Observation::Flawed(flawed) => self.problem(&flawed),
-            Observation::Left(kind, id) => self.left(kind, &id),
+            Observation::Left(kind, id, how) => self.left(kind, &id, how),
+            Observation::Other(dn) => self.other(&dn),
         }
     }
 
-    /// Keeps what was known of an entry that cannot be used, and notes why it cannot.
+    /// Keeps what was known of an entry that cannot be used, and notes why it cannot. One that was not
+    /// known gets its place all the same: a group that lists it lists somebody.
     fn unusable(&mut self, unusable: &Unusable) -> Result<(), StoreError> {
         self.absorbed.unusable += 1;
         let dn = crate::directory::Dn::parse(&unusable.dn).ok();
         let known = match (&unusable.id, &dn) {
-            (Some(id), _) => self.entry_of(id)?.map(|entry| entry.id),
+            (Some(id), Some(dn)) => Some(self.place(id, dn, unusable.kind, None)?.id),
+            (Some(id), None) => self.entry_of(id)?.map(|entry| entry.id),
             (None, Some(dn)) => self.named(dn.as_str())?,
             (None, None) => None,
         };
-        if let (Some(id), Some(dn), Some(_)) = (&unusable.id, &dn, known) {
-            // Groups may call it by a new name already.
-            self.place(id, dn, unusable.kind, None)?;
-        }
         if unusable.id.is_none() && known.is_none() {
             self.unidentified.insert(unusable.kind);
         }
         self.seen.extend(known);
+        if let (EntryKind::Group, Some(id)) = (unusable.kind, known) {
+            self.unusable_group(id, &unusable.group_ids)?;
+        }
         self.problem(unusable)
     }
 
@@ -336,14 +445,13 @@ impl<'t> Absorption<'t> {
         Ok(())
     }
 
-    /// Drops an entry that is proven to be no longer one of ours. Its name stays where groups
-    /// mention it.
-    fn left(&mut self, kind: EntryKind, id: &StableId) -> Result<(), StoreError> {
+    /// Drops an entry that is no longer one of ours. Its name stays where groups mention it.
+    fn left(&mut self, kind: EntryKind, id: &StableId, how: Left) -> Result<(), StoreError> {
         let Some(entry) = self.entry_of(id)? else {
             return Ok(());
         };
         let left = match kind {
-            EntryKind::Person => self.person_left(entry.id)?,
+            EntryKind::Person => self.person_left(entry.id, how)?,
             EntryKind::Group => self.group_left(entry.id)?,
         };
         self.absorbed.gone += u64::from(left);
@@ -352,16 +460,24 @@ impl<'t> Absorption<'t> {
 
     fn finish(mut self, read: &Read) -> Result<Absorbed, StoreError> {
         let second = self.now.as_second();
-        // A server that is behind does not know who has come since.
-        let is_behind = self.absorbed.older > 0;
-        if read.proof == Proof::Complete && !is_behind {
+        self.decide_emptied(read.proof == Proof::Complete)?;
+        if read.proof == Proof::Complete {
             self.sweep()?;
             self.transaction.execute(
-                "UPDATE directory SET full_read_at = ?2 WHERE id = ?1",
+                "UPDATE directory SET full_read_at = ?2, listed_at = ?2, full_look = looks, behind = NULL,
+                     counts = NULL
+                 WHERE id = ?1",
                 [self.directory, second],
             )?;
         }
-        if let Some(checkpoint) = read.checkpoint.as_ref().filter(|_| !is_behind) {
+        if let Some(Seen(seen)) = &read.seen {
+            self.name_source(seen)?;
+            self.transaction.execute(
+                "UPDATE directory SET seen = ?2 WHERE id = ?1",
+                params![self.directory, seen],
+            )?;
+        }
+        if let Some(checkpoint) = &read.checkpoint {
             self.transaction.execute(
                 "UPDATE directory SET checkpoint = ?2 WHERE id = ?1",
                 params![self.directory, checkpoint.0],
@@ -402,18 +518,19 @@ impl<'t> Absorption<'t> {
             let unseen: Vec<EntryId> = unseen.collect();
             for id in unseen {
                 let left = match kind {
-                    EntryKind::Person => self.person_left(id)?,
+                    EntryKind::Person => self.person_left(id, Left::Gone)?,
                     EntryKind::Group => self.group_left(id)?,
                 };
                 self.absorbed.gone += u64::from(left);
             }
         }
+        self.forget_usable_groups()?;
         self.forget_loose_names()?;
-        self.forget_mended_problems()
+        self.forget_solved_problems()
     }
 
     /// Forgets the problems that a complete read has not met again.
-    fn forget_mended_problems(&mut self) -> Result<(), StoreError> {
+    fn forget_solved_problems(&mut self) -> Result<(), StoreError> {
         let known: Vec<Problem> = self
             .transaction
             .prepare("SELECT subject, kind, text FROM problem WHERE directory = ?1")?

@@ -7,11 +7,50 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{Store, StoreError};
 use crate::category::UserId;
-use crate::directory::{GroupId, Role};
-use crate::plan::desired::{EntryId, Listed, Listing, NamedGroup, Roster, VanishedName};
+use crate::directory::{GroupId, Reason, Role};
+use crate::plan::category::Cause;
+use crate::plan::desired::{
+    EntryId, Gone, GroupNames, Listed, Listing, NamedGroup, Roster, Unaccounted, UnusableName,
+    VanishedName,
+};
+use crate::store::mirror::group_evidence;
 
 /// How deep groups in groups are followed, by directory; a directory that is not here: not at all.
 pub type Depths = BTreeMap<String, usize>;
+
+/// What the planner asks the mirror for.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// How deep groups in groups are followed.
+    pub depths: Depths,
+    /// People and names whose entries are gone or hidden since after this, in Unix seconds, are kept.
+    pub kept_after: i64,
+}
+
+/// Where somebody is, who is wanted nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// Some directory has an entry of theirs.
+    Present,
+    /// A directory had an entry of theirs, until this read of it.
+    Gone {
+        /// The mirror's number of the directory.
+        directory: i64,
+        /// The last read in which the entry was there.
+        look: i64,
+    },
+    /// No directory has or had an entry of theirs, as far as it is known.
+    Unknown,
+}
+
+/// Two or more entries with one user ID.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Shared {
+    /// The user ID.
+    pub user: UserId,
+    /// Each entry: its directory and its name.
+    pub entries: Vec<(String, String)>,
+}
 
 /// What the directory says of somebody.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,48 +64,124 @@ pub struct Profile {
 }
 
 impl Store {
-    /// The names of all groups.
-    pub fn named_groups(&self) -> Result<Vec<NamedGroup>, StoreError> {
+    /// The names of all groups: there, vanished, and unusable.
+    pub fn group_names(&self) -> Result<GroupNames, StoreError> {
         let connection = self.lock();
         let mut names = Names::default();
         let mut statement = connection.prepare_cached(
             "SELECT grp.id, directory.name, grp.group_id FROM grp JOIN entry USING (id)
              JOIN directory ON directory.id = entry.directory ORDER BY grp.group_id, grp.id",
         )?;
-        let rows = statement.query_map([], |row| {
+        let there = statement.query_map([], |row| {
             Ok(NamedGroup {
                 entry: row.get(0)?,
                 directory: names.name(row, 1)?,
                 group_id: GroupId::new(row.get::<_, String>(2)?),
             })
         })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// The group IDs that are not there any more.
-    pub fn vanished_names(&self) -> Result<Vec<VanishedName>, StoreError> {
-        let connection = self.lock();
-        let mut names = Names::default();
+        let there = there.collect::<Result<_, _>>()?;
         let mut statement = connection.prepare_cached(
             "SELECT directory.name, group_id FROM vanished_group
              JOIN directory ON directory.id = vanished_group.directory ORDER BY group_id",
         )?;
-        let rows = statement.query_map([], |row| {
+        let vanished = statement.query_map([], |row| {
             Ok(VanishedName {
                 directory: names.name(row, 0)?,
                 group_id: GroupId::new(row.get::<_, String>(1)?),
             })
         })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let vanished = vanished.collect::<Result<_, _>>()?;
+        let mut statement = connection.prepare_cached(
+            "SELECT directory.name, group_id FROM unusable_group
+             JOIN directory ON directory.id = unusable_group.directory ORDER BY group_id",
+        )?;
+        let unusable = statement.query_map([], |row| {
+            Ok(UnusableName {
+                directory: names.name(row, 0)?,
+                group_id: GroupId::new(row.get::<_, String>(1)?),
+            })
+        })?;
+        Ok(GroupNames {
+            there,
+            vanished,
+            unusable: unusable.collect::<Result<_, _>>()?,
+        })
     }
 
-    /// The user IDs that two or more people have.
-    pub fn shared_user_ids(&self) -> Result<BTreeSet<UserId>, StoreError> {
+    /// The directories that have never been read in full.
+    pub fn never_read(&self, names: &[&str]) -> Result<BTreeSet<Arc<str>>, StoreError> {
         let connection = self.lock();
-        let mut statement = connection
-            .prepare_cached("SELECT user_key FROM person GROUP BY user_key HAVING count(*) > 1")?;
-        let rows = statement.query_map([], |row| row.get::<_, String>(0).map(UserId::new))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut statement = connection.prepare_cached(
+            "SELECT 1 FROM directory WHERE name = ?1 AND full_read_at IS NOT NULL",
+        )?;
+        let mut never = BTreeSet::new();
+        for name in names {
+            if !statement.exists([name])? {
+                never.insert(Arc::from(*name));
+            }
+        }
+        Ok(never)
+    }
+
+    /// Where somebody is who is wanted nowhere.
+    pub fn whereabouts(&self, user: &UserId) -> Result<Vec<Whereabouts>, StoreError> {
+        let connection = self.lock();
+        let is_present = connection
+            .prepare_cached("SELECT 1 FROM person WHERE user_key = ?1")?
+            .exists([user.key()])?;
+        if is_present {
+            return Ok(vec![Whereabouts::Present]);
+        }
+        let mut statement = connection.prepare_cached(
+            "SELECT directory, former_person.look FROM former_person JOIN entry USING (id)
+             WHERE user_key = ?1",
+        )?;
+        let gone = statement.query_map([user.key()], |row| {
+            Ok(Whereabouts::Gone {
+                directory: row.get(0)?,
+                look: row.get(1)?,
+            })
+        })?;
+        let gone: Vec<_> = gone.collect::<Result<_, _>>()?;
+        Ok(if gone.is_empty() {
+            vec![Whereabouts::Unknown]
+        } else {
+            gone
+        })
+    }
+
+    /// The user IDs that two or more people have, with their entries. Entries of several directories that
+    /// are joined (`people.join`) are one person.
+    pub fn shared_user_ids(&self) -> Result<Vec<Shared>, StoreError> {
+        let connection = self.lock();
+        let keys: Vec<String> = connection
+            .prepare_cached("SELECT user_key FROM person GROUP BY user_key HAVING count(*) > 1")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let mut statement = connection.prepare_cached(
+            "SELECT user_id, directory.name, entry.name, join_key FROM person JOIN entry USING (id)
+             JOIN directory ON directory.id = entry.directory WHERE user_key = ?1
+             ORDER BY directory.name, entry.name",
+        )?;
+        let mut shared = Vec::new();
+        for key in keys {
+            let rows: Vec<(String, String, String, Option<String>)> = statement
+                .query_map([key], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                })?
+                .collect::<Result<_, _>>()?;
+            let directories: BTreeSet<&str> = rows.iter().map(|row| row.1.as_str()).collect();
+            let joined: BTreeSet<Option<&str>> = rows.iter().map(|row| row.3.as_deref()).collect();
+            let is_one =
+                directories.len() == rows.len() && joined.len() == 1 && !joined.contains(&None);
+            if let (false, Some(first)) = (is_one, rows.first()) {
+                shared.push(Shared {
+                    user: UserId::new(first.0.as_str()),
+                    entries: rows.into_iter().map(|row| (row.1, row.2)).collect(),
+                });
+            }
+        }
+        Ok(shared)
     }
 
     /// The names for people of groups that have one, by group ID; of two groups of one ID, one's.
@@ -118,12 +233,14 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// The groups that have a person as a direct member.
+    /// The groups that have a person as a direct member, their primary group included.
     pub fn groups_of(&self, user: &UserId) -> Result<Vec<GroupId>, StoreError> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(
-            "SELECT DISTINCT grp.group_id FROM person JOIN membership ON member_id = person.id
-             JOIN grp ON grp.id = membership.group_id WHERE user_key = ?1",
+            "SELECT grp.group_id FROM person JOIN membership ON member_id = person.id
+             JOIN grp ON grp.id = membership.group_id WHERE user_key = ?1
+             UNION SELECT grp.group_id FROM person JOIN grp ON grp.primary_key = primary_group
+             WHERE user_key = ?1",
         )?;
         let rows = statement.query_map([user.key()], |row| {
             row.get::<_, String>(0).map(GroupId::new)
@@ -132,21 +249,23 @@ impl Store {
     }
 
     /// Everybody and every group.
-    pub fn whole_roster(&self, depths: &Depths) -> Result<Roster, StoreError> {
+    pub fn whole_roster(&self, terms: &Terms) -> Result<Roster, StoreError> {
         let connection = self.lock();
         let mut roster = Roster::default();
-        let mut statement = connection.prepare_cached("SELECT id, user_id, enabled FROM person")?;
+        let mut statement = connection.prepare_cached(
+            "SELECT id, user_id, enabled, directory FROM person JOIN entry USING (id)",
+        )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             roster.people.insert(row.get(0)?, listed(row, 1)?);
         }
         let mut statement = connection.prepare_cached(
-            "SELECT grp.id, grp.group_id, grp.complete, directory.name FROM grp JOIN entry USING (id)
-             JOIN directory ON directory.id = entry.directory",
+            "SELECT grp.id, grp.group_id, grp.evidence, directory.name, grp.primary_key
+             FROM grp JOIN entry USING (id) JOIN directory ON directory.id = entry.directory",
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            roster.groups.insert(row.get(0)?, listing(row, depths)?);
+            roster.groups.insert(row.get(0)?, listing(row, terms)?);
         }
         let roles = roles(&connection)?;
         let mut statement = connection.prepare_cached(
@@ -172,52 +291,99 @@ impl Store {
         }
         roster.fill(group.0, group.1);
         let mut statement = connection.prepare_cached(
-            "SELECT id FROM entry WHERE kind = 'group'
+            "SELECT person.id, grp.id FROM grp
+             JOIN entry AS mine ON mine.id = grp.id
+             JOIN person ON primary_group = primary_key
+             JOIN entry AS theirs ON theirs.id = person.id AND theirs.directory = mine.directory
+             WHERE primary_key IS NOT NULL",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            roster.add(row.get(1)?, row.get(0)?);
+        }
+        let mut statement = connection.prepare_cached(
+            "SELECT entry.id, entry.kind, entry.directory, entry.look, entry.since,
+                 former_person.user_id, former_person.how, former_person.gone_at
+             FROM entry LEFT JOIN former_person USING (id)
+             WHERE NOT EXISTS (SELECT 1 FROM person WHERE person.id = entry.id)
              AND NOT EXISTS (SELECT 1 FROM grp WHERE grp.id = entry.id)",
         )?;
-        let vanished = statement.query_map([], |row| row.get(0))?;
-        roster.vanished = vanished.collect::<Result<_, _>>()?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            unusual(&mut roster, row.get(0)?, row, 1, terms)?;
+        }
+        let mut statement = connection.prepare_cached("SELECT DISTINCT group_id FROM departure")?;
+        let groups: Vec<EntryId> = statement
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        for group in groups {
+            departures(&connection, &mut roster, group, &roles)?;
+        }
+        let mut statement = connection.prepare_cached("SELECT id, user_id FROM former_user")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let user = UserId::new(row.get::<_, String>(1)?);
+            roster.former_ids.entry(row.get(0)?).or_default().push(user);
+        }
         Ok(roster)
     }
 
     /// These groups, the groups in them, and their people.
-    pub fn roster(
-        &self,
-        groups: &BTreeSet<EntryId>,
-        depths: &Depths,
-    ) -> Result<Roster, StoreError> {
+    pub fn roster(&self, groups: &BTreeSet<EntryId>, terms: &Terms) -> Result<Roster, StoreError> {
         let connection = self.lock();
         let roles = roles(&connection)?;
         let mut roster = Roster::default();
         let mut open: Vec<EntryId> = groups.iter().copied().collect();
         let mut met: HashSet<EntryId> = groups.iter().copied().collect();
         while let Some(id) = open.pop() {
-            let Some(mut group) = group(&connection, id, depths)? else {
+            let Some((listing, primary_key)) = group(&connection, id, terms)? else {
                 continue;
             };
-            let mut statement = connection.prepare_cached(
-                "SELECT role, member_id, entry.kind, person.user_id, person.enabled
-                 FROM membership JOIN entry ON entry.id = member_id
-                 LEFT JOIN person ON person.id = member_id
-                 WHERE membership.group_id = ?1",
-            )?;
-            let mut rows = statement.query([id])?;
-            while let Some(row) = rows.next()? {
-                let member: EntryId = row.get(1)?;
-                let role = roles
-                    .get(&row.get(0)?)
-                    .cloned()
-                    .unwrap_or_else(Role::member);
-                group.members.push((role, member));
-                if row.get_ref(3)? != rusqlite::types::ValueRef::Null {
-                    roster.people.insert(member, listed(row, 3)?);
-                } else if row.get_ref(2)?.as_str().unwrap_or_default() == "group"
-                    && met.insert(member)
-                {
-                    open.push(member);
+            roster.groups.insert(id, listing);
+            let mut members = Vec::new();
+            for from in ["membership", "departure"] {
+                let mut statement = connection.prepare_cached(&format!(
+                    "SELECT role, member_id, person.user_id, person.enabled, entry.directory,
+                         entry.kind, entry.directory, entry.look, entry.since,
+                         former_person.user_id, former_person.how, former_person.gone_at
+                     FROM {from} JOIN entry ON entry.id = member_id
+                     LEFT JOIN person ON person.id = member_id
+                     LEFT JOIN former_person ON former_person.id = member_id
+                     WHERE {from}.group_id = ?1"
+                ))?;
+                let mut rows = statement.query([id])?;
+                while let Some(row) = rows.next()? {
+                    let member: EntryId = row.get(1)?;
+                    let role = roles.get(&row.get(0)?);
+                    if from == "membership" {
+                        members.push((role.cloned().unwrap_or_else(Role::member), member));
+                    }
+                    if row.get_ref(2)? != rusqlite::types::ValueRef::Null {
+                        roster.people.insert(member, listed(row, 2)?);
+                        former_ids(&connection, &mut roster, member)?;
+                    } else if row.get_ref(5)?.as_str().unwrap_or_default() == "group" {
+                        if met.insert(member) {
+                            open.push(member);
+                        }
+                    } else {
+                        unusual(&mut roster, member, row, 5, terms)?;
+                    }
                 }
             }
-            roster.groups.insert(id, group);
+            roster.fill(id, members);
+            departures(&connection, &mut roster, id, &roles)?;
+            if let Some(key) = primary_key {
+                let mut statement = connection.prepare_cached(
+                    "SELECT person.id, user_id, enabled, directory FROM person JOIN entry USING (id)
+                     WHERE primary_group = ?1
+                     AND directory = (SELECT directory FROM entry WHERE id = ?2)",
+                )?;
+                let mut rows = statement.query(rusqlite::params![key, id])?;
+                while let Some(row) = rows.next()? {
+                    roster.people.insert(row.get(0)?, listed(row, 1)?);
+                    roster.add(id, row.get(0)?);
+                }
+            }
         }
         roster.vanished = met
             .into_iter()
@@ -227,33 +393,123 @@ impl Store {
     }
 }
 
+/// Notes a member that is neither a person nor a group that can be used. The row has kind, directory,
+/// look and since of the entry from this column on, then what is known of a person who is gone.
+fn unusual(
+    roster: &mut Roster,
+    id: EntryId,
+    row: &Row<'_>,
+    column: usize,
+    terms: &Terms,
+) -> rusqlite::Result<()> {
+    let user: Option<String> = row.get(column + 4)?;
+    if let Some(user) = user {
+        let is_filtered = row.get_ref(column + 5)?.as_str()? == "filter";
+        let gone_at: i64 = row.get(column + 6)?;
+        let gone = Gone {
+            user: UserId::new(user),
+            cause: if is_filtered {
+                Cause::LeftFilter
+            } else {
+                Cause::PersonGone
+            },
+            is_kept: !is_filtered && gone_at > terms.kept_after,
+        };
+        roster.gone.insert(id, gone);
+        return Ok(());
+    }
+    let directory = row.get(column + 1)?;
+    match row.get_ref(column)?.as_str()? {
+        "group" => _ = roster.vanished.insert(id),
+        // It is there, whatever the policy says of those who are not.
+        "person" => {
+            _ = roster
+                .unaccounted
+                .insert(id, Unaccounted { directory, look: 0 })
+        }
+        "name" => {
+            let since: Option<i64> = row.get(column + 3)?;
+            if since.unwrap_or(0) > terms.kept_after {
+                let look = row.get(column + 2)?;
+                roster
+                    .unaccounted
+                    .insert(id, Unaccounted { directory, look });
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Notes whom a group does not list any more, without proof that they have left.
+fn departures(
+    connection: &Connection,
+    roster: &mut Roster,
+    group: EntryId,
+    roles: &HashMap<i64, Role>,
+) -> Result<(), StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT role, member_id, reason FROM departure WHERE group_id = ?1")?;
+    let mut rows = statement.query([group])?;
+    while let Some(row) = rows.next()? {
+        let role = roles.get(&row.get(0)?);
+        let reason: Reason = super::from_word(row.get_ref(2)?.as_str().unwrap_or_default())?;
+        roster.departures.entry(group).or_default().push((
+            role.cloned().unwrap_or_else(Role::member),
+            row.get(1)?,
+            reason,
+        ));
+    }
+    Ok(())
+}
+
+fn former_ids(
+    connection: &Connection,
+    roster: &mut Roster,
+    member: EntryId,
+) -> Result<(), StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT user_id FROM former_user WHERE id = ?1")?;
+    let mut rows = statement.query([member])?;
+    while let Some(row) = rows.next()? {
+        let user = UserId::new(row.get::<_, String>(0)?);
+        roster.former_ids.entry(member).or_default().push(user);
+    }
+    Ok(())
+}
+
 fn group(
     connection: &Connection,
     id: EntryId,
-    depths: &Depths,
-) -> Result<Option<Listing>, StoreError> {
+    terms: &Terms,
+) -> Result<Option<(Listing, Option<String>)>, StoreError> {
     Ok(connection
         .prepare_cached(
-            "SELECT grp.id, grp.group_id, grp.complete, directory.name FROM grp JOIN entry USING (id)
+            "SELECT grp.id, grp.group_id, grp.evidence, directory.name, grp.primary_key
+             FROM grp JOIN entry USING (id)
              JOIN directory ON directory.id = entry.directory WHERE grp.id = ?1",
         )?
-        .query_row([id], |row| listing(row, depths))
+        .query_row([id], |row| Ok((listing(row, terms)?, row.get(4)?)))
         .optional()?)
 }
 
-fn listing(row: &Row<'_>, depths: &Depths) -> rusqlite::Result<Listing> {
+fn listing(row: &Row<'_>, terms: &Terms) -> rusqlite::Result<Listing> {
+    let depth = terms.depths.get(&row.get::<_, String>(3)?);
     Ok(Listing {
         group_id: GroupId::new(row.get::<_, String>(1)?),
-        complete: row.get(2)?,
-        depth: depths.get(&row.get::<_, String>(3)?).copied().unwrap_or(0),
+        evidence: group_evidence(row, 2)?,
+        depth: depth.copied().unwrap_or(0),
         members: Vec::new(),
     })
 }
 
 fn listed(row: &Row<'_>, column: usize) -> rusqlite::Result<Listed> {
+    let user = UserId::new(row.get_ref(column)?.as_str()?);
     Ok(Listed {
-        user: UserId::new(row.get_ref(column)?.as_str()?),
+        is_usable: user.problem().is_none(),
+        user,
         enabled: row.get(column + 1)?,
+        directory: row.get(column + 2)?,
     })
 }
 

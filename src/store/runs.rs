@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, mirror};
+use crate::directory::{Evidence, Reason};
 
 /// A run, as `status` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,6 +41,14 @@ pub struct DirectoryState {
     pub problems: Vec<(String, String)>,
     /// Group IDs that are not there any more.
     pub vanished: Vec<String>,
+    /// Groups that list former names of people or groups, and how many.
+    pub stale: Vec<(String, u64)>,
+    /// Groups of which not all members are known, and why.
+    pub unproven: Vec<(String, Evidence)>,
+    /// Departures that are not proven: the group, the user ID (or nothing, for a group), and why.
+    pub departures: Vec<(String, Option<String>, Reason)>,
+    /// Since when the server is behind what was already read.
+    pub behind_since: Option<Timestamp>,
 }
 
 impl Store {
@@ -134,7 +143,47 @@ impl Store {
             )?
             .query_map([id], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
+        let stale = connection
+            .prepare_cached(
+                "SELECT grp.group_id, count(*) FROM stale_name JOIN grp ON grp.id = stale_name.group_id
+                 JOIN entry ON entry.id = grp.id WHERE directory = ?1 GROUP BY grp.group_id",
+            )?
+            .query_map([id], |row| Ok((row.get(0)?, count_of(row.get(1)?))))?
+            .collect::<Result<_, _>>()?;
+        let unproven = connection
+            .prepare_cached(
+                "SELECT group_id, evidence FROM grp JOIN entry USING (id)
+                 WHERE evidence IS NOT NULL AND directory = ?1 ORDER BY group_id",
+            )?
+            .query_map([id], |row| {
+                Ok((row.get(0)?, mirror::group_evidence(row, 1)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        let departures: Vec<(String, Option<String>, String)> = connection
+            .prepare_cached(
+                "SELECT grp.group_id, coalesce(person.user_id, former_person.user_id), reason
+                 FROM departure JOIN grp ON grp.id = departure.group_id
+                 JOIN entry ON entry.id = grp.id
+                 LEFT JOIN person ON person.id = member_id
+                 LEFT JOIN former_person ON former_person.id = member_id
+                 WHERE directory = ?1 ORDER BY 1, 2",
+            )?
+            .query_map([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect::<Result<_, _>>()?;
+        let departures = departures
+            .into_iter()
+            .map(|(group, user, reason)| Ok((group, user, super::from_word(&reason)?)))
+            .collect::<Result<_, StoreError>>()?;
+        let behind_since: Option<i64> = connection.query_row(
+            "SELECT json_extract(behind, '$.since') FROM directory WHERE id = ?1",
+            [id],
+            |row| row.get(0),
+        )?;
         Ok(Some(DirectoryState {
+            stale,
+            unproven,
+            departures,
+            behind_since: behind_since.map(time),
             name: name.to_owned(),
             people: count("person")?,
             groups: count("grp")?,
@@ -144,6 +193,10 @@ impl Store {
             vanished,
         }))
     }
+}
+
+fn count_of(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
 }
 
 fn time(second: i64) -> Timestamp {

@@ -95,7 +95,7 @@ impl Told {
     fn left(&self) -> Vec<(EntryKind, &str)> {
         let all = self.observations.iter();
         all.filter_map(|observation| match observation {
-            Observation::Left(kind, id) => Some((*kind, id.as_str())),
+            Observation::Left(kind, id, _) => Some((*kind, id.as_str())),
             _ => None,
         })
         .collect()
@@ -119,7 +119,7 @@ fn members(told: &Told, group_id: &str) -> BTreeSet<String> {
 async fn read_all(source: &Source) -> (Result<Read, SourceError>, Told) {
     let (out, incoming) = tokio::sync::mpsc::channel(4);
     let reading = async {
-        let read = source.read_all(&out).await;
+        let read = source.read_all(None, &out).await;
         drop(out);
         read
     };
@@ -130,7 +130,7 @@ async fn read_all(source: &Source) -> (Result<Read, SourceError>, Told) {
 async fn read_entries(source: &Source, moved: &[Moved]) -> (Result<Read, SourceError>, Told) {
     let (out, incoming) = tokio::sync::mpsc::channel(4);
     let reading = async {
-        let read = source.read_entries(moved, &out).await;
+        let read = source.read_entries(moved, None, &out).await;
         drop(out);
         read
     };

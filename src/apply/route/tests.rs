@@ -20,6 +20,7 @@ fn additions(channels: i64, people: usize) -> Plan {
                 level: PermissionLevel::Member,
             },
             via: None,
+            cause: crate::plan::category::Cause::default(),
             before: None,
             extra_permissions: Vec::new(),
         });

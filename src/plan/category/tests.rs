@@ -56,6 +56,8 @@ fn planned(
         ledger: &ledger,
         over: &BTreeSet::new(),
         block: None,
+        kept: &BTreeMap::new(),
+        causes: &BTreeMap::new(),
         standing: &standing,
         rules: Rules::default(),
         room: 5000,
@@ -134,7 +136,15 @@ fn a_vanished_group_lets_people_come_and_nobody_go() {
     });
     assert_eq!(
         decisions(&plan),
-        [("ada", ADD), ("zoe", Decision::Skip(Objection::Unproven))]
+        [
+            ("ada", ADD),
+            (
+                "zoe",
+                Decision::Skip(Objection::Unproven {
+                    reason: crate::directory::Reason::GroupMissing
+                })
+            )
+        ]
     );
 }
 

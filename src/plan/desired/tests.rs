@@ -46,8 +46,21 @@ fn by_course() -> Bindings {
     .unwrap()
 }
 
+fn names(there: &[NamedGroup], vanished: &[VanishedName]) -> GroupNames {
+    GroupNames {
+        there: there.to_vec(),
+        vanished: vanished.to_vec(),
+        unusable: Vec::new(),
+    }
+}
+
 fn assigned(groups: &[NamedGroup], bindings: &Bindings, categories: &[Category]) -> Assignment {
-    assign(groups, &[], bindings, categories, VanishedGroup::Keep)
+    assign(
+        &names(groups, &[]),
+        bindings,
+        categories,
+        VanishedGroup::Keep,
+    )
 }
 
 #[test]
@@ -134,8 +147,7 @@ fn one_of_two_groups_that_vanished_lets_nobody_lose_anything() {
     }];
     let categories = [category(7, "bio")];
     let kept = assign(
-        &groups,
-        &vanished,
+        &names(&groups, &vanished),
         &bindings,
         &categories,
         VanishedGroup::Keep,
@@ -146,8 +158,7 @@ fn one_of_two_groups_that_vanished_lets_nobody_lose_anything() {
         Some(Block::NoSuchGroup { group })
     );
     let removed = assign(
-        &groups,
-        &vanished,
+        &names(&groups, &vanished),
         &bindings,
         &categories,
         VanishedGroup::Remove,
@@ -163,7 +174,12 @@ fn two_categories_of_a_group_that_vanished_are_blocked_whatever_the_policy() {
     }];
     let categories = [category(7, "bio"), category(8, "bio")];
     let remove = VanishedGroup::Remove;
-    let assignment = assign(&[], &vanished, &default_bindings(), &categories, remove);
+    let assignment = assign(
+        &names(&[], &vanished),
+        &default_bindings(),
+        &categories,
+        remove,
+    );
     for fed in assignment.categories.values() {
         let blocked = matches!(fed.block, Some(Block::AmbiguousReference { .. }));
         assert!(blocked, "{:?}", fed.block);
@@ -181,6 +197,8 @@ fn roster(groups: &[(EntryId, &[EntryId])]) -> Roster {
                     Listed {
                         user: UserId::new(format!("user{id}")),
                         enabled: id != 9,
+                        is_usable: true,
+                        directory: 1,
                     },
                 )
             })
@@ -190,7 +208,7 @@ fn roster(groups: &[(EntryId, &[EntryId])]) -> Roster {
             .map(|(id, members)| {
                 let listing = Listing {
                     group_id: GroupId::new(format!("g{id}")),
-                    complete: true,
+                    evidence: Evidence::Known,
                     depth: 3,
                     members: members
                         .iter()
@@ -201,6 +219,7 @@ fn roster(groups: &[(EntryId, &[EntryId])]) -> Roster {
             })
             .collect(),
         vanished: HashSet::from([99]),
+        ..Roster::default()
     }
 }
 
@@ -258,6 +277,92 @@ fn a_group_in_it_that_is_not_there_any_more_leaves_a_gap() {
     assert!(matches!(desired.gap, Some(Block::UnprovenGroup { .. })));
 }
 
+fn wanted_of(roster: &Roster) -> Desired {
+    let names = [named(10, "bio-students")];
+    let assignment = assigned(&names, &by_course(), &[category(7, "bio")]);
+    desired(&assignment.categories[&CategoryId(7)].feeds, roster)
+}
+
+#[test]
+fn a_listed_person_whose_entry_is_gone_is_kept_as_the_policy_says() {
+    let mut roster = roster(&[(10, &[1, 60])]);
+    for (is_kept, kept, causes) in [(true, 1, 0), (false, 0, 1)] {
+        let gone = Gone {
+            user: UserId::new("gone"),
+            cause: Cause::PersonGone,
+            is_kept,
+        };
+        roster.gone.insert(60, gone);
+        let desired = wanted_of(&roster);
+        assert_eq!(users(&desired), ["user1"]);
+        assert_eq!((desired.kept.len(), desired.causes.len()), (kept, causes));
+    }
+}
+
+#[test]
+fn names_that_no_entry_has_may_be_anybody_and_the_newest_counts() {
+    let mut roster = roster(&[(10, &[1, 61, 62, 11]), (11, &[63])]);
+    for (name, look) in [(61, 3), (62, 7), (63, 5)] {
+        let directory = 1;
+        roster
+            .unaccounted
+            .insert(name, Unaccounted { directory, look });
+    }
+    assert_eq!(wanted_of(&roster).unaccounted, BTreeMap::from([(1, 7)]));
+}
+
+#[test]
+fn former_user_ids_of_somebody_whose_present_one_cannot_be_used_are_kept() {
+    let mut roster = roster(&[(10, &[1])]);
+    roster.former_ids.insert(1, vec![UserId::new("before")]);
+    assert_eq!(
+        wanted_of(&roster).causes,
+        BTreeMap::from([(UserId::new("before"), Cause::OtherId)])
+    );
+    roster.people.get_mut(&1).unwrap().is_usable = false;
+    let desired = wanted_of(&roster);
+    assert_eq!(
+        desired.kept,
+        BTreeMap::from([(UserId::new("before"), Reason::IdUnusable)])
+    );
+    assert_eq!(desired.unaccounted, BTreeMap::from([(1, 0)]));
+}
+
+#[test]
+fn a_departure_that_is_not_proven_keeps_everybody_it_concerns() {
+    let mut roster = roster(&[(10, &[1]), (11, &[2, 3])]);
+    let member = Role::member;
+    let unconfirmed = |id| (member(), id, Reason::Unconfirmed);
+    roster
+        .departures
+        .insert(10, vec![unconfirmed(4), unconfirmed(11)]);
+    let desired = wanted_of(&roster);
+    assert_eq!(users(&desired), ["user1"]);
+    let kept: Vec<&str> = desired.kept.keys().map(UserId::as_str).collect();
+    assert_eq!(kept, ["user2", "user3", "user4"]);
+}
+
+#[test]
+fn an_entry_that_cannot_be_used_blocks_the_category_it_may_feed() {
+    let names = GroupNames {
+        there: vec![named(1, "bio-students")],
+        unusable: vec![UnusableName {
+            directory: "campus".into(),
+            group_id: GroupId::new("bio-staff"),
+        }],
+        ..GroupNames::default()
+    };
+    let categories = [category(7, "bio"), category(8, "che")];
+    let keep = VanishedGroup::Keep;
+    let assignment = assign(&names, &by_course(), &categories, keep);
+    let block = &assignment.categories[&CategoryId(7)].block;
+    assert!(
+        matches!(block, Some(Block::UnprovenGroup { .. })),
+        "{block:?}"
+    );
+    assert_eq!(assignment.categories.len(), 1);
+}
+
 #[test]
 fn of_several_grants_the_highest_level_wins_in_any_order() {
     let (groups, bindings) = (
@@ -310,7 +415,7 @@ fn manual_by(said: [Option<ManualPolicy>; 2], policy: ManualPolicy, is_gone: boo
         .collect();
     let categories = [category(7, "bio")];
     let remove = VanishedGroup::Remove;
-    let assignment = assign(&groups, &gone, &bindings, &categories, remove);
+    let assignment = assign(&names(&groups, &gone), &bindings, &categories, remove);
     assignment.categories[&CategoryId(7)].manual(policy)
 }
 

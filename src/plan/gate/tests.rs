@@ -9,6 +9,7 @@ fn part(id: i64, members: u64, leave: usize, come: usize) -> Arc<CategoryPlan> {
         user: UserId::new(format!("user{number}")),
         decision,
         via: None,
+        cause: crate::plan::category::Cause::default(),
         before: None,
         extra_permissions: Vec::new(),
     };
@@ -192,6 +193,7 @@ fn a_lower_level_is_a_loss_too() {
                 to: PermissionLevel::Member,
             },
             via: None,
+            cause: crate::plan::category::Cause::default(),
             before: None,
             extra_permissions: Vec::new(),
         })
@@ -228,6 +230,7 @@ fn acting(
             user: UserId::new(format!("user{number}")),
             decision: *decision,
             via: None,
+            cause: crate::plan::category::Cause::default(),
             before: Some(Entitlement {
                 user: UserId::new(format!("user{number}")),
                 level: *level,
@@ -311,6 +314,7 @@ fn a_channel_whose_members_are_exchanged_is_not_left_empty() {
         user: UserId::new("new"),
         decision: add,
         via: None,
+        cause: crate::plan::category::Cause::default(),
         before: None,
         extra_permissions: Vec::new(),
     });

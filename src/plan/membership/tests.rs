@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::category::UserId;
 use crate::config::Period;
+use crate::directory::Evidence;
 
 const LEVELS: [PermissionLevel; 5] = [
     PermissionLevel::None,
@@ -25,7 +26,12 @@ struct Case {
     person: Standing,
     rules: Rules,
     is_over: bool,
+    known: Result<Known, Reason>,
 }
+
+const UNPROVEN: Objection = Objection::Unproven {
+    reason: Reason::StillListed,
+};
 
 impl Case {
     fn row(&self) -> Row<'_> {
@@ -36,6 +42,7 @@ impl Case {
             last: self.last,
             person: self.person,
             is_over: self.is_over,
+            known: self.known,
         }
     }
 
@@ -144,12 +151,8 @@ const TABLE: &[(&str, Applies, Expected)] = &[
     ),
     (
         "several rows, wanted, which would be less, and that is not proven",
-        |c| {
-            c.copies > 1
-                && c.want.is_some_and(|to| to < c.level())
-                && c.rules.losses == Losses::Unproven
-        },
-        |_| Decision::Skip(Objection::Unproven),
+        |c| c.copies > 1 && c.want.is_some_and(|to| to < c.level()) && c.known.is_err(),
+        |_| Decision::Skip(UNPROVEN),
     ),
     (
         "several rows, wanted",
@@ -185,8 +188,8 @@ const TABLE: &[(&str, Applies, Expected)] = &[
     ),
     (
         "wanted, other level, which would be less, and that is not proven",
-        |c| c.want.is_some_and(|to| to < c.level()) && c.rules.losses == Losses::Unproven,
-        |_| Decision::Skip(Objection::Unproven),
+        |c| c.want.is_some_and(|to| to < c.level()) && c.known.is_err(),
+        |_| Decision::Skip(UNPROVEN),
     ),
     (
         "wanted, other level",
@@ -218,8 +221,8 @@ const TABLE: &[(&str, Applies, Expected)] = &[
     ),
     (
         "not wanted, and that is not proven",
-        |c| c.rules.losses == Losses::Unproven,
-        |_| Decision::Skip(Objection::Unproven),
+        |c| c.known.is_err(),
+        |_| Decision::Skip(UNPROVEN),
     ),
     (
         "not wanted: deactivated, where there is one row",
@@ -262,15 +265,12 @@ fn all_rules() -> Vec<Rules> {
         for departure in [Departure::Delete, Departure::Deactivate, grace] {
             for ownership in [Ownership::Automatic, Ownership::Ledger] {
                 for removed_by_hand in [RemovedByHand::Add, RemovedByHand::Skip] {
-                    for losses in [Losses::Proven, Losses::Unproven] {
-                        found.push(Rules {
-                            manual,
-                            departure,
-                            ownership,
-                            removed_by_hand,
-                            losses,
-                        });
-                    }
+                    found.push(Rules {
+                        manual,
+                        departure,
+                        ownership,
+                        removed_by_hand,
+                    });
                 }
             }
         }
@@ -299,7 +299,11 @@ fn every_case(mut look: impl FnMut(&Case)) {
             for last in &lasts {
                 for person in people {
                     for rules in &rules {
-                        for is_over in [false, true] {
+                        let known = [Evidence::Known.known(), Err(Reason::StillListed)];
+                        for (is_over, known) in [false, true]
+                            .into_iter()
+                            .flat_map(|is_over| known.map(|known| (is_over, known)))
+                        {
                             look(&Case {
                                 want,
                                 have: have.clone(),
@@ -308,6 +312,7 @@ fn every_case(mut look: impl FnMut(&Case)) {
                                 person,
                                 rules: *rules,
                                 is_over,
+                                known,
                             });
                         }
                     }
@@ -347,7 +352,7 @@ fn a_manual_membership_and_an_owner_never_lose_anything() {
 #[test]
 fn nothing_is_lost_on_evidence_that_is_not_complete() {
     every_case(|case| {
-        if case.rules.losses == Losses::Unproven {
+        if case.known.is_err() {
             let decision = decide(&case.row(), case.rules);
             assert!(!decision.is_loss(), "{decision:?}: {case:?}");
         }

@@ -8,6 +8,7 @@ fn action(user: &str, via: Option<&str>, decision: Decision) -> Action {
         user: UserId::new(user),
         decision,
         via: via.map(|group| Grant::direct(GroupId::new(group))),
+        cause: crate::plan::category::Cause::default(),
         before: None,
         extra_permissions: Vec::new(),
     }
@@ -40,7 +41,13 @@ fn plan() -> Plan {
             Some(Block::NoSuchGroup {
                 group: GroupId::new("CHE"),
             }),
-            vec![action("otto", None, Decision::Skip(Objection::Unproven))],
+            vec![action(
+                "otto",
+                None,
+                Decision::Skip(Objection::Unproven {
+                    reason: crate::directory::Reason::StillListed,
+                }),
+            )],
         ),
         part(
             7,

@@ -22,11 +22,12 @@ pub async fn channels(
     engine: &Engine,
     making: &Arc<Making>,
 ) -> Result<Export<ChannelRow>, RunError> {
-    let (groups, titles) = engine
+    let (mut groups, titles) = engine
         .store
-        .run(|store| Ok((store.named_groups()?, store.group_titles()?)))
+        .run(|store| Ok((store.group_names()?, store.group_titles()?)))
         .await?;
-    if groups.is_empty() {
+    groups.vanished.clear();
+    if groups.there.is_empty() {
         return Err(nothing_known());
     }
     let account = list(engine).await?;
@@ -34,7 +35,7 @@ pub async fn channels(
     check_parent(making.parent(), root, &account)?;
     let ours = scope::below_root(account.clone(), root);
     let policy = engine.config.policy.vanished_group;
-    let assignment = desired::assign(&groups, &[], &engine.bindings, &ours, policy);
+    let assignment = desired::assign(&groups, &engine.bindings, &ours, policy);
     let mut there = There::new(&account, making.parent());
     let (mut rows, mut left) = (Vec::new(), Vec::new());
     for (reference, (group, near)) in missing(assignment.findings) {
@@ -78,8 +79,9 @@ pub(super) async fn look_there_next(
             Selector::Id(_) => false,
         })
     };
-    let groups = engine.store.run(Store::named_groups).await?;
+    let groups = engine.store.run(Store::group_names).await?;
     let marks: Vec<Mark> = groups
+        .there
         .into_iter()
         .filter(leads_there)
         .map(|group| Mark::Group(group.group_id))

@@ -56,7 +56,8 @@ pub(super) struct Mark {
 }
 
 impl Position {
-    const FORMAT: u32 = 1;
+    /// The second version: people and groups are read with what makes primary groups.
+    const FORMAT: u32 = 2;
 
     /// A position after both kinds have been read.
     pub(super) fn new(
@@ -213,10 +214,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_window_does_not_swing_back_over_a_bulk_load() {
-        let server = Server {
-            kind: super::super::server::Kind::OpenLdap,
-            pinned_to: None,
-        };
+        let server = Server::plain(super::super::server::Kind::OpenLdap);
         let stamped = |seconds: std::ops::RangeInclusive<i64>| {
             let mut stamps = Stamps::begin(&server);
             for second in seconds {
@@ -242,10 +240,7 @@ mod tests {
 
     #[test]
     fn a_checkpoint_of_another_configuration_is_refused() {
-        let server = Server {
-            kind: super::super::server::Kind::OpenLdap,
-            pinned_to: None,
-        };
+        let server = Server::plain(super::super::server::Kind::OpenLdap);
         let checkpoint = Position::new("a", &server, None, None)
             .checkpoint()
             .unwrap();

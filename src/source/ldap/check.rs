@@ -20,8 +20,7 @@ const SIZE_LIMIT: u32 = 4;
 impl Ldap {
     /// Looks at the server and at the first entries of each kind.
     pub async fn check(&self) -> Result<CheckReport, SourceError> {
-        let mut session = self.access.open().await?;
-        let server = Server::discover(&mut session).await?;
+        let (mut session, server, _) = self.open(&super::replica::Replica::default()).await?;
         let bound_as = who_am_i(&mut session).await;
         let mut samples = [Sample::default(), Sample::default()];
         for (sample, kind) in samples.iter_mut().zip(KINDS) {

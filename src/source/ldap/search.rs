@@ -1,9 +1,12 @@
 //! A search that cannot be mistaken for complete: pages fetched one by one, each end judged.
 
+use std::sync::Arc;
+
 use ldap3::controls::{PagedResults, RawControl};
 use ldap3::{LdapResult, Scope, SearchOptions};
 
 use super::super::entry::Entry;
+use super::super::reference::{Ignored, References};
 use super::session::{Session, answer, caught};
 use super::wire;
 
@@ -18,6 +21,8 @@ pub(super) struct Query {
     pub(super) page_size: Option<i32>,
     /// The most entries to return; 0 for no limit of ours.
     pub(super) size_limit: i32,
+    /// The places of which references to other servers are of no concern.
+    pub(super) ignored: Option<Arc<Ignored>>,
 }
 
 /// Why a search ended without having told everything.
@@ -39,11 +44,12 @@ pub(super) enum Cut {
     },
     /// The server pointed elsewhere for a part of the answer.
     #[error(
-        "the server refers to other servers for {count} parts of the tree, which were not read"
+        "the server refers to other servers for {}, which {} not read. If nothing of ours is there, name the place in directory.ignore_references",
+        .references.shown.join("; "), if .references.count == 1 { "was" } else { "were" }
     )]
     Referred {
-        /// How many references there were.
-        count: usize,
+        /// The references.
+        references: References,
     },
     /// The connection broke, or the server went silent.
     #[error("{reason}")]
@@ -63,6 +69,7 @@ impl Query {
             attributes,
             page_size: None,
             size_limit: 0,
+            ignored: None,
         }
     }
 
@@ -81,6 +88,14 @@ impl Query {
             ..self
         }
     }
+
+    /// The same, without heed of references to these places.
+    pub(super) fn ignoring(self, ignored: &Arc<Ignored>) -> Self {
+        Self {
+            ignored: Some(Arc::clone(ignored)),
+            ..self
+        }
+    }
 }
 
 type Stream = ldap3::SearchStream<'static, String, Vec<String>>;
@@ -92,7 +107,7 @@ pub(super) struct Search<'s> {
     state: State,
     /// Entries received.
     pub(super) received: u64,
-    references: usize,
+    references: References,
 }
 
 enum State {
@@ -112,7 +127,7 @@ impl<'s> Search<'s> {
             query,
             state: State::Asking(Vec::new()),
             received: 0,
-            references: 0,
+            references: References::default(),
         }
     }
 
@@ -136,7 +151,11 @@ impl<'s> Search<'s> {
                     };
                 }
                 State::Reading(stream) => match caught(stream.next()).await {
-                    Ok(Some(item)) if item.is_ref() => self.references += 1,
+                    Ok(Some(item)) if item.is_ref() => {
+                        let none = Arc::new(Ignored::new(&[]));
+                        let ignored = self.query.ignored.as_ref().unwrap_or(&none);
+                        self.references.add(&wire::references(item.0), ignored);
+                    }
                     Ok(Some(item)) if item.is_intermediate() => {}
                     Ok(Some(item)) => {
                         let Some(entry) = wire::entry(item.0) else {
@@ -212,8 +231,8 @@ impl<'s> Search<'s> {
                 .and_then(|_| wire::next_page(&result.ctrls));
             return match cookie {
                 Some(cookie) => State::Asking(cookie),
-                None if self.references > 0 => State::Over(Err(Cut::Referred {
-                    count: self.references,
+                None if self.references.count > 0 => State::Over(Err(Cut::Referred {
+                    references: self.references.clone(),
                 })),
                 None => State::Over(Ok(())),
             };
@@ -221,6 +240,12 @@ impl<'s> Search<'s> {
         // A server that allows only smaller pages says so before the first entry.
         if let (11, 0, Some(size @ 51..)) = (result.rc, self.received, self.query.page_size) {
             self.query.page_size = Some((size / 10).max(50));
+            return State::Asking(Vec::new());
+        }
+        // One that does not know pages, or forbids them, may send everything at once.
+        let forbids_pages = matches!(result.rc, 2 | 11 | 12 | 53);
+        if forbids_pages && self.received == 0 && self.query.page_size.is_some() {
+            self.query.page_size = None;
             return State::Asking(Vec::new());
         }
         State::Over(Err(match result.rc {

@@ -4,6 +4,7 @@ use super::super::SourceError;
 use super::super::entry::Entry;
 use super::super::stable_id::IdAttribute;
 use super::super::stamp;
+use super::replica;
 use super::search::{Cut, Query, Search};
 use super::session::Session;
 
@@ -25,6 +26,13 @@ pub(super) struct Server {
     pub(super) kind: Kind,
     /// Its own name, where its time stamps are worth something on this server only.
     pub(super) pinned_to: Option<String>,
+    /// The trees that it holds.
+    pub(super) naming_contexts: Vec<String>,
+    /// Active Directory's tree of people and groups, and the entry that describes this controller.
+    pub(super) default_naming_context: Option<String>,
+    pub(super) ds_service_name: Option<String>,
+    /// Active Directory's own number of the newest change.
+    pub(super) highest_usn: Option<u64>,
 }
 
 impl Server {
@@ -35,6 +43,10 @@ impl Server {
             "supportedCapabilities",
             "dnsHostName",
             "objectClass",
+            "namingContexts",
+            "defaultNamingContext",
+            "dsServiceName",
+            "highestCommittedUSN",
         ];
         let query = Query::entry("", wanted.map(str::to_owned).to_vec());
         let url = session.url.clone();
@@ -72,7 +84,31 @@ impl Server {
             let host = root.text("dnshostname").ok().flatten();
             host.unwrap_or(url).to_lowercase()
         });
-        Self { kind, pinned_to }
+        let text = |name: &str| root.text(name).ok().flatten().map(str::to_owned);
+        let contexts = root.values("namingcontexts").iter();
+        let contexts = contexts.filter_map(|value| String::from_utf8(value.clone()).ok());
+        Self {
+            kind,
+            pinned_to,
+            naming_contexts: contexts.collect(),
+            default_naming_context: text("defaultnamingcontext"),
+            ds_service_name: text("dsservicename"),
+            highest_usn: text("highestcommittedusn").and_then(|usn| usn.parse().ok()),
+        }
+    }
+
+    /// The tree that holds a base.
+    pub(super) fn suffix_of(&self, base: &str) -> Option<&str> {
+        replica::suffix_of(&self.naming_contexts, base)
+    }
+
+    /// A server of a kind, of which nothing else is known.
+    #[cfg(test)]
+    pub(super) fn plain(kind: Kind) -> Self {
+        Self {
+            kind,
+            ..Self::from_root(&Entry::default(), "")
+        }
     }
 
     /// The attributes that identify an entry here, the best first.

@@ -74,34 +74,34 @@ impl Access {
         })
     }
 
-    /// Connects to the first server that answers, and binds.
-    ///
-    /// Another server is tried when one cannot be reached or is not ready. One that refuses us is an
-    /// error: the next one holds the same password.
-    pub(super) async fn open(&self) -> Result<Session, SourceError> {
-        let mut tried = Vec::new();
-        for url in &self.urls {
-            match self.open_at(url).await {
-                Ok(session) => return Ok(session),
-                Err(Failure::Refused(reason)) => {
-                    return Err(SourceError::BindRefused {
-                        url: url.clone(),
-                        reason,
-                    });
-                }
-                Err(Failure::Unreachable(reason)) => {
-                    tracing::debug!(directory = %self.directory, url, reason, "server cannot be reached");
-                    tried.push(Attempt {
-                        url: url.clone(),
-                        reason,
-                    });
-                }
+    /// The servers, in the order in which they are tried.
+    pub(super) fn urls(&self) -> &[String] {
+        &self.urls
+    }
+
+    /// Connects to a server and binds. `None`, with a note in `tried`: another one is to be tried, because
+    /// this one cannot be reached or is not ready. One that refuses the bind is an error: the next one
+    /// holds the same password.
+    pub(super) async fn open(
+        &self,
+        url: &str,
+        tried: &mut Vec<Attempt>,
+    ) -> Result<Option<Session>, SourceError> {
+        match self.open_at(url).await {
+            Ok(session) => Ok(Some(session)),
+            Err(Failure::Refused(reason)) => Err(SourceError::BindRefused {
+                url: url.to_owned(),
+                reason,
+            }),
+            Err(Failure::Unreachable(reason)) => {
+                tracing::debug!(directory = %self.directory, url, reason, "server cannot be reached");
+                tried.push(Attempt {
+                    url: url.to_owned(),
+                    reason,
+                });
+                Ok(None)
             }
         }
-        Err(SourceError::Unreachable {
-            directory: self.directory.clone(),
-            tried,
-        })
     }
 
     /// Whether nobody on the way can listen to a connection to this server.

@@ -42,6 +42,12 @@ pub(super) fn next_page(controls: &[Control]) -> Option<Vec<u8>> {
     (!cookie.is_empty()).then_some(cookie)
 }
 
+/// Reads the URLs of a search result reference (RFC 4511, section 4.5.3).
+pub(super) fn references(tag: StructureTag) -> Vec<String> {
+    let urls = constructed(tag).unwrap_or_default();
+    urls.into_iter().filter_map(text).collect()
+}
+
 fn constructed(tag: StructureTag) -> Option<Vec<StructureTag>> {
     match tag.payload {
         PL::C(parts) => Some(parts),

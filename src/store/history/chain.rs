@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest as _, Sha256};
 
 use crate::category::{CategoryId, Entitlement, UserId};
+use crate::plan::category::{Cause, Recorded};
 use crate::plan::{Action, Decision, Grant};
 use crate::store::journal::Outcome;
 use crate::store::{Store, StoreError};
@@ -29,6 +30,8 @@ pub struct Event {
     pub user: UserId,
     /// What was decided.
     pub decision: Decision,
+    /// Why access went, where it went.
+    pub cause: Cause,
     /// What was there.
     pub before: Option<Entitlement>,
     /// What grants it, or granted it.
@@ -48,6 +51,7 @@ impl Event {
             category,
             user: action.user.clone(),
             decision: action.decision,
+            cause: action.cause,
             before: action.before.clone(),
             why: action.via.clone(),
             outcome,
@@ -155,7 +159,11 @@ pub(in crate::store) fn append(
             now.as_second().into(),
             event.category.0.into(),
             event.user.as_str().to_owned().into(),
-            serde_json::to_string(&event.decision)?.into(),
+            serde_json::to_string(&Recorded {
+                decision: event.decision,
+                cause: event.cause,
+            })?
+            .into(),
             event
                 .before
                 .as_ref()

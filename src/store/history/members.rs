@@ -239,6 +239,7 @@ mod tests {
             channel: None,
             user: UserId::new(user),
             decision,
+            cause: crate::plan::category::Cause::default(),
             before: None,
             why: Some(Grant::direct(GroupId::new("bio"))),
             outcome,

@@ -14,6 +14,7 @@ fn event(category: i64, user: &str, decision: Decision) -> Event {
         category: CategoryId(category),
         user: UserId::new(user),
         decision,
+        cause: crate::plan::category::Cause::default(),
         before: None,
         why: Some(Grant::direct(GroupId::new("bio"))),
         outcome: Outcome::Done,

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Absorption, StoreError};
+use super::{Absorption, Mark, StoreError};
 use crate::directory::{Dn, EntryKind, MemberName, StableId, Version};
 use crate::plan::desired::EntryId;
 
@@ -15,7 +15,7 @@ pub(super) struct Known {
     name: String,
     stable_id: Option<String>,
     kind: String,
-    version: Option<String>,
+    pub(super) version: Option<String>,
 }
 
 /// An entry that has its place in the mirror now.
@@ -36,27 +36,6 @@ impl Absorption<'_> {
     /// Finds an entry by its stable id.
     pub(super) fn entry_of(&self, id: &StableId) -> Result<Option<Known>, StoreError> {
         self.known("stable_id", id.as_str())
-    }
-
-    /// Whether an entry is older than when it was last read. Then what is known of it stays: it is newer.
-    pub(super) fn is_older(
-        &mut self,
-        id: &StableId,
-        version: Option<&Version>,
-    ) -> Result<bool, StoreError> {
-        let (Some(version), Some(known)) = (version, self.entry_of(id)?) else {
-            return Ok(false);
-        };
-        // Change numbers begin with the time, in a form of which the order of letters is the order of time.
-        let is_older = known
-            .version
-            .as_ref()
-            .is_some_and(|known| version.0 < *known);
-        if is_older {
-            self.absorbed.older += 1;
-            self.seen.insert(known.id);
-        }
-        Ok(is_older)
     }
 
     fn known(&self, column: &str, value: &str) -> Result<Option<Known>, StoreError> {
@@ -83,7 +62,7 @@ impl Absorption<'_> {
             .optional()?)
     }
 
-    /// Finds the entry that a name leads to.
+    /// Finds the entry that has a name.
     pub(super) fn named(&mut self, name: &str) -> Result<Option<EntryId>, StoreError> {
         if let Some(id) = self.names.get(name) {
             return Ok(Some(*id));
@@ -102,6 +81,18 @@ impl Absorption<'_> {
         Ok(id)
     }
 
+    /// Finds the entry that had a name which no entry has now.
+    fn formerly_named(&self, name: &str) -> Result<Option<EntryId>, StoreError> {
+        if self.bulk {
+            return Ok(None);
+        }
+        Ok(self
+            .transaction
+            .prepare_cached("SELECT id FROM former_name WHERE directory = ?1 AND name = ?2")?
+            .query_row(params![self.directory, name], |row| row.get(0))
+            .optional()?)
+    }
+
     /// Whether a name that is not at hand is not in the mirror either.
     fn knows_all_names(&self) -> bool {
         self.all_names
@@ -115,8 +106,13 @@ impl Absorption<'_> {
         }
     }
 
-    /// Finds the entry that a member value leads to, or makes one that has only this name so far.
-    pub(super) fn resolve(&mut self, member: &MemberName) -> Result<EntryId, StoreError> {
+    /// Finds the entry that a group's member value leads to, or makes one that has only this name so far.
+    /// A former name leads to the entry that had it, and is noted.
+    pub(super) fn resolve(
+        &mut self,
+        group: EntryId,
+        member: &MemberName,
+    ) -> Result<EntryId, StoreError> {
         if let MemberName::Login(login) = member {
             let person = self
                 .transaction
@@ -131,16 +127,32 @@ impl Absorption<'_> {
             }
         }
         match member {
-            MemberName::Dn(dn) => self.resolve_name(dn.as_str()),
-            MemberName::Login(login) => self.resolve_name(&login_name(login)),
+            MemberName::Dn(dn) => self.resolve_name(group, dn.as_str()),
+            MemberName::Login(login) => self.resolve_name(group, &login_name(login)),
         }
     }
 
-    fn resolve_name(&mut self, name: &str) -> Result<EntryId, StoreError> {
-        match self.named(name)? {
-            Some(id) => Ok(id),
-            None => self.insert_entry(name, None, "name", None),
+    fn resolve_name(&mut self, group: EntryId, name: &str) -> Result<EntryId, StoreError> {
+        if let Some(id) = self.named(name)? {
+            return Ok(id);
         }
+        let Some(id) = self.formerly_named(name)? else {
+            return self.insert_entry(name, None, "name", None);
+        };
+        self.transaction
+            .prepare_cached("INSERT OR IGNORE INTO stale_name VALUES (?1, ?2)")?
+            .execute(params![group, name])?;
+        Ok(id)
+    }
+
+    /// Remembers a name that an entry had. It goes on leading there until another entry has it.
+    pub(super) fn remember_name(&self, name: &str, id: EntryId) -> Result<(), StoreError> {
+        if !name.starts_with(":was:") {
+            self.transaction
+                .prepare_cached("INSERT OR REPLACE INTO former_name VALUES (?1, ?2, ?3)")?
+                .execute(params![self.directory, name, id])?;
+        }
+        Ok(())
     }
 
     fn insert_entry(
@@ -152,14 +164,17 @@ impl Absorption<'_> {
     ) -> Result<EntryId, StoreError> {
         self.transaction
             .prepare_cached(
-                "INSERT INTO entry (directory, name, stable_id, kind, version) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO entry (directory, name, stable_id, kind, version, look, since)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![
                 self.directory,
                 name,
                 id.map(StableId::as_str),
                 kind,
-                version.map(|version| &version.0)
+                version.map(|version| &version.0),
+                self.look,
+                id.is_none().then(|| self.now.as_second())
             ])?;
         let entry = self.transaction.last_insert_rowid();
         self.remember(name, entry);
@@ -177,15 +192,16 @@ impl Absorption<'_> {
         let inserted = self
             .transaction
             .prepare_cached(
-                "INSERT OR IGNORE INTO entry (directory, name, stable_id, kind, version)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT OR IGNORE INTO entry (directory, name, stable_id, kind, version, look)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
             .execute(params![
                 self.directory,
                 name,
                 id.as_str(),
                 kind.as_str(),
-                version.map(|version| &version.0)
+                version.map(|version| &version.0),
+                self.look
             ])?;
         if inserted == 0 {
             return Ok(None);
@@ -236,18 +252,15 @@ impl Absorption<'_> {
             self.free_name(name, Some(known.id))?;
             self.names.remove(known.name.as_str());
             self.remember(name, known.id);
+            self.remember_name(&known.name, known.id)?;
         }
         let version = version.map(|version| version.0.as_str());
         if renamed || known.version.as_deref() != version || known.kind != kind.as_str() {
             self.transaction
                 .prepare_cached(
-                    "UPDATE entry SET name = ?2, version = ?3, kind = ?4 WHERE id = ?1",
+                    "UPDATE entry SET name = ?2, version = ?3, kind = ?4, look = ?5 WHERE id = ?1",
                 )?
-                .execute(params![known.id, name, version, kind.as_str()])?;
-        }
-        if renamed && known.kind == EntryKind::Group.as_str() && !known.name.starts_with(':') {
-            // Who still says the old name meant a group: who is in it is not known, not nobody.
-            self.insert_entry(&known.name, None, &known.kind, None)?;
+                .execute(params![known.id, name, version, kind.as_str(), self.look])?;
         }
         Ok(Placed {
             id: known.id,
@@ -267,13 +280,14 @@ impl Absorption<'_> {
         if let Some(holder) = holder.filter(|holder| holder.stable_id.is_none()) {
             self.transaction
                 .prepare_cached(
-                    "UPDATE entry SET stable_id = ?2, kind = ?3, version = ?4 WHERE id = ?1",
+                    "UPDATE entry SET stable_id = ?2, kind = ?3, version = ?4, look = ?5 WHERE id = ?1",
                 )?
                 .execute(params![
                     holder.id,
                     id.as_str(),
                     kind.as_str(),
-                    version.map(|version| &version.0)
+                    version.map(|version| &version.0),
+                    self.look
                 ])?;
             return Ok(Placed {
                 id: holder.id,
@@ -314,10 +328,16 @@ impl Absorption<'_> {
                     .prepare_cached("DELETE FROM membership WHERE member_id = ?1")?
                     .execute([holder.id])?;
                 self.transaction
+                    .prepare_cached("DELETE FROM departure WHERE member_id = ?1")?
+                    .execute([holder.id])?;
+                self.is_listed_again(heir)?;
+                self.transaction
                     .prepare_cached("DELETE FROM entry WHERE id = ?1")?
                     .execute([holder.id])?;
             }
             _ => {
+                // Groups that list the name may mean whoever had it.
+                self.remember_name(name, holder.id)?;
                 self.transaction
                     .prepare_cached(
                         "UPDATE entry SET name = ':was:' || id || ':' || name WHERE id = ?1",
@@ -328,15 +348,48 @@ impl Absorption<'_> {
         Ok(())
     }
 
-    /// Has the groups that mention an entry resolved anew when they are next read.
+    /// Drops the departures of a member whom the groups list after all, by another name.
+    pub(super) fn is_listed_again(&self, member: EntryId) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached(
+                "DELETE FROM departure WHERE member_id = ?1 AND EXISTS
+                     (SELECT 1 FROM membership WHERE membership.group_id = departure.group_id
+                      AND membership.role = departure.role AND membership.member_id = ?1)",
+            )?
+            .execute([member])?;
+        Ok(())
+    }
+
+    /// Has the groups that mention an entry resolved again when they are next read.
     pub(super) fn look_again_at_groups_of(&self, member: EntryId) -> Result<(), StoreError> {
         if !self.bulk {
             self.transaction
                 .prepare_cached(
-                    "UPDATE grp SET digest = NULL WHERE digest <> x'' AND id IN
-                         (SELECT group_id FROM membership WHERE member_id = ?1)",
+                    "UPDATE grp SET digest = NULL WHERE id IN
+                         (SELECT group_id FROM membership WHERE member_id = ?1
+                          UNION ALL SELECT group_id FROM departure WHERE member_id = ?1)",
                 )?
                 .execute([member])?;
+        }
+        Ok(())
+    }
+
+    /// Notes that an entry of this name is there, and is neither a person nor a group of ours: a group
+    /// that lists it lists nobody.
+    pub(super) fn other(&mut self, dn: &Dn) -> Result<(), StoreError> {
+        let changed = self
+            .transaction
+            .prepare_cached(
+                "UPDATE entry SET kind = 'other'
+                 WHERE directory = ?1 AND name = ?2 AND kind = 'name'",
+            )?
+            .execute(params![self.directory, dn.as_str()])?;
+        if changed > 0
+            && let Some(id) = self.named(dn.as_str())?
+        {
+            for group in self.groups_with(id)? {
+                self.mark(&Mark::Group(group))?;
+            }
         }
         Ok(())
     }
@@ -349,9 +402,17 @@ impl Absorption<'_> {
                 "DELETE FROM entry WHERE directory = ?1
                  AND NOT EXISTS (SELECT 1 FROM person WHERE person.id = entry.id)
                  AND NOT EXISTS (SELECT 1 FROM grp WHERE grp.id = entry.id)
-                 AND NOT EXISTS (SELECT 1 FROM membership WHERE member_id = entry.id)",
+                 AND NOT EXISTS (SELECT 1 FROM membership WHERE member_id = entry.id)
+                 AND NOT EXISTS (SELECT 1 FROM departure WHERE member_id = entry.id)
+                 AND NOT EXISTS (SELECT 1 FROM unusable_group WHERE unusable_group.id = entry.id)",
                 [self.directory],
             )?;
+            for table in ["former_name", "former_user", "former_person"] {
+                let orphans = format!(
+                    "DELETE FROM {table} WHERE NOT EXISTS (SELECT 1 FROM entry WHERE entry.id = {table}.id)"
+                );
+                self.transaction.execute(&orphans, [])?;
+            }
             self.names.clear();
         }
         Ok(())

@@ -1,14 +1,17 @@
 //! Groups in the mirror, and who is in them.
 
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use rusqlite::types::Value;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 use sha2::{Digest as _, Sha256};
 
 use super::{Absorption, Mark, StoreError};
 use crate::category::UserId;
-use crate::directory::{EntryKind, Group, GroupId, Member, MemberName, Role, Version};
+use crate::directory::{
+    EntryKind, Evidence, Group, GroupId, Member, MemberName, Reason, Role, Version,
+};
 use crate::plan::desired::EntryId;
 
 /// More changed members than this in one group are one mark: the group.
@@ -19,7 +22,15 @@ struct Stored {
     group_id: GroupId,
     name: Option<String>,
     digest: Option<Vec<u8>>,
-    complete: bool,
+    evidence: Evidence,
+    primary_key: Option<String>,
+}
+
+/// A group that has no member of a role any more.
+pub(super) struct Emptied {
+    group: EntryId,
+    group_id: GroupId,
+    role: i64,
 }
 
 impl Absorption<'_> {
@@ -28,31 +39,44 @@ impl Absorption<'_> {
         group: &Group,
         version: Option<&Version>,
     ) -> Result<(), StoreError> {
-        let digest = group.members_complete.then(|| digest(&group.members));
+        let digest = group.evidence.is_known().then(|| digest(&group.members));
         if let Some(id) = self.unchanged_group(group, version, digest.as_deref())? {
+            self.is_as_before(&group.id);
             self.seen.insert(id);
             return Ok(());
         }
         if self.is_older(&group.id, version)? {
             return Ok(());
         }
+        let met = self.seen.len();
         let placed = self.place(&group.id, &group.dn, EntryKind::Group, version)?;
+        let is_twice = !placed.is_new && self.seen.len() == met;
         let before = self.stored_group(placed.id)?;
         let same_members = before
             .as_ref()
             .is_some_and(|before| before.digest.is_some() && before.digest == digest);
-        let same_names = before
-            .as_ref()
-            .is_some_and(|before| before.group_id == group.group_id && before.name == group.name);
+        let same_names = before.as_ref().is_some_and(|before| {
+            before.group_id == group.group_id
+                && before.name == group.name
+                && before.primary_key == group.primary_key
+        });
         if same_members && same_names {
             return Ok(());
         }
-        self.write_group(placed.id, group, digest.as_deref())?;
+        let mut evidence = group.evidence.clone();
+        if is_twice && !same_members {
+            self.twice(group.dn.as_str(), EntryKind::Group)?;
+            evidence.lacks(Reason::EntryTwice);
+            self.emptied.retain(|emptied| emptied.group != placed.id);
+        }
+        let digest = digest.filter(|_| evidence.is_known());
+        self.write_group(placed.id, group, digest.as_deref(), &evidence)?;
         self.note_group_id(before.as_ref(), group)?;
+        self.note_primary_key(before.as_ref(), group)?;
         let changed = if same_members {
             false
         } else {
-            self.members(placed.id, group, before.as_ref())?
+            self.members(placed.id, group, &evidence, before.as_ref())?
         };
         match before {
             None => {
@@ -62,6 +86,17 @@ impl Absorption<'_> {
             Some(_) => self.absorbed.changed += u64::from(changed || !same_names),
         }
         Ok(())
+    }
+
+    /// Notes that an entry was read twice, with different content.
+    pub(super) fn twice(&mut self, dn: &str, kind: EntryKind) -> Result<(), StoreError> {
+        self.problem(&crate::directory::Unusable {
+            kind,
+            id: None,
+            dn: dn.to_owned(),
+            problem: crate::directory::EntryProblem::Twice,
+            group_ids: Vec::new(),
+        })
     }
 
     /// Finds a group that is, to the last column, as before: the usual case, told in one look.
@@ -79,7 +114,8 @@ impl Absorption<'_> {
             .prepare_cached(
                 "SELECT entry.id FROM entry JOIN grp USING (id)
                  WHERE directory = ?1 AND stable_id = ?2 AND entry.name = ?3 AND kind = 'group'
-                   AND version IS ?4 AND group_id = ?5 AND grp.name IS ?6 AND digest = ?7",
+                   AND version IS ?4 AND group_id = ?5 AND grp.name IS ?6 AND digest = ?7
+                   AND primary_key IS ?8",
             )?
             .query_row(
                 params![
@@ -90,6 +126,7 @@ impl Absorption<'_> {
                     group.group_id.as_str(),
                     group.name,
                     digest,
+                    group.primary_key,
                 ],
                 |row| row.get(0),
             )
@@ -97,18 +134,31 @@ impl Absorption<'_> {
     }
 
     fn stored_group(&self, id: EntryId) -> Result<Option<Stored>, StoreError> {
-        Ok(self
+        let Some((group_id, name, digest, evidence, primary_key)) = self
             .transaction
-            .prepare_cached("SELECT group_id, name, digest, complete FROM grp WHERE id = ?1")?
+            .prepare_cached(
+                "SELECT group_id, name, digest, evidence, primary_key FROM grp WHERE id = ?1",
+            )?
             .query_row([id], |row| {
-                Ok(Stored {
-                    group_id: GroupId::new(row.get::<_, String>(0)?),
-                    name: row.get(1)?,
-                    digest: row.get(2)?,
-                    complete: row.get(3)?,
-                })
+                Ok((
+                    row.get::<_, String>(0)?,
+                    row.get(1)?,
+                    row.get(2)?,
+                    row.get::<_, Option<String>>(3)?,
+                    row.get(4)?,
+                ))
             })
-            .optional()?)
+            .optional()?
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Stored {
+            group_id: GroupId::new(group_id),
+            name,
+            digest,
+            evidence: read_evidence(evidence.as_deref())?,
+            primary_key,
+        }))
     }
 
     fn write_group(
@@ -116,17 +166,109 @@ impl Absorption<'_> {
         id: EntryId,
         group: &Group,
         digest: Option<&[u8]>,
+        evidence: &Evidence,
     ) -> Result<(), StoreError> {
         self.transaction
-            .prepare_cached("INSERT OR REPLACE INTO grp VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO grp (id, group_id, name, digest, evidence, primary_key)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
             .execute(params![
                 id,
                 group.group_id.as_str(),
                 group.name,
                 digest,
-                group.members_complete
+                write_evidence(evidence)?,
+                group.primary_key,
             ])?;
+        self.transaction
+            .prepare_cached("DELETE FROM stale_name WHERE group_id = ?1")?
+            .execute([id])?;
+        if !self.bulk {
+            self.transaction
+                .prepare_cached("DELETE FROM unusable_group WHERE id = ?1")?
+                .execute([id])?;
+        }
         Ok(())
+    }
+
+    /// Sets how much is known of a group's members, and has them resolved again when it is next read.
+    fn set_evidence(&mut self, id: EntryId, evidence: &Evidence) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached("UPDATE grp SET evidence = ?2, digest = NULL WHERE id = ?1")?
+            .execute(params![id, write_evidence(evidence)?])?;
+        Ok(())
+    }
+
+    /// Notes of a group whose entry cannot be used that not all of its members are known, and which
+    /// group IDs it may have.
+    pub(super) fn unusable_group(
+        &mut self,
+        id: EntryId,
+        group_ids: &[GroupId],
+    ) -> Result<(), StoreError> {
+        match self.stored_group(id)? {
+            Some(group) if group.evidence.is_known() => {
+                self.mark(&Mark::Group(group.group_id))?;
+                self.set_evidence(id, &Evidence::partial(Reason::EntryUnusable))
+            }
+            Some(_) => Ok(()),
+            None => {
+                for group_id in group_ids {
+                    self.transaction
+                        .prepare_cached("INSERT OR IGNORE INTO unusable_group VALUES (?1, ?2, ?3)")?
+                        .execute(params![self.directory, id, group_id.as_str()])?;
+                }
+                self.mark_outer_groups(id)
+            }
+        }
+    }
+
+    /// Forgets the unusable groups that a complete read has not met.
+    pub(super) fn forget_usable_groups(&mut self) -> Result<(), StoreError> {
+        let known: Vec<(EntryId, String)> = self
+            .transaction
+            .prepare_cached("SELECT id, group_id FROM unusable_group WHERE directory = ?1")?
+            .query_map([self.directory], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let gone: Vec<_> = known
+            .into_iter()
+            .filter(|(id, _)| !self.seen.contains(id))
+            .collect();
+        for (id, group_id) in gone {
+            self.transaction
+                .prepare_cached("DELETE FROM unusable_group WHERE directory = ?1 AND id = ?2")?
+                .execute([self.directory, id])?;
+            self.mark(&Mark::Group(GroupId::new(group_id)))?;
+        }
+        Ok(())
+    }
+
+    /// Marks the members of a group by primary group, when that has changed.
+    fn note_primary_key(
+        &mut self,
+        before: Option<&Stored>,
+        group: &Group,
+    ) -> Result<(), StoreError> {
+        let before = before.and_then(|before| before.primary_key.as_ref());
+        if before == group.primary_key.as_ref() {
+            return Ok(());
+        }
+        self.mark(&Mark::Group(group.group_id.clone()))
+    }
+
+    /// The groups that people with this value have as their primary group.
+    pub(super) fn groups_with_primary_key(&self, key: &str) -> Result<Vec<GroupId>, StoreError> {
+        Ok(self
+            .transaction
+            .prepare_cached(
+                "SELECT group_id FROM grp JOIN entry USING (id)
+                 WHERE primary_key = ?1 AND directory = ?2",
+            )?
+            .query_map(params![key, self.directory], |row| {
+                row.get::<_, String>(0).map(GroupId::new)
+            })?
+            .collect::<Result<_, _>>()?)
     }
 
     /// Keeps book of group IDs that come and go.
@@ -157,61 +299,37 @@ impl Absorption<'_> {
         Ok(())
     }
 
-    /// Brings a group's members up to date; answers whether anything changed.
+    /// Brings a group's members up to date; returns whether anything changed. Who is not listed any more
+    /// is kept as a departure, until that is proven.
     fn members(
         &mut self,
         id: EntryId,
         group: &Group,
+        evidence: &Evidence,
         before: Option<&Stored>,
     ) -> Result<bool, StoreError> {
-        let mut now = Vec::with_capacity(group.members.len());
-        let mut role: Option<(&Role, i64)> = None;
-        for member in &group.members {
-            // The values of one attribute come together: one role after the other.
-            let known = role.filter(|(name, _)| *name == &member.role);
-            let id = known.map_or_else(|| self.role(&member.role), |(_, id)| Ok(id))?;
-            role = Some((&member.role, id));
-            now.push((id, self.resolve(&member.name)?));
-        }
-        now.sort_unstable();
-        now.dedup();
+        let now = self.resolve_members(id, group)?;
         let there = match before {
             Some(_) => self.members_there(id)?,
             None => Vec::new(),
         };
         let came = missing_in(&there, &now);
-        let mut gone = if group.members_complete {
+        let mut gone = if evidence.is_known() {
             missing_in(&now, &there)
         } else {
             Vec::new()
         };
-        if self.may_be_a_rename(&came, &gone)? {
-            self.doubt(id)?;
-            gone.clear();
-        }
-        {
-            let mut insert = self.transaction.prepare_cached(
-                "INSERT INTO membership (group_id, role, member_id) SELECT ?1, ?2, value FROM rarray(?3)",
-            )?;
-            for same_role in came.chunk_by(|one, other| one.0 == other.0) {
-                let members = same_role.iter().map(|(_, member)| Value::from(*member));
-                insert.execute(params![
-                    id,
-                    same_role[0].0,
-                    Rc::new(members.collect::<Vec<_>>())
-                ])?;
-            }
-            let mut delete = self.transaction.prepare_cached(
-                "DELETE FROM membership WHERE group_id = ?1 AND role = ?2 AND member_id = ?3",
-            )?;
-            for (role, member) in &gone {
-                delete.execute([id, *role, *member])?;
-            }
+        self.set_aside_emptied(id, group, &now, &there, &mut gone);
+        self.add_members(id, &came)?;
+        if !self.bulk {
+            self.departed(id, &came, &gone)?;
         }
         let is_whole_again =
-            before.is_some_and(|before| !before.complete) && group.members_complete;
+            before.is_some_and(|before| !before.evidence.is_known()) && evidence.is_known();
+        let is_less_known =
+            before.is_some_and(|before| before.evidence.is_known()) && !evidence.is_known();
         let many = came.len() + gone.len() > MOST_MEMBER_MARKS;
-        if before.is_none() || is_whole_again || many {
+        if before.is_none() || is_whole_again || is_less_known || many {
             self.mark(&Mark::Group(group.group_id.clone()))?;
         } else {
             for (_, member) in came.iter().chain(&gone) {
@@ -221,33 +339,113 @@ impl Absorption<'_> {
         Ok(!came.is_empty() || !gone.is_empty())
     }
 
-    /// Whether the group has a name that nobody has in place of somebody who is known: people are read
-    /// before groups, so somebody who was renamed in between looks like a leaver and a stranger.
-    fn may_be_a_rename(
-        &self,
-        came: &[(i64, EntryId)],
-        gone: &[(i64, EntryId)],
-    ) -> Result<bool, StoreError> {
-        let any = |members: &[(i64, EntryId)], sql: &str| -> Result<bool, StoreError> {
-            let ids = members.iter().map(|(_, member)| Value::from(*member));
-            let ids = Rc::new(ids.collect::<Vec<_>>());
-            let mut statement = self.transaction.prepare_cached(sql)?;
-            Ok(!members.is_empty() && statement.exists([ids])?)
-        };
-        Ok(!gone.is_empty()
-            && any(
-                came,
-                "SELECT 1 FROM entry WHERE kind = 'name' AND id IN rarray(?1)",
-            )?
-            && any(gone, "SELECT 1 FROM person WHERE id IN rarray(?1)")?)
+    /// The members that a group lists, in order.
+    fn resolve_members(
+        &mut self,
+        id: EntryId,
+        group: &Group,
+    ) -> Result<Vec<(i64, EntryId)>, StoreError> {
+        let mut now = Vec::with_capacity(group.members.len());
+        let mut role: Option<(&Role, i64)> = None;
+        for member in &group.members {
+            // The values of one attribute come together: one role after the other.
+            let known = role.filter(|(name, _)| *name == &member.role);
+            let role_id = known.map_or_else(|| self.role(&member.role), |(_, id)| Ok(id))?;
+            role = Some((&member.role, role_id));
+            now.push((role_id, self.resolve(id, &member.name)?));
+        }
+        now.sort_unstable();
+        now.dedup();
+        Ok(now)
     }
 
-    /// Lets a group lose nobody for now; the next read of it decides.
-    fn doubt(&self, id: EntryId) -> Result<(), StoreError> {
-        self.transaction
-            .prepare_cached("UPDATE grp SET digest = x'', complete = 0 WHERE id = ?1")?
-            .execute([id])?;
+    fn add_members(&self, id: EntryId, came: &[(i64, EntryId)]) -> Result<(), StoreError> {
+        let mut insert = self.transaction.prepare_cached(
+            "INSERT INTO membership (group_id, role, member_id) SELECT ?1, ?2, value FROM rarray(?3)",
+        )?;
+        for same_role in came.chunk_by(|one, other| one.0 == other.0) {
+            let members = same_role.iter().map(|(_, member)| Value::from(*member));
+            insert.execute(params![
+                id,
+                same_role[0].0,
+                Rc::new(members.collect::<Vec<_>>())
+            ])?;
+        }
         Ok(())
+    }
+
+    /// Sets the departures aside of roles that a group has nobody in any more: whether the group is empty,
+    /// or the attribute cannot be read any more, shows when all groups have been read.
+    fn set_aside_emptied(
+        &mut self,
+        id: EntryId,
+        group: &Group,
+        now: &[(i64, EntryId)],
+        there: &[(i64, EntryId)],
+        gone: &mut Vec<(i64, EntryId)>,
+    ) {
+        for same_role in there.chunk_by(|one, other| one.0 == other.0) {
+            let role = same_role[0].0;
+            *self.filled.entry(role).or_default() += 1;
+            let is_emptied = !now.iter().any(|(listed, _)| *listed == role);
+            let before = gone.len();
+            if is_emptied {
+                gone.retain(|(gone, _)| *gone != role);
+            }
+            if gone.len() < before {
+                self.emptied.push(Emptied {
+                    group: id,
+                    group_id: group.group_id.clone(),
+                    role,
+                });
+            }
+        }
+    }
+
+    /// Decides about the groups that have nobody in a role any more: when most groups have lost all at
+    /// once, the attribute cannot be read any more, and says nothing.
+    pub(super) fn decide_emptied(&mut self, is_complete: bool) -> Result<(), StoreError> {
+        let emptied = std::mem::take(&mut self.emptied);
+        let mut lost: HashMap<i64, u64> = HashMap::new();
+        for group in &emptied {
+            *lost.entry(group.role).or_default() += 1;
+        }
+        let mut collapsed = HashSet::new();
+        for (role, lost) in lost {
+            let before = if is_complete {
+                self.groups_with_role(role)?
+            } else {
+                self.filled.get(&role).copied().unwrap_or(0)
+            };
+            if !self.accepted && is_collapse(lost, before) {
+                collapsed.insert(role);
+            }
+        }
+        for group in emptied {
+            if collapsed.contains(&group.role) {
+                self.absorbed.collapsed += 1;
+                self.set_evidence(group.group, &Evidence::unknown(Reason::AttributeCollapsed))?;
+                self.mark(&Mark::Group(group.group_id))?;
+                continue;
+            }
+            let members = self.members_there(group.group)?.into_iter();
+            let gone: Vec<_> = members.filter(|(role, _)| *role == group.role).collect();
+            self.departed(group.group, &[], &gone)?;
+            self.mark(&Mark::Group(group.group_id))?;
+        }
+        Ok(())
+    }
+
+    /// How many groups have somebody in a role.
+    fn groups_with_role(&self, role: i64) -> Result<u64, StoreError> {
+        let groups: i64 = self
+            .transaction
+            .prepare_cached(
+                "SELECT count(DISTINCT group_id) FROM membership JOIN entry ON entry.id = group_id
+                 WHERE role = ?1 AND directory = ?2",
+            )?
+            .query_row([role, self.directory], |row| row.get(0))?;
+        Ok(u64::try_from(groups).unwrap_or(0))
     }
 
     /// The members as the mirror has them, in order.
@@ -303,6 +501,8 @@ impl Absorption<'_> {
         self.mark_outer_groups(id)?;
         for sql in [
             "DELETE FROM membership WHERE group_id = ?1",
+            "DELETE FROM departure WHERE group_id = ?1",
+            "DELETE FROM stale_name WHERE group_id = ?1",
             "DELETE FROM grp WHERE id = ?1",
             "UPDATE entry SET version = NULL WHERE id = ?1",
         ] {
@@ -331,6 +531,37 @@ impl Absorption<'_> {
         self.roles.insert(role.clone(), id);
         Ok(id)
     }
+}
+
+/// Whether so many losses at once are a sign that an attribute cannot be read any more: more than half, and
+/// more than one.
+fn is_collapse(lost: u64, before: u64) -> bool {
+    lost > 1 && lost * 2 > before
+}
+
+/// Reads how much is known of a group's members, as it is stored.
+pub(in crate::store) fn read_evidence(stored: Option<&str>) -> Result<Evidence, StoreError> {
+    Ok(stored
+        .map(serde_json::from_str)
+        .transpose()?
+        .unwrap_or_default())
+}
+
+/// The same, from a row.
+pub(in crate::store) fn group_evidence(row: &Row<'_>, column: usize) -> rusqlite::Result<Evidence> {
+    let stored: Option<&str> = row.get_ref(column)?.as_str_or_null()?;
+    read_evidence(stored).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Text,
+            Box::new(error),
+        )
+    })
+}
+
+fn write_evidence(evidence: &Evidence) -> Result<Option<String>, StoreError> {
+    let stored = (!evidence.is_known()).then(|| serde_json::to_string(evidence));
+    Ok(stored.transpose()?)
 }
 
 /// What one sorted list has and the other has not.

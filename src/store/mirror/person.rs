@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::entry::login_name;
 use super::{Absorption, Mark, StoreError};
 use crate::category::UserId;
-use crate::directory::{EntryKind, GroupId, Person, Version};
+use crate::directory::{EntryKind, GroupId, Left, Person, Version};
 use crate::plan::desired::EntryId;
 
 /// A person's row.
@@ -17,6 +17,8 @@ struct Stored {
     last_name: Option<String>,
     mail: Option<String>,
     enabled: bool,
+    primary_group: Option<String>,
+    join_key: Option<String>,
 }
 
 impl Stored {
@@ -28,12 +30,17 @@ impl Stored {
             last_name: row.get(3)?,
             mail: row.get(4)?,
             enabled: row.get(5)?,
+            primary_group: row.get(6)?,
+            join_key: row.get(7)?,
         })
     }
 
     /// Whether somebody with this row is wanted in the same places as with the other.
     fn is_wanted_like(&self, other: &Self) -> bool {
-        self.user_id.eq_ignore_ascii_case(&other.user_id) && self.enabled == other.enabled
+        self.user_id.eq_ignore_ascii_case(&other.user_id)
+            && self.enabled == other.enabled
+            && self.primary_group == other.primary_group
+            && self.join_key == other.join_key
     }
 
     fn user(&self) -> UserId {
@@ -50,6 +57,8 @@ impl From<&Person> for Stored {
             last_name: person.last_name.clone(),
             mail: person.mail.clone(),
             enabled: person.enabled,
+            primary_group: person.primary_group.clone(),
+            join_key: person.join_key.clone(),
         }
     }
 }
@@ -61,14 +70,17 @@ impl Absorption<'_> {
         version: Option<&Version>,
     ) -> Result<(), StoreError> {
         if let Some(id) = self.unchanged_person(person, version)? {
+            self.is_as_before(&person.id);
             self.seen.insert(id);
             return Ok(());
         }
         if self.is_older(&person.id, version)? {
             return Ok(());
         }
+        let met = self.seen.len();
         let placed = self.place(&person.id, &person.dn, EntryKind::Person, version)?;
-        let now = Stored::from(person);
+        let is_twice = !placed.is_new && self.seen.len() == met;
+        let mut now = Stored::from(person);
         let before = if placed.is_new {
             None
         } else {
@@ -77,7 +89,19 @@ impl Absorption<'_> {
         if before.as_ref() == Some(&now) {
             return Ok(());
         }
+        if let Some(before) = before.as_ref().filter(|_| is_twice) {
+            self.twice(person.dn.as_str(), EntryKind::Person)?;
+            now.enabled |= before.enabled;
+            if before.user().key() != now.user().key() {
+                // Nobody knows which ID is right: none can be used, and whoever has one of them is kept.
+                self.remember_user(placed.id, &now, before)?;
+                now.user_id.clear();
+            }
+        }
         self.write_person(placed.id, &now, placed.is_new)?;
+        if !self.bulk {
+            self.came_back(placed.id)?;
+        }
         let login_changed = before.as_ref().map(|before| &before.login) != Some(&now.login);
         if login_changed {
             self.look_again_at_groups_of(placed.id)?;
@@ -88,7 +112,7 @@ impl Absorption<'_> {
         match &before {
             None => {
                 self.absorbed.new += 1;
-                if placed.was_mentioned {
+                if placed.was_mentioned || now.primary_group.is_some() {
                     self.mark_person(placed.id, &now.user())?;
                 }
             }
@@ -96,9 +120,44 @@ impl Absorption<'_> {
                 self.absorbed.changed += 1;
                 if !before.is_wanted_like(&now) {
                     self.mark_person(placed.id, &before.user())?;
+                    self.mark_primary_group(before)?;
+                    self.remember_user(placed.id, before, &now)?;
                     self.mark_person(placed.id, &now.user())?;
                 }
             }
+        }
+        self.mark_primary_group(&now)
+    }
+
+    /// Remembers the user ID that a person had.
+    fn remember_user(&self, id: EntryId, before: &Stored, now: &Stored) -> Result<(), StoreError> {
+        let (before, now) = (before.user(), now.user());
+        if before.key() != now.key() {
+            self.transaction
+                .prepare_cached("INSERT OR REPLACE INTO former_user VALUES (?1, ?2, ?3)")?
+                .execute(params![id, before.key(), before.as_str()])?;
+            self.transaction
+                .prepare_cached("DELETE FROM former_user WHERE id = ?1 AND user_key = ?2")?
+                .execute(params![id, now.key()])?;
+        }
+        Ok(())
+    }
+
+    /// Forgets that a person was gone.
+    fn came_back(&self, id: EntryId) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached("DELETE FROM former_person WHERE id = ?1")?
+            .execute([id])?;
+        Ok(())
+    }
+
+    /// Marks the groups that are somebody's primary group: no group lists them for that.
+    fn mark_primary_group(&mut self, person: &Stored) -> Result<(), StoreError> {
+        let Some(key) = person.primary_group.as_ref().filter(|_| !self.first) else {
+            return Ok(());
+        };
+        for group in self.groups_with_primary_key(key)? {
+            self.mark(&Mark::Membership(group, person.user()))?;
         }
         Ok(())
     }
@@ -118,7 +177,8 @@ impl Absorption<'_> {
                 "SELECT id FROM entry JOIN person USING (id)
                  WHERE directory = ?1 AND stable_id = ?2 AND name = ?3 AND kind = 'person'
                    AND version IS ?4 AND user_id = ?5 AND login IS ?6 AND first_name IS ?7
-                   AND last_name IS ?8 AND mail IS ?9 AND enabled = ?10",
+                   AND last_name IS ?8 AND mail IS ?9 AND enabled = ?10
+                   AND primary_group IS ?11 AND join_key IS ?12",
             )?
             .query_row(
                 params![
@@ -132,6 +192,8 @@ impl Absorption<'_> {
                     person.last_name,
                     person.mail,
                     person.enabled,
+                    person.primary_group,
+                    person.join_key,
                 ],
                 |row| row.get(0),
             )
@@ -142,7 +204,8 @@ impl Absorption<'_> {
         Ok(self
             .transaction
             .prepare_cached(
-                "SELECT user_id, login, first_name, last_name, mail, enabled FROM person WHERE id = ?1",
+                "SELECT user_id, login, first_name, last_name, mail, enabled, primary_group, join_key
+                 FROM person WHERE id = ?1",
             )?
             .query_row([id], Stored::read)
             .optional()?)
@@ -150,9 +213,9 @@ impl Absorption<'_> {
 
     fn write_person(&self, id: EntryId, person: &Stored, is_new: bool) -> Result<(), StoreError> {
         let sql = if is_new {
-            "INSERT INTO person VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+            "INSERT INTO person VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
         } else {
-            "INSERT OR REPLACE INTO person VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+            "INSERT OR REPLACE INTO person VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
         };
         self.transaction.prepare_cached(sql)?.execute(params![
             id,
@@ -163,6 +226,8 @@ impl Absorption<'_> {
             person.last_name,
             person.mail,
             person.enabled,
+            person.primary_group,
+            person.join_key,
         ])?;
         Ok(())
     }
@@ -178,6 +243,7 @@ impl Absorption<'_> {
         self.transaction
             .prepare_cached("DELETE FROM membership WHERE member_id = ?1")?
             .execute([mentioned])?;
+        self.is_listed_again(id)?;
         let user = self.stored_person(id)?.map(|person| person.user());
         user.map_or(Ok(()), |user| self.mark_person(id, &user))
     }
@@ -205,16 +271,36 @@ impl Absorption<'_> {
             .collect::<Result<_, _>>()?)
     }
 
-    /// Drops a person; answers whether there was one. Groups may go on mentioning the name.
-    pub(super) fn person_left(&mut self, id: EntryId) -> Result<bool, StoreError> {
+    /// Drops a person, and remembers who it was; returns whether there was one. Groups may go on
+    /// mentioning the name.
+    pub(super) fn person_left(&mut self, id: EntryId, how: Left) -> Result<bool, StoreError> {
         let Some(person) = self.stored_person(id)? else {
-            return Ok(false);
+            return self.left_again(id, how);
         };
         self.mark_person(id, &person.user())?;
+        self.mark_primary_group(&person)?;
         if person.login.is_some() {
             // Groups that name people by login may mean somebody else now.
             self.look_again_at_groups_of(id)?;
         }
+        let seen: i64 = self
+            .transaction
+            .prepare_cached("SELECT look FROM entry WHERE id = ?1")?
+            .query_row([id], |row| row.get(0))?;
+        let word = word(how);
+        self.transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO former_person VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                id,
+                person.user_id,
+                person.user().key(),
+                self.now.as_second(),
+                seen.max(self.full_look),
+                word,
+                how == Left::Filter,
+            ])?;
         self.transaction
             .prepare_cached("DELETE FROM person WHERE id = ?1")?
             .execute([id])?;
@@ -222,5 +308,34 @@ impl Absorption<'_> {
             .prepare_cached("UPDATE entry SET version = NULL WHERE id = ?1")?
             .execute([id])?;
         Ok(true)
+    }
+
+    /// Notes of somebody who is gone already how they have left: it was looked for by itself.
+    fn left_again(&mut self, id: EntryId, how: Left) -> Result<bool, StoreError> {
+        let known: Option<(String, String, bool)> = self
+            .transaction
+            .prepare_cached("SELECT user_id, how, looked_up FROM former_person WHERE id = ?1")?
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
+        let Some((user, before, looked_up)) = known else {
+            return Ok(false);
+        };
+        if before != word(how) || !looked_up {
+            self.transaction
+                .prepare_cached("UPDATE former_person SET how = ?2, looked_up = 1 WHERE id = ?1")?
+                .execute(params![id, word(how)])?;
+        }
+        if before != word(how) {
+            self.mark_person(id, &UserId::new(user))?;
+        }
+        Ok(false)
+    }
+}
+
+/// A way of leaving, as it is stored.
+fn word(how: Left) -> &'static str {
+    match how {
+        Left::Filter => "filter",
+        Left::Gone => "gone",
     }
 }

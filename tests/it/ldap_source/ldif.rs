@@ -43,14 +43,14 @@ async fn an_export_tells_the_same_as_its_server() {
         let (checkpoint, told) = read_complete(&source).await;
 
         assert_eq!(plain(&told), plain(&from_server), "{arguments:?}");
-        let (changes, same) = source.changes_since(&checkpoint).await.unwrap();
+        let (changes, same) = source.changes_since(&checkpoint, None).await.unwrap();
         assert_eq!((changes, same), (Changes::Nothing, checkpoint.clone()));
         std::fs::write(
             &path,
             [slapd.ldapsearch(&arguments), b"# more\n".to_vec()].concat(),
         )
         .unwrap();
-        let (changes, _) = source.changes_since(&checkpoint).await.unwrap();
+        let (changes, _) = source.changes_since(&checkpoint, None).await.unwrap();
         assert!(matches!(changes, Changes::FullReadNeeded { .. }));
     }
 }

@@ -71,7 +71,10 @@ async fn a_backup_that_is_meant_is_accepted_with_a_state_file_made_anew() {
     site.join("bio", 5);
     site.sync().await.is(0);
     let _restored = restore(&mut site, backup);
-    site.sync_full().await.is(3).says("rollbook state rebuild");
+    site.sync_full()
+        .await
+        .is(3)
+        .says("rollbook state accept campus");
     let digest = site.rollbook(&["state", "rebuild"]).await.is(4).digest();
     site.rollbook(&["approve", &digest]).await.is(0);
     site.sync().await.is(0);

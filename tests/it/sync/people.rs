@@ -158,10 +158,32 @@ async fn a_user_id_that_changes_its_case_is_the_same_person() {
 }
 
 #[tokio::test]
-async fn a_deleted_person_leaves_at_the_next_full_read() {
+async fn a_deleted_person_whom_a_group_still_lists_is_kept_until_it_does_not() {
     let site = with(3, &[BIO]).in_step().await;
     site.slapd.delete(&format!("uid=p1,ou=people,{SUFFIX}"));
-    site.sync_full().await.is(0);
+    for _ in 0..2 {
+        site.sync_full()
+            .await
+            .is(0)
+            .says("p1  kept: a group still lists this person");
+        assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
+    }
+    site.leave("bio", 1);
+    site.sync().await.is(0).says("p1  no group grants it");
+    assert_eq!(site.members("bio"), ["p0", "p2"]);
+}
+
+#[tokio::test]
+async fn a_deleted_person_leaves_where_the_policy_says_so() {
+    let site = with(3, &[BIO])
+        .set(|settings| settings.policy = "vanished_person = \"remove\"".to_owned())
+        .in_step()
+        .await;
+    site.slapd.delete(&format!("uid=p1,ou=people,{SUFFIX}"));
+    site.sync_full()
+        .await
+        .is(0)
+        .says("the entry is not found any more, though a group lists it");
     assert_eq!(site.members("bio"), ["p0", "p2"]);
 }
 

@@ -49,8 +49,6 @@ async fn a_held_loss_and_a_broken_read_stay_held() {
     site.slapd.modify(&format!(
         "dn: cn=bio,ou=groups,{SUFFIX}\nchangetype: modify\nreplace: member\nmember: cn=nothing\n"
     ));
-    // A leaver and a stranger at once may be somebody renamed: the next run tells.
-    site.sync().await.is(0);
     let held = site.sync().await.is(4);
     site.rollbook(&["approve", &held.digest()]).await.is(0);
     let whole = Wire::start(site.slapd.port(), usize::MAX);
@@ -197,7 +195,7 @@ async fn two_rows_of_different_levels_and_a_broken_read_lower_nobody() {
     let whole = Wire::start(site.slapd.port(), usize::MAX);
     site.settings.ldap_urls = Some(format!("\"{}\"", whole.url));
     site.rollbook(&["sync", "--full", "--dry-run"]).await;
-    let broken = Wire::start(site.slapd.port(), whole.passed() - 1);
+    let broken = Wire::start(site.slapd.port(), whole.passed() / 2);
     site.settings.ldap_urls = Some(format!("\"{}\"", broken.url));
     site.sync_full().await.is(3);
     assert_eq!(site.taken(), [""; 0]);

@@ -1,0 +1,326 @@
+//! What did not come, looked for by itself: entries that are missing, and attributes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::probe::{Absence, absences};
+use super::replica::Replica;
+use super::search::{Cut, Query, Search};
+use super::server::Kind;
+use super::{Early, KINDS, Ldap, Reading};
+use crate::directory::{Dn, EntryKind, EntryProblem, Left, Observation, StableId};
+use crate::source::entry::Entry;
+use crate::source::stable_id::IdAttribute;
+use crate::source::{Listed, Observations, Proof, Read, Seen, SourceError};
+
+/// Ids in one search.
+const CHUNK: usize = 200;
+
+/// Object classes of people: RFC 4519, RFC 2798, RFC 2307. An entry of one of them may be a person who is not
+/// in the base, or does not match the filter.
+const PERSON_CLASSES: [&str; 6] = [
+    "person",
+    "organizationalPerson",
+    "inetOrgPerson",
+    "user",
+    "account",
+    "posixAccount",
+];
+
+/// People of whom is asked whether they lack an attribute: rights rarely differ from one to another.
+const MOST_PEOPLE_ASKED: usize = 50;
+
+impl Ldap {
+    /// Lists ids and names; see [`Source::list`](crate::source::Source::list).
+    pub async fn list(&self, seen: Option<&Seen>) -> Result<Option<Vec<Listed>>, SourceError> {
+        let (mut session, server, _) = self.open(&Replica::seen(seen)).await?;
+        let ids = self.ids(&server);
+        let attributes = ids.iter().filter_map(IdAttribute::attribute);
+        let attributes: Vec<String> = attributes.map(str::to_owned).collect();
+        let mut listed = Vec::new();
+        for kind in KINDS {
+            let query = Query::subtree(
+                self.base(kind),
+                self.filter(kind).to_owned(),
+                attributes.clone(),
+            );
+            let query = query.paged(self.page_size).ignoring(&self.ignored);
+            let mut search = Search::new(&mut session, query);
+            loop {
+                let entry = match search.next().await {
+                    Ok(Some(entry)) => entry,
+                    Ok(None) => break,
+                    Err(cut) => {
+                        tracing::info!(directory = self.name, %cut, "the ids could not be listed");
+                        return Ok(None);
+                    }
+                };
+                if let (Ok(id), Ok(name)) = (IdAttribute::of(&ids, &entry), Dn::parse(&entry.dn)) {
+                    listed.push(Listed { kind, id, name });
+                }
+            }
+        }
+        session.close().await;
+        Ok(Some(listed))
+    }
+
+    /// Looks entries up by name; see [`Source::look_up`](crate::source::Source::look_up).
+    pub async fn look_up(
+        &self,
+        names: &[Dn],
+        seen: Option<&Seen>,
+        out: &Observations,
+    ) -> Result<Read, SourceError> {
+        let mut reading = self.begin(seen, out).await?;
+        for name in names {
+            let looked_up = self.look_up_one(&mut reading, name).await;
+            if let Err(early) = looked_up {
+                return self.ended_early(reading, EntryKind::Person, early).await;
+            }
+        }
+        reading.out.flush().await?;
+        let entries = reading.entries;
+        reading.session.close().await;
+        Ok(Read {
+            proof: Proof::Entries,
+            checkpoint: None,
+            seen: None,
+            entries,
+        })
+    }
+
+    async fn look_up_one(&self, reading: &mut Reading<'_>, name: &Dn) -> Result<(), Early> {
+        let mut found = false;
+        for kind in KINDS {
+            let base = Dn::parse(self.base(kind));
+            let in_base = base.is_ok_and(|base| name.is_under(&base));
+            if !in_base {
+                continue;
+            }
+            let filter = self.filter(kind).to_owned();
+            match self.read_named(reading, kind, name, filter).await {
+                Ok(read) => found |= read,
+                // It is not there, or not for this account to see.
+                Err(Early::Cut(Cut::NoBase { .. } | Cut::Refused { .. })) => return Ok(()),
+                Err(early) => return Err(early),
+            }
+        }
+        if found {
+            return Ok(());
+        }
+        // Whether it is there at all. What the filters ask for may be hidden, so only an entry that shows its
+        // object classes, and does not match by them, is known to be none of ours.
+        let query = Query::entry(name.as_str(), vec!["objectClass".to_owned()]);
+        let mut search = Search::new(&mut reading.session, query);
+        let entry = match search.next().await {
+            Ok(Some(entry)) => entry,
+            Ok(None) | Err(Cut::NoBase { .. } | Cut::Refused { .. } | Cut::Referred { .. }) => {
+                return Ok(());
+            }
+            Err(cut) => return Err(cut.into()),
+        };
+        while let Ok(Some(_)) = search.next().await {}
+        let is_person = entry.values("objectclass").iter().any(|class| {
+            PERSON_CLASSES
+                .iter()
+                .any(|known| class.eq_ignore_ascii_case(known.as_bytes()))
+        });
+        if !entry.values("objectclass").is_empty() && !is_person {
+            reading.out.push(Observation::Other(name.clone())).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads one entry, where it matches.
+    async fn read_named(
+        &self,
+        reading: &mut Reading<'_>,
+        kind: EntryKind,
+        name: &Dn,
+        filter: String,
+    ) -> Result<bool, Early> {
+        let before = reading.entries;
+        let mut query = Query::entry(
+            name.as_str(),
+            self.attributes(kind, &reading.server, &reading.ids),
+        );
+        query.filter = filter;
+        self.read_query(reading, kind, query, None).await?;
+        Ok(reading.entries > before)
+    }
+
+    /// How these entries have left, which a search with the filter has not found: without the filter they
+    /// may be there.
+    pub(super) async fn how_they_left(
+        &self,
+        reading: &mut Reading<'_>,
+        kind: EntryKind,
+        missing: &BTreeSet<&StableId>,
+    ) -> Result<Vec<(StableId, Left)>, Early> {
+        let missing: Vec<&StableId> = missing.iter().copied().collect();
+        let mut left: BTreeMap<StableId, Left> = missing
+            .iter()
+            .map(|id| ((*id).clone(), Left::Gone))
+            .collect();
+        let mut attributes = self.filter_attributes(kind);
+        let names = reading.ids.iter().filter_map(IdAttribute::attribute);
+        attributes.extend(names.map(str::to_owned));
+        for chunk in missing.chunks(CHUNK) {
+            let ids = chunk.iter().map(|id| IdAttribute::filter(&reading.ids, id));
+            let filter = format!("(|{})", ids.collect::<String>());
+            let query = Query::subtree(self.base(kind), filter, attributes.clone());
+            let query = query.paged(self.page_size).ignoring(&self.ignored);
+            let mut search = Search::new(&mut reading.session, query);
+            let mut found = Vec::new();
+            while let Some(entry) = search.next().await? {
+                if let Ok(id) = IdAttribute::of(&reading.ids, &entry) {
+                    found.push((id, entry));
+                }
+            }
+            for (id, entry) in found {
+                if self.left_the_filter(reading, kind, &entry).await {
+                    left.insert(id, Left::Filter);
+                }
+            }
+        }
+        Ok(left.into_iter().collect())
+    }
+
+    /// Whether an entry that the server does not find with the filter does not match it, rather than that
+    /// the account may not read what the filter asks for.
+    async fn left_the_filter(
+        &self,
+        reading: &mut Reading<'_>,
+        kind: EntryKind,
+        entry: &Entry,
+    ) -> bool {
+        if self.matches(kind, entry) == Some(true) {
+            return false;
+        }
+        let attributes = self.filter_attributes(kind);
+        for attribute in attributes
+            .iter()
+            .filter(|name| entry.values(name).is_empty())
+        {
+            let asked = self.absences(reading, kind, attribute, &[&entry.dn]).await;
+            let asked = asked.unwrap_or_else(|_| vec![Absence::Unreadable]);
+            if asked.contains(&Absence::Unreadable) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Tells about entries that lack an attribute which they should have, once it is known whether they
+    /// lack it or the account may not read it.
+    pub(super) async fn tell_lacking(
+        &self,
+        reading: &mut Reading<'_>,
+        kind: EntryKind,
+        lacking: Vec<(Entry, Result<StableId, EntryProblem>)>,
+    ) -> Result<(), Early> {
+        let mut by_attribute: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (n, (entry, _)) in lacking.iter().enumerate() {
+            if let Some(attribute) = self.lacks(kind, entry) {
+                by_attribute.entry(attribute).or_default().push(n);
+            }
+        }
+        let mut unreadable: BTreeMap<usize, String> = BTreeMap::new();
+        for (attribute, mut entries) in by_attribute {
+            if kind == EntryKind::Person {
+                entries.truncate(MOST_PEOPLE_ASKED);
+            }
+            let names: Vec<&str> = entries.iter().map(|n| lacking[*n].0.dn.as_str()).collect();
+            let asked = self.absences(reading, kind, attribute, &names).await?;
+            for (n, absence) in entries.into_iter().zip(asked) {
+                if self.is_unreadable(kind, absence) {
+                    unreadable.insert(n, attribute.to_owned());
+                }
+            }
+        }
+        for (n, (entry, id)) in lacking.into_iter().enumerate() {
+            let mut observations = self.observe(kind, &entry, id);
+            if let Some(attribute) = unreadable.remove(&n) {
+                note_unreadable(&entry, attribute.clone(), &mut observations);
+                if kind == EntryKind::Person {
+                    reading.unreadable.get_or_insert(attribute);
+                }
+            }
+            if let Some(by_people) = &mut reading.by_people {
+                by_people.look_at(&entry, &mut observations);
+            }
+            for observation in observations {
+                reading.out.push(observation).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks of each of these entries whether it has the attribute. Active Directory does not tell by a
+    /// comparison (Samba says `compareFalse` of an attribute that is absent); there people still name the
+    /// groups whose members the account may not read.
+    async fn absences(
+        &self,
+        reading: &mut Reading<'_>,
+        kind: EntryKind,
+        attribute: &str,
+        entries: &[&str],
+    ) -> Result<Vec<Absence>, Early> {
+        if reading.server.kind != Kind::ActiveDirectory {
+            return Ok(absences(&mut reading.session, attribute, entries).await);
+        }
+        let mut found = Vec::with_capacity(entries.len());
+        for dn in entries {
+            let is_asked = kind == EntryKind::Group && attribute == "member";
+            found.push(match (&reading.server.default_naming_context, is_asked) {
+                (Some(root), true) => {
+                    let filter = format!("(memberOf={})", ldap3::ldap_escape(*dn));
+                    let mut query = Query::subtree(root, filter, vec!["1.1".to_owned()]);
+                    query.size_limit = 1;
+                    let mut search =
+                        Search::new(&mut reading.session, query.ignoring(&self.ignored));
+                    match search.next().await {
+                        Ok(Some(_)) => Absence::Unreadable,
+                        Err(cut @ Cut::Broken { .. }) => return Err(cut.into()),
+                        Ok(None) | Err(_) => Absence::Absent,
+                    }
+                }
+                // Nobody tells; a group of this class may be without members, and a person without this.
+                _ => Absence::Absent,
+            });
+        }
+        Ok(found)
+    }
+
+    /// Whether an attribute that did not come counts as unreadable. Where the server does not answer, a
+    /// group without members is only believed where the configuration says that there may be one.
+    fn is_unreadable(&self, kind: EntryKind, absence: Absence) -> bool {
+        match absence {
+            Absence::Absent => false,
+            Absence::Unreadable => true,
+            Absence::NotAnswered => kind == EntryKind::Group && !self.groups.may_be_empty,
+        }
+    }
+}
+
+/// Notes that an attribute of an entry cannot be read.
+fn note_unreadable(entry: &Entry, attribute: String, observations: &mut Vec<Observation>) {
+    let Some(first) = observations.first_mut() else {
+        return;
+    };
+    let (kind, id) = match first {
+        Observation::Group(group, _) => {
+            let reason = crate::directory::Reason::AttributeUnreadable;
+            group.evidence = crate::directory::Evidence::unknown(reason);
+            (EntryKind::Group, group.id.clone())
+        }
+        Observation::Person(person, _) => (EntryKind::Person, person.id.clone()),
+        _ => return,
+    };
+    observations.push(Observation::Flawed(crate::directory::Unusable {
+        kind,
+        id: Some(id),
+        dn: entry.dn.clone(),
+        problem: EntryProblem::Unreadable { attribute },
+        group_ids: Vec::new(),
+    }));
+}

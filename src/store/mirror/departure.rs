@@ -1,0 +1,353 @@
+//! Members that a group does not list any more, until it is proven that they have left.
+//!
+//! A departure depends on the group and on the person, the person read no earlier than the group, and on a
+//! second look at both, `confirm_after` later at least. Until then the membership is kept here: the planner
+//! neither grants it nor takes it away.
+//!
+//! | the group does not list | and | so |
+//! |---|---|---|
+//! | a person | whose entry is there | they have left |
+//! | a person | whose entry left the people's filter | they have left |
+//! | a person | whose entry is gone or hidden, and the group lists no name that came since and that no entry has | they have left |
+//! | a person | whose entry is gone or hidden, and the group lists such a name | it may be theirs: `policy.vanished_person` |
+//! | a person's present name | but a former one, which another entry has now | they may be meant: `policy.vanished_person` |
+//! | an inner group | which is there | it has left |
+//! | an inner group | which is gone, and the group lists a name that came at the same time and that no entry has | it may be that one |
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::group::read_evidence;
+use super::{Absorption, MOST_MARKS, Mark, StoreError};
+use crate::category::UserId;
+use crate::directory::{EntryKind, GroupId, Reason, StableId};
+use crate::plan::desired::EntryId;
+use crate::source::Moved;
+use crate::store::{Store, dirty};
+
+/// What decides whether a departure is proven.
+#[derive(Debug, Clone, Copy)]
+pub struct Confirmation {
+    /// Departures seen after this are too new.
+    pub seen_until: Timestamp,
+    /// Departures of people whose entries are gone or hidden are over when they were seen until then,
+    /// whatever the group lists; `None`: never.
+    pub vanished_until: Option<Timestamp>,
+    /// Departures first seen in this read or a later one have not been seen twice.
+    pub before_look: i64,
+    /// Whether a departure must have been seen in another state of the source, too, such as another
+    /// export.
+    pub other_source: bool,
+}
+
+impl Absorption<'_> {
+    /// Notes who came to a group and who is not listed any more.
+    pub(super) fn departed(
+        &mut self,
+        group: EntryId,
+        came: &[(i64, EntryId)],
+        gone: &[(i64, EntryId)],
+    ) -> Result<(), StoreError> {
+        for (role, member) in came {
+            self.transaction
+                .prepare_cached(
+                    "DELETE FROM departure WHERE group_id = ?1 AND role = ?2 AND member_id = ?3",
+                )?
+                .execute([group, *role, *member])?;
+        }
+        for (role, member) in gone {
+            self.transaction
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO departure
+                         (group_id, role, member_id, since, look, reason)
+                     SELECT ?1, ?2, id, ?4, ?5, ?6 FROM entry
+                     WHERE id = ?3 AND kind IN ('person', 'group')",
+                )?
+                .execute(params![
+                    group,
+                    role,
+                    member,
+                    self.now.as_second(),
+                    self.look,
+                    Reason::Unconfirmed.code()
+                ])?;
+            self.transaction
+                .prepare_cached(
+                    "DELETE FROM membership WHERE group_id = ?1 AND role = ?2 AND member_id = ?3",
+                )?
+                .execute([group, *role, *member])?;
+        }
+        Ok(())
+    }
+
+    /// Notes of the departures that this read has found in which state of the source they were found.
+    pub(super) fn name_source(&self, source: &str) -> Result<(), StoreError> {
+        self.transaction.execute(
+            "UPDATE departure SET source = ?3 WHERE look = ?2
+             AND group_id IN (SELECT id FROM entry WHERE directory = ?1)",
+            params![self.directory, self.look, source],
+        )?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// The number of the last read of a directory.
+    pub fn last_look(&self, directory: &str) -> Result<i64, StoreError> {
+        let look = self
+            .lock()
+            .query_row(
+                "SELECT looks FROM directory WHERE name = ?1",
+                [directory],
+                |row| row.get(0),
+            )
+            .optional()?;
+        Ok(look.unwrap_or(0))
+    }
+
+    /// What must be read a second time: the groups and the members of departures seen until then, and
+    /// people who are gone and have not been looked for by themselves.
+    pub fn to_confirm(
+        &self,
+        directory: &str,
+        seen_until: Timestamp,
+    ) -> Result<Vec<Moved>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "WITH due AS (
+                 SELECT group_id, member_id FROM departure JOIN entry ON entry.id = group_id
+                 WHERE departure.since <= ?2
+                     AND directory = (SELECT id FROM directory WHERE name = ?1)
+             ), wanted AS (
+                 SELECT group_id AS id FROM due UNION SELECT member_id FROM due
+                 UNION SELECT former_person.id FROM former_person JOIN entry USING (id)
+                 WHERE NOT looked_up AND directory = (SELECT id FROM directory WHERE name = ?1)
+                     AND EXISTS (SELECT 1 FROM membership WHERE member_id = former_person.id)
+                 UNION SELECT group_id FROM membership JOIN former_person ON former_person.id = member_id
+                 JOIN entry ON entry.id = member_id
+                 WHERE NOT looked_up AND directory = (SELECT id FROM directory WHERE name = ?1)
+             )
+             SELECT kind, stable_id FROM entry JOIN wanted USING (id)
+             WHERE stable_id IS NOT NULL AND kind IN ('person', 'group') ORDER BY id",
+        )?;
+        let rows = statement.query_map(params![directory, seen_until.as_second()], |row| {
+            let kind = match row.get_ref(0)?.as_str()? {
+                "person" => EntryKind::Person,
+                _ => EntryKind::Group,
+            };
+            Ok(Moved {
+                kind,
+                id: StableId::new(row.get::<_, String>(1)?),
+                version: None,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Drops the departures that are proven, and marks whom they concern; returns how many. The others
+    /// keep the reason for which they are not proven.
+    pub fn settle_departures(
+        &self,
+        directory: &str,
+        confirmation: &Confirmation,
+    ) -> Result<u64, StoreError> {
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        let mut judge = Judge {
+            transaction: &transaction,
+            confirmation,
+            groups: HashMap::new(),
+        };
+        let mut settled = 0;
+        for departure in judge.all(directory)? {
+            match judge.doubt(&departure)? {
+                None => {
+                    judge.settle(&departure)?;
+                    settled += 1;
+                }
+                Some(reason) if reason.code() != departure.reason => {
+                    transaction.execute(
+                        "UPDATE departure SET reason = ?4
+                         WHERE group_id = ?1 AND role = ?2 AND member_id = ?3",
+                        params![
+                            departure.group,
+                            departure.role,
+                            departure.member,
+                            reason.code()
+                        ],
+                    )?;
+                }
+                Some(_) => {}
+            }
+        }
+        if settled > MOST_MARKS {
+            transaction.execute("DELETE FROM dirty", [])?;
+            dirty::mark(&transaction, &Mark::Everything)?;
+        }
+        transaction.commit()?;
+        Ok(settled)
+    }
+}
+
+/// A member that a group does not list any more.
+struct Departure {
+    group: EntryId,
+    role: i64,
+    member: EntryId,
+    since: i64,
+    look: i64,
+    reason: String,
+    /// Whether the source has another state now than when it was first seen.
+    is_other_source: bool,
+}
+
+/// What is known of a group that somebody may have left.
+#[derive(Clone)]
+struct Left {
+    group_id: GroupId,
+    is_known: bool,
+    /// The newest read in which a name was first seen that the group lists and no entry has; 0: none.
+    newest_name: i64,
+}
+
+struct Judge<'t> {
+    transaction: &'t Transaction<'t>,
+    confirmation: &'t Confirmation,
+    groups: HashMap<EntryId, Option<Left>>,
+}
+
+impl Judge<'_> {
+    fn all(&self, directory: &str) -> Result<Vec<Departure>, StoreError> {
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT group_id, role, member_id, departure.since, departure.look, reason,
+                 source IS NOT directory.seen
+             FROM departure JOIN entry ON entry.id = group_id
+             JOIN directory ON directory.id = entry.directory WHERE directory.name = ?1",
+        )?;
+        let rows = statement.query_map([directory], |row| {
+            Ok(Departure {
+                group: row.get(0)?,
+                role: row.get(1)?,
+                member: row.get(2)?,
+                since: row.get(3)?,
+                look: row.get(4)?,
+                reason: row.get(5)?,
+                is_other_source: row.get(6)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Why a departure is not proven; `None`: it is.
+    fn doubt(&mut self, departure: &Departure) -> Result<Option<Reason>, StoreError> {
+        let confirmation = self.confirmation;
+        let is_new = departure.since > confirmation.seen_until.as_second()
+            || departure.look >= confirmation.before_look
+            || (confirmation.other_source && !departure.is_other_source);
+        let Some(group) = self.group(departure.group)? else {
+            return Ok(None);
+        };
+        if is_new || !group.is_known {
+            return Ok(Some(Reason::Unconfirmed));
+        }
+        let doubt = if self.is_listed_by_a_former_name(departure)? {
+            Some(Reason::FormerName)
+        } else if self.is_there(departure.member)? {
+            None
+        } else {
+            let last_seen = self.last_seen(departure)?;
+            (group.newest_name > last_seen).then_some(Reason::PerhapsListed)
+        };
+        let is_over = confirmation
+            .vanished_until
+            .is_some_and(|until| departure.since <= until.as_second());
+        Ok(doubt.filter(|_| !is_over))
+    }
+
+    fn group(&mut self, id: EntryId) -> Result<Option<Left>, StoreError> {
+        if let Some(known) = self.groups.get(&id) {
+            return Ok(known.clone());
+        }
+        let row: Option<(String, Option<String>, i64)> = self
+            .transaction
+            .prepare_cached(
+                "SELECT group_id, evidence,
+                     (SELECT coalesce(max(look), 0) FROM membership JOIN entry ON entry.id = member_id
+                      WHERE membership.group_id = grp.id AND kind = 'name')
+                 FROM grp WHERE id = ?1",
+            )?
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
+        let found = match row {
+            None => None,
+            Some((group_id, evidence, newest_name)) => Some(Left {
+                group_id: GroupId::new(group_id),
+                is_known: read_evidence(evidence.as_deref())?.is_known(),
+                newest_name,
+            }),
+        };
+        self.groups.insert(id, found.clone());
+        Ok(found)
+    }
+
+    /// Whether the group lists a former name of the member, which another entry has now.
+    fn is_listed_by_a_former_name(&self, departure: &Departure) -> Result<bool, StoreError> {
+        Ok(self
+            .transaction
+            .prepare_cached(
+                "SELECT 1 FROM former_name
+                 JOIN entry ON entry.directory = former_name.directory AND entry.name = former_name.name
+                 JOIN membership ON membership.member_id = entry.id
+                 WHERE former_name.id = ?1 AND membership.group_id = ?2",
+            )?
+            .exists([departure.member, departure.group])?)
+    }
+
+    /// Whether the member is a person or a group that is there, or is known not to be one of ours.
+    fn is_there(&self, member: EntryId) -> Result<bool, StoreError> {
+        Ok(self
+            .transaction
+            .prepare_cached(
+                "SELECT 1 FROM person WHERE id = ?1 UNION ALL SELECT 1 FROM grp WHERE id = ?1
+                 UNION ALL SELECT 1 FROM former_person WHERE id = ?1 AND how = 'filter'",
+            )?
+            .exists([member])?)
+    }
+
+    /// The last read in which a member who is gone was there, as far as it is known.
+    fn last_seen(&self, departure: &Departure) -> Result<i64, StoreError> {
+        let look = self
+            .transaction
+            .prepare_cached("SELECT look FROM former_person WHERE id = ?1")?
+            .query_row([departure.member], |row| row.get(0))
+            .optional()?;
+        Ok(look.unwrap_or(departure.look - 1))
+    }
+
+    fn settle(&self, departure: &Departure) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached(
+                "DELETE FROM departure WHERE group_id = ?1 AND role = ?2 AND member_id = ?3",
+            )?
+            .execute([departure.group, departure.role, departure.member])?;
+        let Some(Some(group)) = self.groups.get(&departure.group) else {
+            return Ok(());
+        };
+        let user: Option<String> = self
+            .transaction
+            .prepare_cached(
+                "SELECT user_id FROM person WHERE id = ?1
+                 UNION ALL SELECT user_id FROM former_person WHERE id = ?1",
+            )?
+            .query_row([departure.member], |row| row.get(0))
+            .optional()?;
+        let group = group.group_id.clone();
+        let mark = match user {
+            Some(user) => Mark::Membership(group, UserId::new(user)),
+            None => Mark::Group(group),
+        };
+        Ok(dirty::mark(self.transaction, &mark)?)
+    }
+}
