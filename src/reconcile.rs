@@ -137,7 +137,9 @@ impl Task {
                 categories,
             } => {
                 let categories = categories.iter().map(|id| format!(" --category {id}"));
-                let users = users.iter().map(|user| format!(" --user {user}"));
+                let users = users
+                    .iter()
+                    .map(|user| format!(" --user {}", user.as_str()));
                 format!("undo {run}{}", categories.chain(users).collect::<String>())
             }
             Self::Apply { file, .. } => format!("apply {file}"),
