@@ -48,3 +48,4 @@ pub mod shown;
 pub mod source;
 pub mod store;
 pub mod telemetry;
+pub mod terminal;

@@ -22,6 +22,7 @@ mod network;
 mod people;
 mod policy;
 mod saved;
+mod shown;
 mod site;
 mod state;
 mod state_file;
