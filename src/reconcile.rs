@@ -161,7 +161,7 @@ impl Request {
 pub enum RunError {
     /// Another run holds the lease.
     #[error(
-        "another run is going on: {holder}, last seen at {seen_at}. Wait for it; a run that has died is taken over after a minute"
+        "another run is going on: {holder}, last seen at {seen_at}. Wait for it. A run that has died is taken over at once on the machine on which it ran, and elsewhere after a minute"
     )]
     Leased {
         /// Who.

@@ -90,9 +90,21 @@ async fn a_second_run_says_who_is_running() {
 }
 
 #[tokio::test]
-async fn a_run_that_was_killed_is_not_taken_over_at_once() {
+async fn a_run_that_was_killed_here_is_taken_over_at_once() {
     let site = with_changes().await;
     killed_after(&site, 2, Duration::ZERO).await;
+    site.sync().await.is(0);
+    site.sync_full().await.is(0).says("Nothing to do");
+}
+
+#[tokio::test]
+async fn a_run_that_was_killed_on_another_machine_is_waited_for() {
+    let site = with_changes().await;
+    killed_after(&site, 2, Duration::ZERO).await;
+    let state = rusqlite::Connection::open(site.path("rollbook.db")).unwrap();
+    let elsewhere = "UPDATE lease SET process = replace(process, '-', '0')";
+    assert_eq!(state.execute(elsewhere, []).unwrap(), 1);
+    drop(state);
     site.sync().await.is(6);
     site.wait_an_hour();
     site.sync().await.is(0);
