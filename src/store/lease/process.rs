@@ -117,7 +117,7 @@ impl Stat {
         ))?))
     }
 
-    /// proc_pid_stat(5): number, name in parentheses (which may hold anything), state; of all fields the
+    /// `proc_pid_stat(5)`: number, name in parentheses (which may hold anything), state; of all fields the
     /// 20th is the count of threads, and the 22nd the start.
     fn parse(text: &str) -> Option<Self> {
         let (_, rest) = text.rsplit_once(") ")?;
