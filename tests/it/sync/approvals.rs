@@ -139,3 +139,18 @@ async fn an_approval_is_not_for_another_configuration() {
     site.sync().await.is(0);
     assert_eq!(site.members("bio").len(), BIO.len());
 }
+
+#[tokio::test]
+async fn an_approval_is_not_for_a_copy_of_the_state_file() {
+    let site = approved(&[("bio", BIO)]).await;
+    let (file, copy) = (site.path("rollbook.db"), site.path("copy.db"));
+    site.rollbook(&["state", "backup", &copy.display().to_string()])
+        .await
+        .is(0);
+    for beside in ["rollbook.db-wal", "rollbook.db-shm"] {
+        let _ = std::fs::remove_file(site.path(beside));
+    }
+    std::fs::rename(copy, file).unwrap();
+    site.sync_full().await.is(4);
+    assert_eq!(site.members("bio"), [""; 0]);
+}
