@@ -49,7 +49,7 @@ impl ReferenceId {
 
 impl fmt::Display for ReferenceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        crate::shown::Shown(&self.0).fmt(f)
     }
 }
 

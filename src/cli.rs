@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 use crate::config::ConfigError;
 use crate::reconcile::RunError;
 use crate::telemetry::{self, LogFormat};
+use crate::terminal;
 
 mod answer;
 mod apply;
@@ -195,9 +196,16 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
 
 /// Says what went wrong, and what led to it.
 fn explain(error: &anyhow::Error) {
-    let mut out = std::io::stderr().lock();
-    let _ = writeln!(out, "rollbook: {error}");
+    let mut out = terminal::stderr();
     let mut said = error.to_string();
+    if is_list(error) {
+        for (number, line) in said.lines().enumerate() {
+            let start = if number == 0 { "rollbook: " } else { "" };
+            let _ = writeln!(out, "{start}{line}");
+        }
+    } else {
+        let _ = writeln!(out, "rollbook: {said}");
+    }
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
         if !said.contains(&cause) {
@@ -205,6 +213,12 @@ fn explain(error: &anyhow::Error) {
             said = cause;
         }
     }
+}
+
+/// Whether an error is a list of problems, one a line, in which values from outside are escaped already.
+fn is_list(error: &anyhow::Error) -> bool {
+    let is_stale = matches!(error.downcast_ref(), Some(RunError::Stale(_)));
+    is_stale || error.downcast_ref::<ConfigError>().is_some()
 }
 
 fn exit_of(error: &anyhow::Error) -> Exit {

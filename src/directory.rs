@@ -39,7 +39,7 @@ macro_rules! text_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
+                crate::shown::Shown(&self.0).fmt(f)
             }
         }
 

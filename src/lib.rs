@@ -44,6 +44,8 @@ pub mod plan;
 pub mod progress;
 pub mod reconcile;
 pub mod sandbox;
+pub mod shown;
 pub mod source;
 pub mod store;
 pub mod telemetry;
+pub mod terminal;

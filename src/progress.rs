@@ -1,9 +1,10 @@
 //! Progress on long work: a bar at a terminal, nothing anywhere else.
 
-use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::terminal;
 
 /// Where progress shows. Cheap to clone; clones show in the same place.
 #[derive(Debug, Clone, Default)]
@@ -16,7 +17,7 @@ impl Progress {
     /// Shows progress if the standard error is a terminal.
     pub fn at_terminal() -> Self {
         Self {
-            at_terminal: std::io::stderr().is_terminal(),
+            at_terminal: terminal::is_stderr_terminal(),
             bar: Arc::default(),
         }
     }

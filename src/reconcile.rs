@@ -138,7 +138,9 @@ impl Task {
                 categories,
             } => {
                 let categories = categories.iter().map(|id| format!(" --category {id}"));
-                let users = users.iter().map(|user| format!(" --user {user}"));
+                let users = users
+                    .iter()
+                    .map(|user| format!(" --user {}", user.as_str()));
                 format!("undo {run}{}", categories.chain(users).collect::<String>())
             }
             Self::Apply { file, .. } => format!("apply {file}"),
@@ -160,7 +162,7 @@ impl Request {
 pub enum RunError {
     /// Another run holds the lease.
     #[error(
-        "another run is going on: {holder}, last seen at {seen_at}. Wait for it; a run that has died is taken over after a minute"
+        "another run is going on: {holder}, last seen at {seen_at}. Wait for it. A run that has died is taken over at once on the machine on which it ran, and elsewhere after a minute"
     )]
     Leased {
         /// Who.

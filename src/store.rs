@@ -165,6 +165,8 @@ fn migrations() -> Migrations<'static> {
         include_str!("../migrations/0002_history.sql"),
         include_str!("../migrations/0003_files.sql"),
         include_str!("../migrations/0004_evidence.sql"),
+        include_str!("../migrations/0005_lease.sql"),
+        include_str!("../migrations/0006_approval.sql"),
     ];
     let step = |sql| {
         M::up_with_hook(sql, |_: &rusqlite::Transaction<'_>| {

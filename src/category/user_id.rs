@@ -114,7 +114,7 @@ impl Hash for UserId {
 
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        crate::shown::Shown(&self.0).fmt(f)
     }
 }
 

@@ -8,6 +8,7 @@ use anyhow::bail;
 use crate::category::{self, CategoryId};
 use crate::config::{Config, Loaded};
 use crate::plan::{Digest, Plan};
+use crate::shown::Shown;
 use crate::store::Store;
 use crate::store::held::Answered;
 
@@ -55,7 +56,7 @@ pub(super) fn channels(plan: &Plan, named: &[String]) -> anyhow::Result<Vec<Cate
                 .take(10)
                 .map(|part| match &part.category.reference_id {
                     Some(reference) => reference.to_string(),
-                    None => part.category.name.clone(),
+                    None => Shown(&part.category.name).to_string(),
                 })
                 .collect();
             bail!(

@@ -10,6 +10,7 @@ use anyhow::Context;
 use super::{Exit, engine, sync};
 use crate::plan::Plan;
 use crate::reconcile::{Request, Task, reconcile};
+use crate::terminal;
 
 /// Applies a plan that `rollbook sync --dry-run --out FILE` has saved and somebody has reviewed. Where
 /// directory or Kaltura have moved for any of its people, nothing is done and the difference is shown. The
@@ -36,7 +37,7 @@ pub(super) async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<
         ..Request::default()
     };
     let report = reconcile(&engine, &request).await?;
-    let out = &mut std::io::stdout().lock();
+    let out = &mut terminal::stdout();
     sync::text(&report, out)?;
     Ok(sync::exit(&report, false))
 }

@@ -10,6 +10,7 @@ use super::answer::{channels, find, meant, open};
 use crate::clock;
 use crate::plan::show::{Counts, many};
 use crate::store::held::Answer;
+use crate::terminal;
 
 /// Releases exactly the plan that was shown, once. Where it is no longer the same, a channel is held
 /// anew. The next run applies what is released: `rollbook sync`, or the service within minutes. An
@@ -41,11 +42,15 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
         .into_iter()
         .find(|held| held.digest == digest);
     writeln!(
-        std::io::stdout(),
-        "Approved plan {}: {}, in {}.\nThe next run applies it: rollbook {}",
+        terminal::stdout(),
+        "Approved plan {}: {}, in {}.",
         digest.short(),
         Counts::of(&plan),
-        many(plan.categories.len(), "channel"),
+        many(plan.categories.len(), "channel")
+    )?;
+    writeln!(
+        terminal::stdout(),
+        "The next run applies it: rollbook {}",
         held.map_or_else(|| "sync".to_owned(), |held| held.command)
     )?;
     Ok(Exit::Done)

@@ -8,7 +8,9 @@ use crate::config::apply::Via;
 use crate::kaltura::Standing;
 use crate::plan::show::many;
 use crate::reconcile::Engine;
+use crate::shown::Shown;
 use crate::source::{CheckReport, Sample};
+use crate::terminal;
 
 /// Reads the configuration, asks the directories for a few entries and Kaltura for its rights, and
 /// says what is not as it should be and what mends it. Changes nothing.
@@ -17,7 +19,7 @@ pub(super) struct Arguments {}
 
 pub(super) async fn run(config: &Path, _: &Arguments) -> anyhow::Result<Exit> {
     let engine = engine::open(config)?;
-    let out = &mut std::io::stdout().lock();
+    let out = &mut terminal::stdout();
     writeln!(out, "✓ configuration {}", config.display())?;
     writeln!(out, "✓ state file {}", engine.store.path().display())?;
     let directories = directories(&engine, out).await?;
@@ -99,7 +101,7 @@ fn sample(one: &str, several: &str, sample: &Sample, out: &mut impl Write) -> an
         )?;
     }
     for problem in &sample.problems {
-        writeln!(out, "    ! {}: {}", problem.dn, problem.problem)?;
+        writeln!(out, "    ! {}: {}", Shown(&problem.dn), problem.problem)?;
     }
     Ok(sample.usable > 0)
 }

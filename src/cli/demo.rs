@@ -10,6 +10,7 @@ use crate::demo::University;
 use crate::progress::Progress;
 use crate::reconcile::{Engine, Report, Request, reconcile};
 use crate::store::held::Answer;
+use crate::terminal;
 
 /// Starts a made-up university directory and a sandbox Kaltura account, synchronises them, changes the
 /// directory, and synchronises again. Nothing outside this machine is reached, and nothing is left.
@@ -33,15 +34,13 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         None => scratch.path().to_owned(),
     };
     let university = University::open(&folder, !arguments.ldif).await?;
-    let result = show(&university, &mut std::io::stdout().lock()).await;
+    let result = show(&university, &mut terminal::stdout()).await;
     university.close().await;
     result?;
     if arguments.keep.is_some() {
-        writeln!(
-            std::io::stdout(),
-            "\nThe files are in {}.",
-            folder.display()
-        )?;
+        let out = &mut terminal::stdout();
+        writeln!(out)?;
+        writeln!(out, "The files are in {}.", folder.display())?;
     }
     Ok(Exit::Done)
 }
@@ -131,7 +130,9 @@ fn engine(configuration: &Path) -> anyhow::Result<Engine> {
 }
 
 fn heading(out: &mut impl Write, what: &str, command: &str) -> std::io::Result<()> {
-    writeln!(out, "\n── {what}\n$ {command}")
+    writeln!(out)?;
+    writeln!(out, "── {what}")?;
+    writeln!(out, "$ {command}")
 }
 
 fn request(command: &str) -> Request {

@@ -16,6 +16,8 @@ use crate::plan::show::many;
 use crate::reconcile::export::submit::{self, Fate, HandedIn};
 use crate::reconcile::export::{Left, Paper, channels, entitlements, people};
 use crate::reconcile::{Engine, RunError};
+use crate::shown::Shown;
+use crate::terminal;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -157,7 +159,10 @@ async fn categories(engine: &Engine, arguments: Categories) -> anyhow::Result<Ex
     let fates: Vec<(ChannelRow, Fate)> = submit::channels(engine, export, tell).await?;
     let exit = outcome(&fates, "channel")?;
     if fates.iter().any(|(_, fate)| *fate == Fate::Done) {
-        writeln!(std::io::stdout(), "To fill the new channels: rollbook sync")?;
+        writeln!(
+            terminal::stdout(),
+            "To fill the new channels: rollbook sync"
+        )?;
     }
     Ok(exit)
 }
@@ -191,7 +196,7 @@ impl Target {
 /// Writes files where they are to go, and says on standard error what that was.
 fn put(papers: &[Paper], target: &Target, noun: &'static str) -> anyhow::Result<()> {
     let rows: usize = papers.iter().map(|paper| paper.rows).sum();
-    let err = &mut std::io::stderr().lock();
+    let err = &mut terminal::stderr();
     let out = target.out.as_deref();
     if let Some(out) = out.filter(|out| *out != Path::new("-")) {
         for (number, paper) in papers.iter().enumerate() {
@@ -221,7 +226,7 @@ fn put(papers: &[Paper], target: &Target, noun: &'static str) -> anyhow::Result<
 }
 
 fn print(papers: &[Paper]) -> anyhow::Result<()> {
-    let out = &mut std::io::stdout().lock();
+    let out = &mut terminal::stdout();
     for paper in papers {
         match out.write_all(&paper.content) {
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
@@ -257,9 +262,9 @@ fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
 
 /// Says what is in no file, and why.
 fn say(left: &[Left]) {
-    let err = &mut std::io::stderr().lock();
+    let err = &mut terminal::stderr();
     for left in left {
-        let _ = writeln!(err, "  ! {}: {}", left.what, left.why);
+        let _ = writeln!(err, "  ! {}: {}", Shown(&left.what), left.why);
     }
     if !left.is_empty() {
         let _ = writeln!(err, "{} not in the file.", left.len());
@@ -269,7 +274,7 @@ fn say(left: &[Left]) {
 /// Says that Kaltura has a file: whoever cuts this command off knows then what goes on without it.
 fn tell(file: &HandedIn<'_>) {
     let _ = writeln!(
-        std::io::stdout(),
+        terminal::stdout(),
         "Job {}: {} with {}. Kaltura works on it also if this command is cut off; it may be given again then.",
         file.job,
         file.name,
@@ -279,10 +284,10 @@ fn tell(file: &HandedIn<'_>) {
 
 /// Says what became of each row.
 fn outcome<S: Sheet>(fates: &[(S, Fate)], noun: &'static str) -> std::io::Result<Exit> {
-    let out = &mut std::io::stdout().lock();
+    let out = &mut terminal::stdout();
     let mut failed = 0;
     for (row, fate) in fates {
-        let subject = row.subject();
+        let subject = Shown(row.subject());
         match fate {
             Fate::Done => writeln!(out, "  + {subject}")?,
             Fate::DoneBut(text) => writeln!(out, "  + {subject}, but: {text}")?,

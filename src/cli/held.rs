@@ -8,6 +8,7 @@ use super::answer::open;
 use crate::clock;
 use crate::plan::show::many;
 use crate::store::held::Held;
+use crate::terminal;
 
 /// Lists the plans that the gate holds, oldest first, with what tripped and what to run.
 #[derive(Debug, clap::Args)]
@@ -20,7 +21,7 @@ pub(super) struct Arguments {
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (_, store) = open(config)?;
     let held = store.held(clock::now())?;
-    let out = &mut std::io::stdout().lock();
+    let out = &mut terminal::stdout();
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &held)?;
         writeln!(out)?;

@@ -1,5 +1,6 @@
 //! `rollbook history`: what happened, to whom, where and why.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
@@ -15,10 +16,12 @@ use super::{Exit, places};
 use crate::category::{CategoryId, UpdateMethod, UserId};
 use crate::clock;
 use crate::plan::show::{decision_text, symbol};
+use crate::shown::Shown;
 use crate::store::Store;
 use crate::store::history::members::Member;
 use crate::store::history::{Asked, Chain, Line};
 use crate::store::journal::Outcome;
+use crate::terminal;
 
 /// Shows every action and refusal: when, by which run, through which group and binding, what was there
 /// before, what Kaltura answered, and who had released it.
@@ -60,7 +63,7 @@ pub(super) struct Arguments {
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (_, store) = open(config)?;
     if arguments.verify {
-        return verify(&store, &mut std::io::stdout().lock());
+        return verify(&store, &mut terminal::stdout());
     }
     let asked = Asked {
         user: arguments.user.as_deref().map(UserId::new),
@@ -72,7 +75,7 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
     if let Some(day) = arguments.on {
         return members(&store, &asked, day, arguments.format);
     }
-    let out = &mut std::io::stdout().lock();
+    let out = &mut terminal::stdout();
     match arguments.format {
         Format::Text => {
             let mut any = false;
@@ -148,30 +151,33 @@ fn end_of(day: Date) -> anyhow::Result<Timestamp> {
 }
 
 fn text(line: &Line, out: &mut impl Write) -> std::io::Result<()> {
-    let channel = line.channel.clone();
-    let channel = channel.unwrap_or_else(|| format!("channel {}", line.category));
+    let channel = match &line.channel {
+        Some(name) => Shown(name).to_string(),
+        None => format!("channel {}", line.category),
+    };
     let symbol = symbol(line.decision).unwrap_or(' ');
-    write!(
-        out,
+    let mut text = format!(
         "{}  run {}  {channel}  {symbol} {}  {}",
         line.at,
         line.run,
         line.user,
         decision_text(line.decision, line.cause)
-    )?;
+    );
     if let Some(grant) = &line.why {
-        write!(out, "  through {grant}")?;
+        let _ = write!(text, "  through {grant}");
         if grant.binding > 0 {
-            write!(out, " (binding {})", grant.binding)?;
+            let _ = write!(text, " (binding {})", grant.binding);
         }
     }
     if let Some(by) = &line.approved_by {
-        write!(out, ", approved by {by}")?;
+        let _ = write!(text, ", approved by {by}");
     }
     match (line.outcome, &line.answer) {
-        (Outcome::Done | Outcome::Left, _) => writeln!(out),
-        (outcome, Some(answer)) => writeln!(out, "  [{}: {answer}]", outcome.word()),
-        (outcome, None) => writeln!(out, "  [{}]", outcome.word()),
+        (Outcome::Done | Outcome::Left, _) => writeln!(out, "{text}"),
+        (outcome, Some(answer)) => {
+            writeln!(out, "{text}  [{}: {}]", outcome.word(), Shown(answer))
+        }
+        (outcome, None) => writeln!(out, "{text}  [{}]", outcome.word()),
     }
 }
 
@@ -205,7 +211,7 @@ fn csv(store: &Store, asked: &Asked, out: &mut impl Write) -> anyhow::Result<()>
             line.run.to_string(),
             line.category.to_string(),
             line.channel.unwrap_or_default(),
-            line.user.to_string(),
+            line.user.as_str().to_owned(),
             decision_text(line.decision, line.cause),
             before.unwrap_or_default(),
             line.why
@@ -252,7 +258,7 @@ fn members(store: &Store, asked: &Asked, day: Date, format: Format) -> anyhow::R
             members,
         });
     let channels: Vec<Channel> = channels.collect();
-    let out = &mut std::io::stdout().lock();
+    let out = &mut terminal::stdout();
     match format {
         Format::Json => {
             let told = serde_json::json!({
@@ -271,7 +277,7 @@ fn members(store: &Store, asked: &Asked, day: Date, format: Format) -> anyhow::R
         match format {
             Format::Text => writeln!(out, "{note}")?,
             // Not among what a program reads.
-            Format::Json | Format::Csv => writeln!(std::io::stderr(), "{note}")?,
+            Format::Json | Format::Csv => writeln!(terminal::stderr(), "{note}")?,
         }
     }
     Ok(Exit::Done)
@@ -291,7 +297,7 @@ fn members_text(channels: &[Channel], out: &mut impl Write) -> std::io::Result<(
         let indent = if channels.len() > 1 {
             let id = channel.category;
             match &channel.name {
-                Some(name) => writeln!(out, "{name} (channel {id})")?,
+                Some(name) => writeln!(out, "{} (channel {id})", Shown(name))?,
                 None => writeln!(out, "channel {id}")?,
             }
             "  "
@@ -330,7 +336,7 @@ fn members_csv(channels: &[Channel], out: &mut impl Write) -> anyhow::Result<()>
             writer.write_record([
                 channel.category.to_string(),
                 channel.name.clone().unwrap_or_default(),
-                one.user.to_string(),
+                one.user.as_str().to_owned(),
                 one.level.to_string(),
                 one.since
                     .map(|since| since.since.to_string())

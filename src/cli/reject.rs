@@ -8,6 +8,7 @@ use super::answer::{channels, find, meant, open};
 use crate::clock;
 use crate::plan::show::{Counts, many};
 use crate::store::held::Answer;
+use crate::terminal;
 
 /// Rejects a held plan: its channels stay as they are, and nobody is asked again until the directory
 /// says something else about them. A rejected plan can still be approved.
@@ -36,7 +37,7 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
     )?;
     let (digest, plan) = meant(answered, &arguments.digest)?;
     writeln!(
-        std::io::stdout(),
+        terminal::stdout(),
         "Rejected plan {}: {}, in {}. They stay as they are.",
         digest.short(),
         Counts::of(&plan),

@@ -8,6 +8,7 @@ use super::answer::open;
 use crate::category::UserId;
 use crate::clock;
 use crate::plan::show::many;
+use crate::terminal;
 
 /// Lets the next run try what was set aside, instead of waiting for its time.
 #[derive(Debug, clap::Args)]
@@ -21,7 +22,7 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
     let (_, store) = open(config)?;
     let user = arguments.user.as_deref().map(UserId::new);
     let due = store.retry(user.as_ref(), clock::now())?;
-    let out = &mut std::io::stdout();
+    let out = &mut terminal::stdout();
     if due == 0 {
         writeln!(out, "Nothing is set aside.")?;
     } else {

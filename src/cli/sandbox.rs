@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Exit;
 use crate::sandbox::{Account, CHANNELS, FaultRule, Limits, NewCategory, Options, Sandbox, seed};
 use crate::source::ldif::exported_groups;
+use crate::terminal;
 
 /// What `--help` ends with.
 pub(super) const EXAMPLES: &str = "\
@@ -130,14 +131,14 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     for rule in &arguments.fault {
         account.faults().add(rule.clone());
     }
-    welcome(&sandbox, arguments, &mut io::stdout().lock())?;
+    welcome(&sandbox, arguments, &mut terminal::stdout())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
         _ = terminated.recv() => {}
     }
     sandbox.stop().await;
     // Whoever has closed the pipe does not want to read this.
-    _ = farewell(&account, &mut io::stdout().lock());
+    _ = farewell(&account, &mut terminal::stdout());
     Ok(Exit::Done)
 }
 
@@ -198,13 +199,11 @@ fn welcome(sandbox: &Sandbox, arguments: &Arguments, out: &mut impl Write) -> io
     let url = reachable(sandbox.url(), arguments.listen.ip());
     writeln!(
         out,
-        "# A sandbox account is served until Ctrl-C. Watch it, and act by hand: {url}/
-#   partner ID    {}
-#   admin secret  {secret}
-#   user secret   {}",
-        overview.partner_id,
-        sandbox.user_secret(),
+        "# A sandbox account is served until Ctrl-C. Watch it, and act by hand: {url}/"
     )?;
+    writeln!(out, "#   partner ID    {}", overview.partner_id)?;
+    writeln!(out, "#   admin secret  {secret}")?;
+    writeln!(out, "#   user secret   {}", sandbox.user_secret())?;
     let channels = account.channels(&crate::sandbox::Look::default()).total;
     writeln!(
         out,
@@ -221,17 +220,16 @@ fn welcome(sandbox: &Sandbox, arguments: &Arguments, out: &mut impl Write) -> io
             arguments.listen
         )?;
     }
+    writeln!(out, "# Put the admin secret where only you can read it:")?;
     writeln!(
         out,
-        "# Put the admin secret where only you can read it:
-#   install -m 600 /dev/null sandbox.secret && echo {secret} > sandbox.secret
-[kaltura]
-url = \"{url}\"
-partner_id = {}
-admin_secret = {{ file = \"sandbox.secret\" }}
-root = \"{CHANNELS}\"",
-        overview.partner_id,
+        "#   install -m 600 /dev/null sandbox.secret && echo {secret} > sandbox.secret"
     )?;
+    writeln!(out, "[kaltura]")?;
+    writeln!(out, "url = \"{url}\"")?;
+    writeln!(out, "partner_id = {}", overview.partner_id)?;
+    writeln!(out, "admin_secret = {{ file = \"sandbox.secret\" }}")?;
+    writeln!(out, "root = \"{CHANNELS}\"")?;
     out.flush()
 }
 

@@ -8,6 +8,7 @@ use anyhow::Context;
 use super::{Exit, engine};
 use crate::plan::show::many;
 use crate::reconcile::uploaded::{Settled, Settling, settle};
+use crate::terminal;
 
 /// Finds out what became of the files that `rollbook sync --via csv-file DIR` has written and somebody has
 /// uploaded, and closes the journal: until then nothing more is done about the people in them.
@@ -45,7 +46,7 @@ pub(super) async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<
     };
     let engine = engine::open(config)?;
     let settled = settle(&engine, &settling).await?;
-    text(&settled, arguments, &mut std::io::stdout().lock())?;
+    text(&settled, arguments, &mut terminal::stdout())?;
     Ok(if settled.waiting + settled.applied.failed() > 0 {
         Exit::Partly
     } else {

@@ -10,6 +10,7 @@ use super::sync::Format;
 use crate::apply::files::preview;
 use crate::clock;
 use crate::plan::{Plan, show};
+use crate::terminal;
 
 /// Prints a held plan as `sync --dry-run` prints one: who would come, change and leave, by channel.
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,7 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
     let parts = plan.categories.into_iter();
     let plan =
         Plan::new(parts.filter(|part| wanted.is_empty() || wanted.contains(&part.category.id)));
-    let out = &mut std::io::stdout().lock();
+    let out = &mut terminal::stdout();
     match arguments.format {
         Format::Text => {
             show::text(&plan, out)?;

@@ -15,6 +15,7 @@ use crate::store::Store;
 use crate::store::history::Chain;
 use crate::store::lease::Claim;
 use crate::store::take_over::TakenOver;
+use crate::terminal;
 
 /// Looks after the file in which Rollbook keeps what it knows.
 #[derive(Debug, clap::Args)]
@@ -81,7 +82,7 @@ fn backup(config: &Path, file: &Path) -> anyhow::Result<Exit> {
     let copied = store.backup(file);
     copied.with_context(|| format!("the copy {} could not be written", file.display()))?;
     writeln!(
-        std::io::stdout(),
+        terminal::stdout(),
         "The state file is copied to {}.",
         file.display()
     )?;
@@ -90,7 +91,7 @@ fn backup(config: &Path, file: &Path) -> anyhow::Result<Exit> {
 
 fn verify(config: &Path) -> anyhow::Result<Exit> {
     let path = Config::load(config)?.config.state.path;
-    let out = &mut std::io::stdout().lock();
+    let out = &mut terminal::stdout();
     let store = Store::open(&path)?;
     let wrong = store.check()?;
     if !wrong.is_empty() {
@@ -124,7 +125,7 @@ fn verify(config: &Path) -> anyhow::Result<Exit> {
 
 async fn rebuild(config: &Path) -> anyhow::Result<Exit> {
     let path = Config::load(config)?.config.state.path;
-    let out = &mut std::io::stdout();
+    let out = &mut terminal::stdout();
     // A run that is going on would go on with the old file. A damaged one cannot be asked.
     if path.exists()
         && let Ok(old) = Store::open(&path)

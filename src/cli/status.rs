@@ -9,11 +9,13 @@ use super::Exit;
 use crate::clock;
 use crate::config::Config;
 use crate::plan::show::many;
+use crate::shown::Shown;
 use crate::store::Store;
 use crate::store::files;
 use crate::store::held::Held;
 use crate::store::runs::{DirectoryState, Run};
 use crate::store::set_aside::Waiting;
+use crate::terminal;
 
 /// Shows what is known of the directories, the last runs, the plans that are held, and the changes
 /// that were set aside, oldest first.
@@ -50,7 +52,7 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
         files: store.waiting_files()?,
         set_aside: store.waiting()?,
     };
-    let out = &mut std::io::stdout().lock();
+    let out = &mut terminal::stdout();
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &status)?;
         writeln!(out)?;
@@ -76,10 +78,14 @@ fn text(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
             when(directory.full_read_at),
         )?;
         for (subject, problem) in &directory.problems {
-            writeln!(out, "  ! {subject}: {problem}")?;
+            writeln!(out, "  ! {}: {problem}", Shown(subject))?;
         }
         for group in &directory.vanished {
-            writeln!(out, "  ! group {group} is not in the directory any more")?;
+            writeln!(
+                out,
+                "  ! group {} is not in the directory any more",
+                Shown(group)
+            )?;
         }
         evidence(directory, out)?;
     }
@@ -122,7 +128,7 @@ fn text(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
             "  channel {}, {}: {} ({}), next try {}",
             item.category,
             item.user,
-            item.reason,
+            Shown(&item.reason),
             if item.tries == 1 {
                 "1 try".to_owned()
             } else {

@@ -16,6 +16,7 @@ use crate::plan::show::{self, Counts, many};
 use crate::plan::{Plan, gate::Trip};
 use crate::reconcile::report::{ReadKind, ReadReport};
 use crate::reconcile::{Engine, Looked, Report, Request, RunError, Task, Verdict, reconcile};
+use crate::terminal;
 
 /// More changes than this are summed up after they have been applied, not listed.
 const MOST_LISTED: usize = 200;
@@ -140,7 +141,7 @@ pub(super) async fn run(config: &Path, arguments: Arguments) -> anyhow::Result<E
         write_plan(path, &report.plan)
             .with_context(|| format!("the plan could not be written to {}", path.display()))?;
     }
-    let out = &mut std::io::stdout().lock();
+    let out = &mut terminal::stdout();
     let written = match arguments.format {
         Format::Text => text(&report, out),
         Format::Json => json(&report, out),
@@ -167,6 +168,12 @@ pub(super) fn exit(report: &Report, pending_counts: bool) -> Exit {
 pub(super) fn text(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     for read in &report.reads {
         writeln!(out, "{}", sentence(read))?;
+        if let Some(reason) = &read.unproven {
+            writeln!(
+                out,
+                "  ! The answer is not complete: {reason}. Nobody loses anything on it."
+            )?;
+        }
     }
     for finding in &report.findings {
         writeln!(out, "  ! {finding}")?;
@@ -302,12 +309,6 @@ fn sentence(read: &ReadReport) -> String {
             absorbed.unusable
         );
     }
-    if let Some(reason) = &read.unproven {
-        let _ = write!(
-            text,
-            "\n  ! The answer is not complete: {reason}. Nobody loses anything on it."
-        );
-    }
     text
 }
 
@@ -315,7 +316,7 @@ fn sentence(read: &ReadReport) -> String {
 fn csv(engine: &Engine, report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     let csv = &engine.config.apply.csv;
     let unfit = preview(&report.approved, csv, &report.confusable, report.run, out)?;
-    let aside = &mut std::io::stderr().lock();
+    let aside = &mut terminal::stderr();
     for (category, user, reason) in unfit {
         writeln!(
             aside,
@@ -335,7 +336,7 @@ fn csv(engine: &Engine, report: &Report, out: &mut impl Write) -> std::io::Resul
 
 /// Says on the standard error what does not fit into a file.
 pub(super) fn tell_unfit(unfit: &[Unfit]) -> std::io::Result<()> {
-    let aside = &mut std::io::stderr().lock();
+    let aside = &mut terminal::stderr();
     unfit.iter().try_for_each(|(category, user, reason)| {
         writeln!(
             aside,

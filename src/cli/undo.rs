@@ -6,6 +6,7 @@ use super::{Exit, engine, places, sync};
 use crate::category::UserId;
 use crate::plan::show;
 use crate::reconcile::{Request, Task, reconcile};
+use crate::terminal;
 
 /// Takes back what an earlier run did: who was added goes, who was removed comes back with the former
 /// level and method, levels go back, deactivated memberships are activated. What anybody has changed
@@ -48,7 +49,7 @@ pub(super) async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<
         ..Request::default()
     };
     let report = reconcile(&engine, &request).await?;
-    let out = &mut std::io::stdout().lock();
+    let out = &mut terminal::stdout();
     show::text(&report.plan, out)?;
     sync::outcome(&report, out)?;
     Ok(sync::exit(&report, false))

@@ -65,7 +65,7 @@ impl Dn {
 
 impl fmt::Display for Dn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        crate::shown::Shown(&self.0).fmt(f)
     }
 }
 

@@ -347,11 +347,7 @@ impl CategoryPlan {
     /// The fingerprint of what would be done here.
     pub fn digest(&self) -> Digest {
         let id = std::iter::once(self.category.id.to_string());
-        Digest::of(id.chain(self.changes().map(|action| {
-            let before = action.before.as_ref();
-            let before = before.map(|row| (row.level, row.method, row.status));
-            format!("{} {:?} {before:?}", action.user.key(), action.decision)
-        })))
+        Digest::of(id.chain(self.changes().map(Action::identity)))
     }
 }
 
@@ -371,6 +367,13 @@ impl CategoryPlan {
 }
 
 impl Action {
+    /// What makes two actions in one category the same: user, decision, and what is there before.
+    pub fn identity(&self) -> String {
+        let before = self.before.as_ref();
+        let before = before.map(|row| (row.level, row.method, row.status));
+        format!("{} {:?} {before:?}", self.user.key(), self.decision)
+    }
+
     /// Whether somebody ends with less than they had. Who had no access any more loses none.
     pub fn is_loss(&self) -> bool {
         self.decision.takes_access(self.before.as_ref())

@@ -288,7 +288,7 @@ impl<'c> Index<'c> {
     fn missing(&self, group: &GroupId, selector: &Selector) -> Finding {
         let (reference, near) = match selector {
             Selector::Reference(reference) => (
-                reference.to_string(),
+                reference.as_str().to_owned(),
                 self.folded
                     .get(&reference.as_str().to_lowercase())
                     .copied()

@@ -12,6 +12,10 @@ use super::{Action, CategoryPlan, Digest, Plan};
 use crate::category::{CategoryId, UserId};
 use crate::config::safety::{OnTrip, Safety, Threshold};
 
+mod approval;
+
+pub use approval::Approval;
+
 /// A plan that may be applied. There is no way to have one but [`review`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approved {
@@ -166,8 +170,8 @@ pub struct Circumstances {
     pub undone: BTreeSet<(CategoryId, UserId)>,
     /// What is held and has no answer yet: it stays so, however little is left of the plan it was in.
     pub waiting: BTreeSet<(CategoryId, UserId)>,
-    /// The parts (one a category) that a person has approved, and who.
-    pub approvals: BTreeMap<Digest, String>,
+    /// What a person has approved, by category.
+    pub approvals: BTreeMap<CategoryId, Approval>,
     /// The parts that a person has rejected.
     pub rejections: BTreeSet<Digest>,
 }
@@ -177,17 +181,17 @@ pub fn review(plan: Plan, circumstances: &Circumstances) -> Review {
     let (approvals, rejections) = (&circumstances.approvals, &circumstances.rejections);
     let (mut approved, mut rejected, mut open) = (Vec::new(), Vec::new(), Vec::new());
     let mut by = BTreeMap::new();
-    let is_answered = !(approvals.is_empty() && rejections.is_empty());
     for part in plan.categories {
-        let digest = (is_answered && part.changes().next().is_some()).then(|| part.digest());
-        match digest {
-            Some(digest) if rejections.contains(&digest) => rejected.push(part),
-            Some(digest) if approvals.contains_key(&digest) => {
-                let who = approvals.get(&digest).map(|who| Arc::from(who.as_str()));
-                by.extend(who.map(|who| (part.category.id, who)));
-                approved.push(part);
-            }
-            _ => open.push(part),
+        let (id, has_changes) = (part.category.id, part.changes().next().is_some());
+        let approval = approvals.get(&id).filter(|_| has_changes);
+        let approval = approval.filter(|approval| approval.covers(&part, &circumstances.safety));
+        if has_changes && !rejections.is_empty() && rejections.contains(&part.digest()) {
+            rejected.push(part);
+        } else if let Some(approval) = approval {
+            by.insert(id, Arc::clone(&approval.by));
+            approved.push(part);
+        } else {
+            open.push(part);
         }
     }
 
@@ -263,9 +267,7 @@ fn trips_of_category(part: &CategoryPlan, circumstances: &Circumstances) -> Vec<
         };
         trips.push(trip);
     }
-    let others = part.members.saturating_sub(part.owners());
-    let is_watched = safety.left_empty > 0 && others >= safety.left_empty;
-    if lost > 0 && is_watched && part.members_after() <= part.owners() {
+    if leaves_empty(part, safety) {
         trips.push(Trip::LeftEmpty { name: name(), of });
     }
     if safety.last_manager == OnTrip::Hold && part.loses_last_manager() {
@@ -290,6 +292,12 @@ fn trips_of_category(part: &CategoryPlan, circumstances: &Circumstances) -> Vec<
         });
     }
     trips
+}
+
+fn leaves_empty(part: &CategoryPlan, safety: &Safety) -> bool {
+    let others = part.members.saturating_sub(part.owners());
+    let is_watched = safety.left_empty > 0 && others >= safety.left_empty;
+    part.losses() > 0 && is_watched && part.members_after() <= part.owners()
 }
 
 fn exceeds(limit: Threshold, number: u64, of: u64) -> bool {

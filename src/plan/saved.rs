@@ -9,6 +9,7 @@ use std::fmt;
 use super::show::symbol;
 use super::{Action, CategoryPlan, Decision, Plan};
 use crate::category::{CategoryId, UserId};
+use crate::shown::Shown;
 
 /// What is otherwise now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +34,8 @@ impl fmt::Display for Difference {
         write!(
             f,
             "{}, {}: saved is [{saved}], today it is [{now}]",
-            self.channel, self.user
+            Shown(&self.channel),
+            self.user
         )
     }
 }

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 
 use crate::category::{Status, UpdateMethod};
 use crate::directory::Reason;
+use crate::shown::Shown;
 
 use super::category::{Action, Block, CategoryPlan, Cause, Grant};
 use super::desired::Finding;
@@ -122,7 +123,7 @@ fn category(part: &CategoryPlan, out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
         "{}{reference}, {}",
-        part.category.name,
+        Shown(&part.category.name),
         many(part.members, "member")
     )?;
     if let Some(block) = &part.block {
@@ -324,7 +325,8 @@ impl Display for Finding {
             } => {
                 write!(
                     f,
-                    "group {group}: no category has the reference ID {reference}"
+                    "group {group}: no category has the reference ID {}",
+                    Shown(reference)
                 )
             }
             Self::NoSuchCategory {
@@ -333,7 +335,8 @@ impl Display for Finding {
                 near: Some(near),
             } => write!(
                 f,
-                "group {group}: no category has the reference ID {reference}; one has {near}, which differs by case"
+                "group {group}: no category has the reference ID {}; one has {near}, which differs by case",
+                Shown(reference)
             ),
             Self::Cycle { group } => {
                 write!(f, "group {group} contains itself through other groups")
@@ -379,7 +382,8 @@ impl Display for Trip {
             ),
             Self::Category { name, losses, of } => write!(
                 f,
-                "{name}: {losses} of {of} memberships would be lost (safety.category)"
+                "{}: {losses} of {of} memberships would be lost (safety.category)",
+                Shown(name)
             ),
             Self::CategoryAdditions {
                 name,
@@ -387,23 +391,31 @@ impl Display for Trip {
                 of,
             } => write!(
                 f,
-                "{name}: {additions} would be added to {of} memberships (safety.category_additions)"
+                "{}: {additions} would be added to {of} memberships (safety.category_additions)",
+                Shown(name)
             ),
             Self::LeftEmpty { name, of } => write!(
                 f,
-                "{name}: nobody of {of} would be left but the owner (safety.left_empty)"
+                "{}: nobody of {of} would be left but the owner (safety.left_empty)",
+                Shown(name)
             ),
             Self::LastManager { name } => {
-                write!(f, "{name}: no manager would be left (safety.last_manager)")
+                write!(
+                    f,
+                    "{}: no manager would be left (safety.last_manager)",
+                    Shown(name)
+                )
             }
             Self::StillHeld { name, people } => write!(
                 f,
-                "{name}: what it would do to {} is held already",
+                "{}: what it would do to {} is held already",
+                Shown(name),
                 people_of(*people)
             ),
             Self::Undone { name, people } => write!(
                 f,
-                "{name}: it would do to {} what was undone or rejected",
+                "{}: it would do to {} what was undone or rejected",
+                Shown(name),
                 people_of(*people)
             ),
         }

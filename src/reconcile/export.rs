@@ -20,6 +20,7 @@ use crate::apply::route::Route;
 use crate::config;
 use crate::kaltura::csv::{Heading, Limits, Sheet, divide, write_sheet};
 use crate::plan::{CategoryPlan, Decision, Plan};
+use crate::shown::Shown;
 
 pub mod channels;
 pub mod people;
@@ -178,5 +179,8 @@ fn stays_out(part: &CategoryPlan) -> Vec<Left> {
 
 fn named(part: &CategoryPlan) -> String {
     let reference = part.category.reference_id.as_ref();
-    reference.map_or_else(|| part.category.name.clone(), ToString::to_string)
+    reference.map_or_else(
+        || Shown(&part.category.name).to_string(),
+        ToString::to_string,
+    )
 }

@@ -22,7 +22,7 @@ use crate::plan::Plan;
 use crate::plan::category::Block;
 use crate::plan::gate::{Circumstances, First, Review, Trip};
 use crate::store::dirty::Mark;
-use crate::store::held::Held;
+use crate::store::held::{Held, Hold};
 use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
 
@@ -66,7 +66,7 @@ pub(super) async fn circumstances(
             } else {
                 store.unanswered(&command, now)?
             },
-            approvals: store.approvals(&command, now)?,
+            approvals: store.approvals(&command, &config.fingerprint(), now)?,
             rejections: store.rejections(&command)?,
         })
     };
@@ -120,16 +120,24 @@ pub(super) async fn hold(
     let (plan, reason, command) = (review.held.clone(), reasons.join("; "), task.command());
     let counts = crate::plan::show::Counts::of(&plan);
     let is_whole = review.trips.iter().any(Trip::is_of_the_whole);
-    let because = reason.clone();
-    let digest = engine
-        .store
-        .run(move |store| store.hold(run, &command, &plan, (&because, is_whole), clock::now()))
-        .await?;
+    let (because, configuration) = (reason.clone(), engine.config.fingerprint());
+    let hold = move |store: &Store| {
+        let cause = Hold {
+            run,
+            command: &command,
+            configuration: Some(&configuration),
+            reason: &because,
+            is_whole,
+        };
+        store.hold(&plan, &cause, clock::now())
+    };
+    let digest = engine.store.run(hold).await?;
     tracing::info!(run, digest = digest.short(), reason, "a plan is held");
     Ok(Some(report::Held { digest, counts }))
 }
 
-/// Applies what is approved. Only then is an approval used up: a run that is cut off leaves it.
+/// Applies what is approved. Only then is an approval used up: a run that is cut off leaves it to the next
+/// one, for what is not done yet.
 pub(super) async fn apply(
     engine: &Engine,
     request: &Request,

@@ -4,16 +4,18 @@
 //! shown; each channel's part has its own digest and its own answer. Where the next plan has the same
 //! part, the answer counts; where it is otherwise, it is asked anew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 use super::{Store, StoreError, undone};
-use crate::category::{CategoryId, UserId};
+use crate::category::CategoryId;
 use crate::plan::show::Counts;
 use crate::plan::{CategoryPlan, Digest, Plan};
+
+mod answers;
 
 /// The command that makes most plans.
 const SYNC: &str = "sync";
@@ -50,6 +52,21 @@ pub struct Held {
     pub expires_at: Option<Timestamp>,
 }
 
+/// Where a held plan comes from, and why it is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold<'a> {
+    /// The run that made it.
+    pub run: i64,
+    /// The command that made it.
+    pub command: &'a str,
+    /// The configuration by which it was made; an approval is for this one only.
+    pub configuration: Option<&'a str>,
+    /// What tripped.
+    pub reason: &'a str,
+    /// Whether a limit on all channels together holds it.
+    pub is_whole: bool,
+}
+
 /// What a person says to a held plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -78,12 +95,11 @@ impl Store {
     /// plan that is made again is held since it was first made.
     pub fn hold(
         &self,
-        run: i64,
-        command: &str,
         plan: &Plan,
-        (reason, is_whole): (&str, bool),
+        cause: &Hold<'_>,
         now: Timestamp,
     ) -> Result<Digest, StoreError> {
+        let command = cause.command;
         let digest = name(command, plan);
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
@@ -91,7 +107,7 @@ impl Store {
             .prepare_cached("SELECT run, held_at FROM held WHERE digest = ?1")?
             .query_row([&digest.0], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        let (run, held_at) = first.unwrap_or((run, now.as_second()));
+        let (run, held_at) = first.unwrap_or((cause.run, now.as_second()));
         let categories: Vec<_> = plan
             .categories
             .iter()
@@ -99,16 +115,18 @@ impl Store {
             .collect();
         release(&transaction, command, &categories)?;
         transaction.execute(
-            "INSERT OR REPLACE INTO held (digest, run, held_at, reason, summary, command, whole)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT OR REPLACE INTO held
+                 (digest, run, held_at, reason, summary, command, whole, configuration)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 digest.0,
                 run,
                 held_at,
-                reason,
+                cause.reason,
                 serde_json::to_string(&Counts::of(plan))?,
                 command,
-                is_whole
+                cause.is_whole,
+                cause.configuration
             ],
         )?;
         for part in &plan.categories {
@@ -206,7 +224,8 @@ impl Store {
             transaction
                 .prepare_cached(
                     "UPDATE held_category
-                     SET answer = ?3, answered_by = ?4, answered_at = ?5, expires_at = ?6
+                     SET answer = ?3, answered_by = ?4, answered_at = ?5, expires_at = ?6,
+                         answered_after = (SELECT coalesce(max(seq), 0) FROM history)
                      WHERE plan = ?1 AND category_id = ?2",
                 )?
                 .execute(params![digest.0, id, word, by, now.as_second(), until])?;
@@ -223,57 +242,6 @@ impl Store {
         }
         transaction.commit()?;
         Ok(Answered::Given(digest, plan))
-    }
-
-    /// Who approved what of a command's plans, by the digest of a channel's part. Approvals that have
-    /// lapsed are not here.
-    pub fn approvals(
-        &self,
-        command: &str,
-        now: Timestamp,
-    ) -> Result<BTreeMap<Digest, String>, StoreError> {
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(&format!(
-            "SELECT held_category.digest, answered_by FROM held_category
-             JOIN held ON plan = held.digest WHERE command = ?2 AND {APPROVED}",
-        ))?;
-        let rows = statement.query_map(params![now.as_second(), command], |row| {
-            Ok((Digest(row.get(0)?), row.get(1)?))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// What a person has rejected of a command's plans, by the digest of a channel's part.
-    pub fn rejections(&self, command: &str) -> Result<BTreeSet<Digest>, StoreError> {
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(
-            "SELECT held_category.digest FROM held_category JOIN held ON plan = held.digest
-             WHERE command = ?1 AND answer = 'rejected'",
-        )?;
-        let rows = statement.query_map([command], |row| row.get(0).map(Digest))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// Whom a command's held plans would change something for, where nobody has answered yet, of plans
-    /// that are held as a whole: a part of them alone may be small enough for every limit.
-    pub fn unanswered(
-        &self,
-        command: &str,
-        now: Timestamp,
-    ) -> Result<BTreeSet<(CategoryId, UserId)>, StoreError> {
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(&format!(
-            "SELECT category_id, json_extract(action.value, '$.user')
-             FROM held_category JOIN held ON plan = held.digest,
-                 json_each(part, '$.actions') AS action
-             WHERE command = ?2 AND whole AND {OPEN}
-                 AND json_extract(action.value, '$.do') NOT IN ('keep', 'adopt', 'forget', 'skip')",
-        ))?;
-        let rows = statement.query_map(params![now.as_second(), command], |row| {
-            let user: String = row.get(1)?;
-            Ok((CategoryId(row.get(0)?), UserId::new(user)))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// The categories of which a command has something held.

@@ -3,11 +3,17 @@
 //! *Its one idea: the fence.* Each holder gets a higher number and shows it with every write to the
 //! state file, and before every request that writes to Kaltura. A process that slept through its lease
 //! finds a higher number there and stops.
+//!
+//! A lease that was not given back is free after a minute without a sign of life; at once, where its
+//! holder is a process of this machine that is known to be gone.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::{Store, StoreError};
+use process::Process;
+
+mod process;
 
 /// A lease that has not been renewed for this long, in seconds, may be taken over.
 pub const STALE_AFTER_S: i64 = 60;
@@ -34,8 +40,17 @@ pub enum Claim {
 }
 
 impl Store {
-    /// Asks for the right to run.
+    /// Asks for the right to run, for this process.
     pub fn claim(&self, holder: &str, now: Timestamp) -> Result<Claim, StoreError> {
+        self.claim_for(holder, Process::current().as_ref(), now)
+    }
+
+    fn claim_for(
+        &self,
+        holder: &str,
+        process: Option<&Process>,
+        now: Timestamp,
+    ) -> Result<Claim, StoreError> {
         let mut connection = self.lock();
         // A look first: it never waits, also when the holder is in the middle of a long write.
         if let Some(held) = current(&connection)?.filter(|held| held.seen_at <= now.as_second())
@@ -57,8 +72,14 @@ impl Store {
         }
         let fence = held.map_or(1, |held| held.fence + 1);
         transaction.execute(
-            "INSERT OR REPLACE INTO lease VALUES (1, ?1, ?2, ?3)",
-            params![holder, fence, now.as_second()],
+            "INSERT OR REPLACE INTO lease (id, holder, fence, seen_at, process)
+             VALUES (1, ?1, ?2, ?3, ?4)",
+            params![
+                holder,
+                fence,
+                now.as_second(),
+                process.map(ToString::to_string)
+            ],
         )?;
         transaction.commit()?;
         Ok(Claim::Granted(Lease { fence }))
@@ -85,7 +106,7 @@ impl Store {
     /// Gives the right to run back.
     pub fn release(&self, lease: Lease) -> Result<(), StoreError> {
         self.lock().execute(
-            "UPDATE lease SET seen_at = 0 WHERE fence = ?1",
+            "UPDATE lease SET seen_at = 0, process = NULL WHERE fence = ?1",
             [lease.fence],
         )?;
         Ok(())
@@ -97,12 +118,15 @@ struct Held {
     holder: String,
     fence: i64,
     seen_at: i64,
+    process: Option<Process>,
 }
 
 impl Held {
-    /// What a newcomer is told while the holder has been seen lately.
+    /// What a newcomer is told while the holder has been seen lately and is not known to be gone.
     fn refusal(&self, now: Timestamp) -> Option<Claim> {
-        (now.as_second() - self.seen_at < STALE_AFTER_S).then(|| Claim::Refused {
+        let is_fresh = now.as_second() - self.seen_at < STALE_AFTER_S;
+        let is_gone = || self.process.as_ref().is_some_and(Process::is_gone);
+        (is_fresh && !is_gone()).then(|| Claim::Refused {
             holder: self.holder.clone(),
             seen_at: Timestamp::from_second(self.seen_at).unwrap_or(now).min(now),
         })
@@ -111,12 +135,15 @@ impl Held {
 
 fn current(connection: &Connection) -> rusqlite::Result<Option<Held>> {
     connection
-        .prepare_cached("SELECT holder, fence, seen_at FROM lease WHERE id = 1")?
+        .prepare_cached("SELECT holder, fence, seen_at, process FROM lease WHERE id = 1")?
         .query_row([], |row| {
             Ok(Held {
                 holder: row.get(0)?,
                 fence: row.get(1)?,
                 seen_at: row.get(2)?,
+                process: row
+                    .get::<_, Option<String>>(3)?
+                    .and_then(|text| Process::parse(&text)),
             })
         })
         .optional()
@@ -173,6 +200,33 @@ mod tests {
         let lease = granted(&store.claim("first", at(0)).unwrap());
         store.release(lease).unwrap();
         granted(&store.claim("second", at(1)).unwrap());
+    }
+
+    #[test]
+    fn the_lease_of_a_process_that_is_gone_is_free_at_once() {
+        let (_folder, store) = scratch();
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let process = Process::of(child.id()).unwrap();
+        let lease = store.claim_for("dead", Some(&process), at(0)).unwrap();
+        let dead = granted(&lease);
+        let refused = store.claim("second", at(1)).unwrap();
+        assert!(matches!(refused, Claim::Refused { .. }));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let heir = granted(&store.claim("third", at(2)).unwrap());
+        assert!(heir.fence > dead.fence);
+    }
+
+    #[test]
+    fn the_lease_of_an_unknown_process_is_waited_for() {
+        let (_folder, store) = scratch();
+        granted(&store.claim_for("unknown", None, at(0)).unwrap());
+        let refused = store.claim("second", at(STALE_AFTER_S - 1)).unwrap();
+        assert!(matches!(refused, Claim::Refused { .. }));
+        granted(&store.claim("third", at(STALE_AFTER_S)).unwrap());
     }
 
     #[test]

@@ -79,6 +79,13 @@ impl Store {
                 "the state file is a copy, or was restored: everything is compared anew"
             );
             write.execute(params![COPIED, "yes"])?;
+            // An approval is for the file in which it was given.
+            transaction.execute(
+                "UPDATE held_category
+                 SET answer = NULL, answered_by = NULL, answered_at = NULL, expires_at = NULL
+                 WHERE answer = 'approved'",
+                [],
+            )?;
             for name in forget {
                 transaction.execute("DELETE FROM setting WHERE name = ?1", [name])?;
             }

@@ -11,7 +11,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, Row};
 
-use super::held::Answer;
+use super::held::{Answer, Hold};
 use super::{Store, StoreError, undone};
 use crate::category::{CategoryId, UserId};
 use crate::plan::{CategoryPlan, Plan};
@@ -42,9 +42,14 @@ impl Store {
             plans.entry(by).or_default().push(part);
         }
         for (by, parts) in plans {
-            let reason = ("it was rejected before the state file was made anew", false);
-            let plan = Plan::new(parts);
-            let digest = self.hold(0, "sync", &plan, reason, now)?;
+            let cause = Hold {
+                run: 0,
+                command: "sync",
+                configuration: None,
+                reason: "it was rejected before the state file was made anew",
+                is_whole: false,
+            };
+            let digest = self.hold(&Plan::new(parts), &cause, now)?;
             self.answer(&digest.0, &[], Answer::Rejected, &by, now)?;
         }
         let mut connection = self.lock();

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod approvals;
 mod bad_input;
 mod command_line;
 mod crash;
@@ -22,6 +23,7 @@ mod network;
 mod people;
 mod policy;
 mod saved;
+mod shown;
 mod site;
 mod state;
 mod state_file;

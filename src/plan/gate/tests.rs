@@ -65,6 +65,16 @@ fn reviewed(parts: &[Arc<CategoryPlan>], circumstances: &Circumstances) -> Revie
     review(Plan::new(parts.to_vec()), circumstances)
 }
 
+/// An approval of which nothing is done yet.
+fn approval_of(part: &CategoryPlan) -> BTreeMap<CategoryId, Approval> {
+    let approval = Approval {
+        part: part.clone(),
+        by: "ada".into(),
+        done: BTreeSet::new(),
+    };
+    BTreeMap::from([(part.category.id, approval)])
+}
+
 fn ids(plan: &Plan) -> Vec<i64> {
     plan.categories
         .iter()
@@ -160,7 +170,7 @@ fn a_first_plan_with_nothing_to_do_is_not_held() {
 #[test]
 fn what_was_approved_passes_and_only_that() {
     let approved = Circumstances {
-        approvals: BTreeMap::from([(part(1, 5, 5, 0).digest(), "ada".to_owned())]),
+        approvals: approval_of(&part(1, 5, 5, 0)),
         ..ordinary()
     };
     let same = reviewed(&[part(1, 5, 5, 0)], &approved);
@@ -176,7 +186,7 @@ fn what_was_approved_passes_and_only_that() {
 #[test]
 fn an_approval_for_one_category_is_none_for_another() {
     let approved = Circumstances {
-        approvals: BTreeMap::from([(part(1, 5, 5, 0).digest(), "ada".to_owned())]),
+        approvals: approval_of(&part(1, 5, 5, 0)),
         ..ordinary()
     };
     assert_eq!(ids(&reviewed(&[part(2, 5, 5, 0)], &approved).held), [2]);

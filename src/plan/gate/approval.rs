@@ -1,0 +1,46 @@
+//! What a person has approved of one category, and what it covers.
+//!
+//! An approval covers a part of a plan if every change in it is one of those approved, and not done yet:
+//! the rest of a run that was killed. A part that holds any other change is not covered at all.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::leaves_empty;
+use crate::category::UserId;
+use crate::config::safety::Safety;
+use crate::plan::{Action, CategoryPlan};
+
+/// An approved part of a held plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// What was shown and approved.
+    pub part: CategoryPlan,
+    /// Who approved it.
+    pub by: Arc<str>,
+    /// Whose changes have been made by this approval. Each is made once.
+    pub done: BTreeSet<UserId>,
+}
+
+impl Approval {
+    /// Whether every change of a part was approved and is still to be made. A part that leaves nobody, or no
+    /// manager, is only covered if what was approved does that, too: a change that would have prevented it
+    /// may be missing now.
+    pub fn covers(&self, part: &CategoryPlan, safety: &Safety) -> bool {
+        let open = self.part.changes();
+        let open = open.filter(|action| !self.done.contains(&action.user));
+        let approved: BTreeSet<String> = open.map(Action::identity).collect();
+        let is_new = |happens: fn(&CategoryPlan, &Safety) -> bool| {
+            happens(part, safety) && !happens(&self.part, safety)
+        };
+        self.part.category.id == part.category.id
+            && part
+                .changes()
+                .all(|action| approved.contains(&action.identity()))
+            && !is_new(leaves_empty)
+            && !is_new(|part, _| part.loses_last_manager())
+    }
+}
+
+#[cfg(test)]
+mod tests;
