@@ -238,6 +238,15 @@ pub enum EntryProblem {
         /// The attribute's name.
         attribute: String,
     },
+    /// A value could not be read: it is not the base64 that it should be, or stands in another file.
+    #[error("a value of its attribute {attribute} could not be read")]
+    Unreadable {
+        /// The attribute's name.
+        attribute: String,
+    },
+    /// Another record begins inside its record in a file.
+    #[error("its record in the file is cut: another record begins inside it")]
+    RunTogether,
     /// The entry could not be decoded at all.
     #[error("it could not be decoded")]
     Undecodable,

@@ -6,7 +6,7 @@
 use regex::Regex;
 
 use super::SourceError;
-use super::entry::{Entry, Part, not_text};
+use super::entry::{Entry, not_text};
 use super::filter::{self, Filter};
 use crate::category::UserId;
 use crate::config::directory::{Groups, People};
@@ -285,9 +285,9 @@ impl MemberAttribute {
     /// Adds the members that it names, and says what kept it from naming all of them.
     fn read(&self, entry: &Entry, members: &mut Vec<Member>) -> Option<EntryProblem> {
         let values = entry.values(&self.name);
-        members.reserve_exact(values.len());
+        members.reserve_exact(values.iter().count());
         let mut problem = None;
-        for value in values {
+        for value in values.iter() {
             match self.member(value) {
                 Ok(name) => members.push(Member {
                     role: self.role.clone(),
@@ -296,12 +296,7 @@ impl MemberAttribute {
                 Err(found) => problem = Some(found),
             }
         }
-        if let Part::Until(_) = entry.part(&self.name) {
-            problem = Some(EntryProblem::Partial {
-                attribute: self.name.clone(),
-            });
-        }
-        problem
+        entry.incomplete(&self.name).or(problem)
     }
 
     fn member(&self, value: &[u8]) -> Result<MemberName, EntryProblem> {

@@ -336,7 +336,7 @@ mod tests {
         assert_eq!(entries[0].text("uid"), Ok(Some("Zo e")));
         assert_eq!(entries[0].text("sn"), Ok(Some("King")));
         assert_eq!(entries[0].text("mail"), Ok(None));
-        assert_eq!(entries[0].values("member").len(), 2);
+        assert_eq!(entries[0].values("member").iter().count(), 2);
         assert_eq!(ending.problem(None), None);
     }
 
