@@ -18,6 +18,7 @@ mod entries;
 mod ldif;
 mod proxy;
 mod scripted;
+mod self_signed;
 
 /// The sections that most tests read with.
 const SECTIONS: &str = r#"
