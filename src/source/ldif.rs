@@ -5,12 +5,18 @@
 //! changed it while it was read. The file is read twice, people first, so that no more than one
 //! entry is in memory.
 
+mod additions;
+mod ending;
+mod foreign;
 mod groups;
+mod hashing;
+mod joined;
+mod lines;
 mod reader;
+mod scope;
 
 pub use groups::{ExportedGroup, exported_groups};
 
-use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,17 +25,19 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use self::reader::{ReadError, Reader};
+use self::additions::Additions;
+use self::hashing::Hashing;
+use self::reader::{ReadError, Reader, Record, RecordKind};
+use self::scope::{Scope, Verdict};
 use super::by_people::ByPeople;
 use super::check::Sample;
 use super::entry::Entry;
-use super::filter::Filter;
 use super::meaning::{GroupMeaning, PeopleMeaning};
 use super::outbox::Outbox;
 use super::stable_id::IdAttribute;
 use super::{Changes, CheckReport, Checkpoint, Moved, Observations, Proof, Read, SourceError};
 use crate::config::LdifDirectory;
-use crate::directory::{Dn, EntryKind, Observation};
+use crate::directory::{EntryKind, EntryProblem, Observation, Unusable};
 
 /// Entries of each kind that a check looks at.
 const SAMPLE: usize = 100;
@@ -51,13 +59,6 @@ struct Inner {
     made_for: String,
 }
 
-/// Which entries are of one kind.
-struct Scope {
-    kind: EntryKind,
-    base: Dn,
-    filter: Filter,
-}
-
 /// Our form of a checkpoint: which content was read, and for what.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Position {
@@ -75,15 +76,10 @@ impl Ldif {
         let groups = GroupMeaning::new(&config.name, &config.groups)?;
         let people = PeopleMeaning::new(&config.name, &config.people, &groups)?;
         let scope = |kind, key: &str, base: &str, filter: &str| {
-            let wrong = |reason: String| SourceError::Config {
+            Scope::new(kind, base, filter).map_err(|reason| SourceError::Config {
                 directory: config.name.clone(),
                 key: format!("{key}.filter"),
                 reason,
-            };
-            Ok(Scope {
-                kind,
-                base: Dn::parse(base).map_err(|e| wrong(e.to_string()))?,
-                filter: Filter::parse(filter).map_err(|e| wrong(e.to_string()))?,
             })
         };
         let scopes = [
@@ -204,18 +200,26 @@ struct Passage {
 impl Inner {
     fn read_all(&self, sink: &mut Sink<'_>) -> Result<Read, SourceError> {
         let mut by_people = self.groups.by_people.then(ByPeople::default);
+        let mut additions = Additions::default();
         let mut passages = Vec::new();
         let mut unseen = None;
         for scope in &self.scopes {
             let identified = sink.out.identified();
-            let told = |entry: Entry| {
-                let mut observations = self.observe(scope.kind, &entry);
+            // What has a flaw may add members and never removes any, so no group's list is all of it.
+            let is_flawed = passages.iter().any(|p: &Passage| p.problem.is_some());
+            let told = |entry: Entry, verdict: Verdict| {
+                let mut observations = self.observe(scope.kind, &entry, verdict);
                 if let Some(by_people) = &mut by_people {
                     by_people.look_at(&entry, &mut observations);
                 }
+                if let (true, Some(Observation::Group(group, _))) =
+                    (is_flawed, observations.first_mut())
+                {
+                    group.members_complete = false;
+                }
                 observations.into_iter().try_for_each(|o| sink.push(o))
             };
-            let passage = self.pass(scope, told)?;
+            let passage = self.pass(scope, &mut additions, told)?;
             if sink.out.identified() == identified {
                 unseen = unseen.or(Some(scope.kind));
             }
@@ -228,6 +232,7 @@ impl Inner {
         let problem = passages.iter().find_map(|p| p.problem.clone());
         let problem = problem
             .or_else(|| changed.then(|| "it was changed while it was read".to_owned()))
+            .or_else(|| self.not_merged(&additions))
             .or_else(|| {
                 unseen.map(|kind| format!("it holds no {kind} at all under the configured base"))
             });
@@ -253,30 +258,26 @@ impl Inner {
         })
     }
 
-    /// Goes through the file once and hands over the entries of one kind.
+    /// Goes through the file once and hands over the entries of one kind, with what is to be thought
+    /// of them. Of people, who come first, values that other records add are only noted.
     fn pass(
         &self,
         scope: &Scope,
-        mut told: impl FnMut(Entry) -> Result<(), SourceError>,
+        additions: &mut Additions,
+        mut told: impl FnMut(Entry, Verdict) -> Result<(), SourceError>,
     ) -> Result<Passage, SourceError> {
         let mut reader = Reader::new(BufReader::with_capacity(1 << 16, self.open()?));
+        let is_first = scope.kind == EntryKind::Person;
         let (mut entries, mut seen) = (0, 0_u64);
         let broken = loop {
-            match reader.next() {
+            let Record {
+                kind,
+                mut entry,
+                line,
+            } = match reader.next() {
                 Ok(None) => break None,
-                Ok(Some(entry)) => {
-                    seen += 1;
-                    if scope.includes(&entry) {
-                        entries += 1;
-                        told(entry)?;
-                    }
-                }
-                Err(ReadError::Io(source)) => {
-                    return Err(SourceError::File {
-                        path: self.path.clone(),
-                        source,
-                    });
-                }
+                Ok(Some(record)) => record,
+                Err(ReadError::Io(source)) => return Err(self.file_error(source)),
                 Err(ReadError::Syntax { line, reason }) if seen == 0 => {
                     return Err(SourceError::Ldif {
                         path: self.path.clone(),
@@ -285,9 +286,26 @@ impl Inner {
                     });
                 }
                 Err(error @ ReadError::Syntax { .. }) => break Some(error.to_string()),
+            };
+            seen += 1;
+            match kind {
+                RecordKind::Additions => {
+                    if is_first && !additions.note(entry, line) {
+                        reader.doubt(line, "the name of this record is not a distinguished name");
+                    }
+                    continue;
+                }
+                RecordKind::Entry if !is_first => additions.complete(&mut entry),
+                RecordKind::Entry | RecordKind::Cut => {}
+            }
+            let verdict = scope.judge(&entry, kind);
+            if verdict != Verdict::Other {
+                entries += 1;
+                told(entry, verdict)?;
             }
         };
-        let problem = broken.or_else(|| reader.ending().problem(self.end_marker.as_deref()));
+        let bases = [&self.scopes[0].base, &self.scopes[1].base];
+        let problem = broken.or_else(|| reader.problem(self.end_marker.as_deref(), &bases));
         let hashing = reader.into_input().into_inner();
         Ok(Passage {
             entries,
@@ -296,12 +314,26 @@ impl Inner {
         })
     }
 
+    /// Says which values in records of their own have not been given to their entries.
+    fn not_merged(&self, additions: &Additions) -> Option<String> {
+        let [people, groups] = &self.scopes;
+        let ids = self.ids.iter().filter_map(IdAttribute::attribute);
+        let needed = self.people.attributes().into_iter();
+        let needed = needed.chain(people.attributes().iter().cloned());
+        let needed = needed.chain(ids.map(str::to_owned)).collect();
+        additions
+            .missing(&people.base, &needed)
+            .or_else(|| additions.unclaimed(&groups.base))
+    }
+
     fn check(&self) -> Result<CheckReport, SourceError> {
         let mut samples = [Sample::default(), Sample::default()];
+        let mut additions = Additions::default();
         for (sample, scope) in samples.iter_mut().zip(&self.scopes) {
-            self.pass(scope, |entry| {
+            self.pass(scope, &mut additions, |entry, verdict| {
                 if sample.looked_at < SAMPLE {
-                    sample.add(&entry, "modifytimestamp", self.observe(scope.kind, &entry));
+                    let observations = self.observe(scope.kind, &entry, verdict);
+                    sample.add(&entry, "modifytimestamp", observations);
                 } else {
                     sample.more = true;
                 }
@@ -319,55 +351,32 @@ impl Inner {
 
     fn content(&self) -> Result<String, SourceError> {
         let mut file = self.open()?;
-        io::copy(&mut file, &mut io::sink()).map_err(|source| SourceError::File {
-            path: self.path.clone(),
-            source,
-        })?;
+        io::copy(&mut file, &mut io::sink()).map_err(|source| self.file_error(source))?;
         Ok(file.finish())
     }
 
-    fn observe(&self, kind: EntryKind, entry: &Entry) -> Vec<Observation> {
+    fn observe(&self, kind: EntryKind, entry: &Entry, verdict: Verdict) -> Vec<Observation> {
         let id = IdAttribute::of(&self.ids, entry);
-        match kind {
-            EntryKind::Person => self.people.observe(entry, id),
-            EntryKind::Group => self.groups.observe(entry, id),
+        match (verdict, kind) {
+            (Verdict::Unusable(problem), _) => vec![Observation::Unusable(Unusable {
+                kind,
+                id: id.ok().filter(|_| problem != EntryProblem::RunTogether),
+                dn: entry.dn.clone(),
+                problem,
+            })],
+            (_, EntryKind::Person) => self.people.observe(entry, id),
+            (_, EntryKind::Group) => self.groups.observe(entry, id),
         }
     }
 
     fn open(&self) -> Result<Hashing, SourceError> {
-        let file = File::open(&self.path).map_err(|source| SourceError::File {
+        Hashing::open(&self.path).map_err(|source| self.file_error(source))
+    }
+
+    fn file_error(&self, source: io::Error) -> SourceError {
+        SourceError::File {
             path: self.path.clone(),
             source,
-        })?;
-        Ok(Hashing {
-            file,
-            hash: Sha256::new(),
-        })
-    }
-}
-
-impl Scope {
-    fn includes(&self, entry: &Entry) -> bool {
-        self.filter.matches(entry) && Dn::parse(&entry.dn).is_ok_and(|dn| dn.is_under(&self.base))
-    }
-}
-
-/// A file whose octets are hashed as they are read.
-struct Hashing {
-    file: File,
-    hash: Sha256,
-}
-
-impl Hashing {
-    fn finish(self) -> String {
-        HEXLOWER.encode(&self.hash.finalize())
-    }
-}
-
-impl io::Read for Hashing {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
-        self.hash.update(&buffer[..read]);
-        Ok(read)
+        }
     }
 }
