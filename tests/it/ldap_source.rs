@@ -14,6 +14,7 @@ use crate::slapd::{self, ADMIN, PASSWORD, READER, SUFFIX, Slapd, SlapdOptions};
 mod bad_hours;
 mod changes;
 mod connecting;
+mod damaged_ldif;
 mod entries;
 mod ldif;
 mod proxy;

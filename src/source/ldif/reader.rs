@@ -20,7 +20,7 @@ pub(super) enum ReadError {
     Syntax { line: u64, reason: &'static str },
 }
 
-const CHANGES: &str = "this is a record of changes; an export of entries has none but those that add (slapcat and ldapsearch write one)";
+const CHANGES: &str = "the changetype of this record says that it changes or deletes an entry; an export has only entries and records that add (slapcat and ldapsearch write one)";
 const RUN_TOGETHER: &str = "a record begins inside another one: the file was cut, or another one was appended to a cut file";
 
 /// A record of a file.

@@ -87,8 +87,12 @@ fn what_ldapsearch_says_at_the_end_is_believed() {
 #[test]
 fn what_is_no_export_is_refused_with_its_line() {
     for (text, line, reason) in [
-        ("dn: cn=a\nchangetype: delete\n\n", 2, "changes"),
-        ("dn: cn=a\nchangetype: modify\nreplace: cn\n", 3, "changes"),
+        ("dn: cn=a\nchangetype: delete\n\n", 2, "changetype"),
+        (
+            "dn: cn=a\nchangetype: modify\nreplace: cn\n",
+            3,
+            "changetype",
+        ),
         (
             "dn: cn=a\nchangetype: modify\nadd: cn\nsn: x\n",
             4,
