@@ -94,6 +94,8 @@ pub struct LdifDirectory {
     /// A line that the export writes last, such as `# end of export`. A file without it is taken for
     /// half a file, which may add and never removes. Default: none is expected.
     pub end_marker: Option<String>,
+    /// How old the file may be. An older one may add and never removes. Default: no limit.
+    pub max_age: Option<Period>,
     /// The attribute that never changes. Default: as for LDAP; the DN where an entry has none of them.
     pub stable_id: Option<String>,
     /// Who counts as a person, and what their attributes mean.

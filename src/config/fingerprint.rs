@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::Config;
 
 /// The keys of a directory that say how it is reached, and not who is in it.
-const HOW_IT_IS_REACHED: [&str; 15] = [
+const HOW_IT_IS_REACHED: [&str; 16] = [
     "urls",
     "starttls",
     "ca_file",
@@ -23,6 +23,7 @@ const HOW_IT_IS_REACHED: [&str; 15] = [
     "overlap",
     "path",
     "end_marker",
+    "max_age",
 ];
 
 impl Config {

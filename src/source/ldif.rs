@@ -6,6 +6,7 @@
 //! entry is in memory.
 
 mod additions;
+mod age;
 mod ending;
 mod foreign;
 mod groups;
@@ -36,7 +37,8 @@ use super::meaning::{GroupMeaning, PeopleMeaning};
 use super::outbox::Outbox;
 use super::stable_id::IdAttribute;
 use super::{Changes, CheckReport, Checkpoint, Moved, Observations, Proof, Read, SourceError};
-use crate::config::LdifDirectory;
+use crate::clock;
+use crate::config::{LdifDirectory, Period};
 use crate::directory::{EntryKind, EntryProblem, Observation, Unusable};
 
 /// Entries of each kind that a check looks at.
@@ -52,6 +54,7 @@ pub struct Ldif {
 struct Inner {
     path: PathBuf,
     end_marker: Option<String>,
+    max_age: Option<Period>,
     ids: Vec<IdAttribute>,
     people: PeopleMeaning,
     groups: GroupMeaning,
@@ -102,6 +105,7 @@ impl Ldif {
             inner: Arc::new(Inner {
                 path: config.path.clone(),
                 end_marker: config.end_marker.clone(),
+                max_age: config.max_age,
                 ids,
                 people,
                 groups,
@@ -146,11 +150,14 @@ impl Ldif {
                 "the directory's configuration has changed".to_owned()
             }
             Some(stored) => {
-                let content = self.on_a_thread(Inner::content).await?;
-                if content == stored.content {
-                    return Ok((Changes::Nothing, checkpoint.clone()));
+                let (content, too_old) = self.on_a_thread(Inner::content).await?;
+                match too_old {
+                    Some(problem) => problem,
+                    None if content == stored.content => {
+                        return Ok((Changes::Nothing, checkpoint.clone()));
+                    }
+                    None => "the file has changed".to_owned(),
                 }
-                "the file has changed".to_owned()
             }
         };
         Ok((Changes::FullReadNeeded { reason }, checkpoint.clone()))
@@ -201,12 +208,14 @@ impl Inner {
     fn read_all(&self, sink: &mut Sink<'_>) -> Result<Read, SourceError> {
         let mut by_people = self.groups.by_people.then(ByPeople::default);
         let mut additions = Additions::default();
+        let too_old = self.too_old()?;
         let mut passages = Vec::new();
         let mut unseen = None;
         for scope in &self.scopes {
             let identified = sink.out.identified();
             // What has a flaw may add members and never removes any, so no group's list is all of it.
-            let is_flawed = passages.iter().any(|p: &Passage| p.problem.is_some());
+            let is_flawed =
+                too_old.is_some() || passages.iter().any(|p: &Passage| p.problem.is_some());
             let told = |entry: Entry, verdict: Verdict| {
                 let mut observations = self.observe(scope.kind, &entry, verdict);
                 if let Some(by_people) = &mut by_people {
@@ -237,11 +246,12 @@ impl Inner {
                 unseen.map(|kind| format!("it holds no {kind} at all under the configured base"))
             });
         let entries = passages.iter().map(|p| p.entries).sum();
-        if let Some(problem) = problem {
+        let reason = problem
+            .map(|problem| format!("{} is not a whole export: {problem}", self.path.display()))
+            .or_else(|| Some(format!("{} is too old: {}", self.path.display(), too_old?)));
+        if let Some(reason) = reason {
             return Ok(Read {
-                proof: Proof::Unproven {
-                    reason: format!("{} is not a whole export: {problem}", self.path.display()),
-                },
+                proof: Proof::Unproven { reason },
                 checkpoint: None,
                 entries,
             });
@@ -349,10 +359,16 @@ impl Inner {
         })
     }
 
-    fn content(&self) -> Result<String, SourceError> {
+    /// The hash of the content, and what is to be said of the file's age.
+    fn content(&self) -> Result<(String, Option<String>), SourceError> {
         let mut file = self.open()?;
         io::copy(&mut file, &mut io::sink()).map_err(|source| self.file_error(source))?;
-        Ok(file.finish())
+        Ok((file.finish(), self.too_old()?))
+    }
+
+    fn too_old(&self) -> Result<Option<String>, SourceError> {
+        age::too_old(&self.path, self.max_age, clock::now())
+            .map_err(|source| self.file_error(source))
     }
 
     fn observe(&self, kind: EntryKind, entry: &Entry, verdict: Verdict) -> Vec<Observation> {

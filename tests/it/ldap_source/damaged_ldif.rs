@@ -229,3 +229,33 @@ async fn a_file_that_is_no_ldif_is_named_with_what_to_do() {
         assert_eq!(told.observations, []);
     }
 }
+
+#[tokio::test]
+async fn a_file_older_than_max_age_may_add_and_never_removes() {
+    let export = Export::new(slapd::people(2) + &slapd::group("g", 0..2));
+    let source = export.source(&format!("max_age = \"26h\"\n{SECTIONS}"));
+    let (checkpoint, told) = read_complete(&source).await;
+    assert!(told.group("g").members_complete);
+
+    let file = std::fs::File::options()
+        .write(true)
+        .open(&export.path)
+        .unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap();
+    let then = modified - std::time::Duration::from_hours(27);
+    file.set_modified(then).unwrap();
+
+    let (read, told) = read_all(&source).await;
+    let reason = unproven(read);
+    assert!(
+        reason.contains("written 27h ago, and max_age is 26h"),
+        "{reason}"
+    );
+    assert_eq!(members(&told, "g"), names(0..2));
+    assert!(!told.group("g").members_complete);
+    let (changes, _) = source.changes_since(&checkpoint).await.unwrap();
+    assert!(
+        matches!(changes, Changes::FullReadNeeded { .. }),
+        "{changes:?}"
+    );
+}
