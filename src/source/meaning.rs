@@ -8,12 +8,13 @@ use regex::Regex;
 use super::SourceError;
 use super::entry::{Entry, not_text};
 use super::filter::{self, Filter};
-use crate::category::UserId;
 use crate::config::directory::{Groups, People};
 use crate::directory::{
     Dn, EntryKind, EntryProblem, Group, GroupId, Member, MemberName, Observation, Person, Role,
     StableId, Unusable, Version,
 };
+
+mod user_id;
 
 /// The attribute of the people that names their groups, where the groups do not name their people.
 pub(super) const MEMBER_OF: &str = "memberof";
@@ -160,7 +161,7 @@ impl PeopleMeaning {
         let what = Person {
             id,
             dn: dn_of(entry)?,
-            login: optional(&self.login).map(|login| login.to_lowercase()),
+            login: optional(&self.login).map(|login| login.trim().to_lowercase()),
             user_id: self.user_id(entry)?,
             first_name: optional(&self.first_name),
             last_name: optional(&self.last_name),
@@ -169,32 +170,6 @@ impl PeopleMeaning {
         };
         Ok(Understood { what, flaws })
     }
-
-    fn user_id(&self, entry: &Entry) -> Result<UserId, EntryProblem> {
-        let value = entry.single(&self.user_id)?;
-        let mut id = value;
-        if let Some(pattern) = &self.pattern {
-            id = taken_by(pattern, value).ok_or_else(|| EntryProblem::NoMatch {
-                attribute: self.user_id.clone(),
-                key: "people.user_id_transform.pattern".to_owned(),
-            })?;
-        }
-        if self.strip_domain {
-            id = id.split('@').next().unwrap_or(id);
-        }
-        Ok(if self.lowercase {
-            UserId::new(id.to_lowercase())
-        } else {
-            UserId::new(id)
-        })
-    }
-}
-
-/// What a pattern takes of a value: the group `id`, or the first group, or all of it.
-fn taken_by<'v>(pattern: &Regex, value: &'v str) -> Option<&'v str> {
-    let found = pattern.captures(value)?;
-    let taken = found.name("id").or_else(|| found.get(1));
-    taken.or_else(|| found.get(0)).map(|part| part.as_str())
 }
 
 impl GroupMeaning {
@@ -248,7 +223,12 @@ impl GroupMeaning {
 
     fn understand(&self, entry: &Entry, id: StableId) -> Result<Understood<Group>, EntryProblem> {
         let dn = dn_of(entry)?;
-        let group_id = GroupId::new(entry.single(&self.group_id)?);
+        let group_id = entry.single(&self.group_id)?.trim();
+        if group_id.is_empty() {
+            return Err(EntryProblem::Missing {
+                attribute: self.group_id.clone(),
+            });
+        }
         let mut flaws = Vec::new();
         let name = entry.text(&self.name).unwrap_or_else(|problem| {
             flaws.push(problem);
@@ -264,7 +244,7 @@ impl GroupMeaning {
         let what = Group {
             id,
             dn,
-            group_id,
+            group_id: GroupId::new(group_id),
             name: name.map(str::to_owned),
             members,
             members_complete,
@@ -301,14 +281,14 @@ impl MemberAttribute {
 
     fn member(&self, value: &[u8]) -> Result<MemberName, EntryProblem> {
         let text = str::from_utf8(value).map_err(|_| not_text(&self.name))?;
-        if self.by_login {
-            return Ok(MemberName::Login(text.to_lowercase()));
+        let dn = parse_member(text);
+        // Some directories have names of entries in memberUid. An empty text is the root's name.
+        if self.by_login && !(dn.is_some() && text.contains('=')) {
+            return Ok(MemberName::Login(text.trim().to_lowercase()));
         }
-        parse_member(text)
-            .map(MemberName::Dn)
-            .ok_or_else(|| EntryProblem::NotADn {
-                attribute: self.name.clone(),
-            })
+        dn.map(MemberName::Dn).ok_or_else(|| EntryProblem::NotADn {
+            attribute: self.name.clone(),
+        })
     }
 }
 
