@@ -20,7 +20,7 @@ pub(super) struct Entry {
 }
 
 /// One attribute description with its values (RFC 4511, section 4.1.7).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Attribute {
     /// Its name with its options: `cn;lang-de`, `member;range=0-1499`.
     pub(super) description: String,

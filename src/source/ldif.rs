@@ -15,6 +15,8 @@ mod joined;
 mod lines;
 mod reader;
 mod scope;
+mod seen;
+mod sink;
 
 pub use groups::{ExportedGroup, exported_groups};
 
@@ -30,6 +32,8 @@ use self::additions::Additions;
 use self::hashing::Hashing;
 use self::reader::{ReadError, Reader, Record, RecordKind};
 use self::scope::{Scope, Verdict};
+use self::seen::Seen;
+use self::sink::{Sink, withhold_removals};
 use super::by_people::ByPeople;
 use super::check::Sample;
 use super::entry::Entry;
@@ -40,6 +44,9 @@ use super::{Changes, CheckReport, Checkpoint, Moved, Observations, Proof, Read, 
 use crate::clock;
 use crate::config::{LdifDirectory, Period};
 use crate::directory::{EntryKind, EntryProblem, Observation, Unusable};
+
+/// Why a file that has an entry twice is not one export.
+const REPEATED: &str = "there is another record of this entry with other values before: the file is made of exports that overlap";
 
 /// Entries of each kind that a check looks at.
 const SAMPLE: usize = 100;
@@ -129,13 +136,8 @@ impl Ldif {
     pub async fn read_all(&self, out: &Observations) -> Result<Read, SourceError> {
         let out = out.clone();
         let runtime = tokio::runtime::Handle::current();
-        self.on_a_thread(move |inner| {
-            inner.read_all(&mut Sink {
-                out: Outbox::new(&out),
-                runtime,
-            })
-        })
-        .await
+        self.on_a_thread(move |inner| inner.read_all(&mut Sink::new(Outbox::new(&out), runtime)))
+            .await
     }
 
     /// Says whether the file is another one than at the checkpoint; a file has no list of changes.
@@ -183,18 +185,6 @@ impl Ldif {
     }
 }
 
-/// The way out for a thread that may block.
-struct Sink<'a> {
-    out: Outbox<'a>,
-    runtime: tokio::runtime::Handle,
-}
-
-impl Sink<'_> {
-    fn push(&mut self, observation: Observation) -> Result<(), SourceError> {
-        self.runtime.block_on(self.out.push(observation))
-    }
-}
-
 /// How one passage through the file went.
 struct Passage {
     entries: u64,
@@ -212,29 +202,27 @@ impl Inner {
         let mut passages = Vec::new();
         let mut unseen = None;
         for scope in &self.scopes {
-            let identified = sink.out.identified();
-            // What has a flaw may add members and never removes any, so no group's list is all of it.
+            let identified = sink.identified();
             let is_flawed =
                 too_old.is_some() || passages.iter().any(|p: &Passage| p.problem.is_some());
             let told = |entry: Entry, verdict: Verdict| {
+                let is_flawed = is_flawed || verdict == Verdict::Repeated;
                 let mut observations = self.observe(scope.kind, &entry, verdict);
                 if let Some(by_people) = &mut by_people {
                     by_people.look_at(&entry, &mut observations);
                 }
-                if let (true, Some(Observation::Group(group, _))) =
-                    (is_flawed, observations.first_mut())
-                {
-                    group.members_complete = false;
+                if is_flawed {
+                    withhold_removals(&mut observations);
                 }
                 observations.into_iter().try_for_each(|o| sink.push(o))
             };
             let passage = self.pass(scope, &mut additions, told)?;
-            if sink.out.identified() == identified {
+            if sink.identified() == identified {
                 unseen = unseen.or(Some(scope.kind));
             }
             passages.push(passage);
         }
-        sink.runtime.block_on(sink.out.flush())?;
+        sink.flush()?;
         let changed = passages
             .windows(2)
             .any(|pair| pair[0].content != pair[1].content);
@@ -278,6 +266,7 @@ impl Inner {
     ) -> Result<Passage, SourceError> {
         let mut reader = Reader::new(BufReader::with_capacity(1 << 16, self.open()?));
         let is_first = scope.kind == EntryKind::Person;
+        let mut before = Seen::default();
         let (mut entries, mut seen) = (0, 0_u64);
         let broken = loop {
             let Record {
@@ -308,7 +297,11 @@ impl Inner {
                 RecordKind::Entry if !is_first => additions.complete(&mut entry),
                 RecordKind::Entry | RecordKind::Cut => {}
             }
-            let verdict = scope.judge(&entry, kind);
+            let mut verdict = scope.judge(&entry, kind);
+            if verdict == Verdict::Included && before.is_another(&entry) {
+                reader.doubt(line, REPEATED);
+                verdict = Verdict::Repeated;
+            }
             if verdict != Verdict::Other {
                 entries += 1;
                 told(entry, verdict)?;

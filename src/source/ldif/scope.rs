@@ -20,6 +20,8 @@ pub(super) enum Verdict {
     Other,
     /// It is of this kind.
     Included,
+    /// It is of this kind, and the file has another record of it with another content.
+    Repeated,
     /// It is of this kind, or could be, and cannot be used.
     Unusable(EntryProblem),
 }

@@ -233,9 +233,10 @@ async fn a_file_that_is_no_ldif_is_named_with_what_to_do() {
 #[tokio::test]
 async fn a_file_older_than_max_age_may_add_and_never_removes() {
     let export = Export::new(slapd::people(2) + &slapd::group("g", 0..2));
-    let source = export.source(&format!("max_age = \"26h\"\n{SECTIONS}"));
+    let sections = SECTIONS.replace("user_id", "enabled = \"(!(uid=p1))\"\nuser_id");
+    let source = export.source(&format!("max_age = \"26h\"\n{sections}"));
     let (checkpoint, told) = read_complete(&source).await;
-    assert!(told.group("g").members_complete);
+    assert!(told.group("g").members_complete && !told.person("p1").enabled);
 
     let file = std::fs::File::options()
         .write(true)
@@ -251,11 +252,30 @@ async fn a_file_older_than_max_age_may_add_and_never_removes() {
         reason.contains("written 27h ago, and max_age is 26h"),
         "{reason}"
     );
-    assert_eq!(members(&told, "g"), names(0..2));
+    assert_eq!((told.people().len(), told.group("g").members.len()), (1, 2));
     assert!(!told.group("g").members_complete);
     let (changes, _) = source.changes_since(&checkpoint).await.unwrap();
     assert!(
         matches!(changes, Changes::FullReadNeeded { .. }),
         "{changes:?}"
     );
+}
+
+#[tokio::test]
+async fn an_entry_with_two_records_is_told_with_all_of_their_members_and_removes_nobody() {
+    let (people, h) = (slapd::people(3), slapd::group("h", [0]));
+    let twice =
+        |second: &str| Export::new(format!("{people}{}{h}{second}", slapd::group("g", 0..2)));
+    let told = twice(&slapd::group("g", 0..2)).complete().await;
+    assert!(told.groups().iter().all(|group| group.members_complete));
+
+    let (read, told) = twice(&slapd::group("g", [2])).read().await;
+    assert!(unproven(read).contains("another record of this entry"));
+    let told: Vec<_> = told
+        .groups()
+        .into_iter()
+        .filter(|group| group.group_id.as_str() == "g")
+        .collect();
+    let complete: Vec<_> = told.iter().map(|group| group.members_complete).collect();
+    assert_eq!(complete, [true, false]);
 }
