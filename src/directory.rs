@@ -280,6 +280,12 @@ pub enum EntryProblem {
     },
     /// The account may not read an attribute.
     #[error("its attribute {attribute} cannot be read by this account")]
+    Hidden {
+        /// The attribute's name.
+        attribute: String,
+    },
+    /// A value could not be read: it is not the base64 that it should be, or stands in another file.
+    #[error("a value of its attribute {attribute} could not be read")]
     Unreadable {
         /// The attribute's name.
         attribute: String,
@@ -287,6 +293,9 @@ pub enum EntryProblem {
     /// The entry was read twice, with different content.
     #[error("it was read twice, with different content: nobody loses anything by it")]
     Twice,
+    /// Another record begins inside its record in a file.
+    #[error("its record in the file is cut: another record begins inside it")]
+    RunTogether,
     /// The entry could not be decoded at all.
     #[error("it could not be decoded")]
     Undecodable,

@@ -114,6 +114,8 @@ pub struct LdifDirectory {
     /// Default `"0s"`: one export is enough. Additions never wait.
     #[serde(default)]
     pub confirm_after: Period,
+    /// How old the file may be. An older one may add and never removes. Default: no limit.
+    pub max_age: Option<Period>,
     /// The attribute that never changes. Default: as for LDAP; the DN where an entry has none of them.
     pub stable_id: Option<String>,
     /// Who counts as a person, and what their attributes mean.

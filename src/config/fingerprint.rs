@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::Config;
 
 /// The keys of a directory that say how it is reached, and not who is in it.
-const HOW_IT_IS_REACHED: [&str; 17] = [
+const HOW_IT_IS_REACHED: [&str; 18] = [
     "urls",
     "starttls",
     "ca_file",
@@ -25,6 +25,7 @@ const HOW_IT_IS_REACHED: [&str; 17] = [
     "end_marker",
     "confirm_after",
     "ignore_references",
+    "max_age",
 ];
 
 impl Config {

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::StatVfsMountFlags;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -14,13 +15,15 @@ use super::error::ConfigError;
 pub(super) const HOW_TO_WRITE: &str = "say where the secret is, exactly one of: { file = \"/path\" }, \
      { env = \"VARIABLE\" }, { credential = \"name\" }; the secret itself does not belong into this file";
 
-const READ_OR_WRITE_BY_OTHERS: u32 = 0o006;
+const READ_BY_OTHERS: u32 = 0o004;
+const WRITE_BY_OTHERS: u32 = 0o002;
 
 /// Where to find a secret: exactly one of the three.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum SecretSource {
-    /// A file that only its owner (and group) may read; a line break at its end is dropped.
+    /// A file that only its owner (and group) may read, or one on a read-only file system, as
+    /// containers get their secrets; a line break at its end is dropped.
     File(PathBuf),
     /// An environment variable.
     Env(String),
@@ -48,7 +51,8 @@ impl SecretSource {
         let text = match self {
             Self::File(path) => {
                 refuse_open("the secret's file", path).map_err(|error| no_file(path, error))??;
-                std::fs::read_to_string(path).map_err(|error| no_file(path, error))?
+                let octets = std::fs::read(path).map_err(|error| no_file(path, error))?;
+                text_of(octets).map_err(|why| fail(format!("{}: {why}", path.display())))?
             }
             Self::Env(name) => environment(name)
                 .ok_or_else(|| fail(format!("there is no environment variable {name}")))?
@@ -62,7 +66,8 @@ impl SecretSource {
                 })?;
                 // systemd keeps these to the service itself, whatever their mode says.
                 let path = Path::new(&directory).join(name);
-                std::fs::read_to_string(&path).map_err(|error| no_file(&path, error))?
+                let octets = std::fs::read(&path).map_err(|error| no_file(&path, error))?;
+                text_of(octets).map_err(|why| fail(format!("{}: {why}", path.display())))?
             }
         };
         let text = text.strip_suffix('\n').map_or(text.as_str(), |text| {
@@ -75,10 +80,24 @@ impl SecretSource {
     }
 }
 
+/// The text of a secret's file, without the byte order mark that some editors put before it.
+fn text_of(octets: Vec<u8>) -> Result<String, &'static str> {
+    if octets.starts_with(b"\xff\xfe") || octets.starts_with(b"\xfe\xff") {
+        return Err("it is UTF-16 text: save it as UTF-8");
+    }
+    let text = String::from_utf8(octets).map_err(|_| "it is not UTF-8 text")?;
+    Ok(text
+        .strip_prefix('\u{feff}')
+        .map_or(text.clone(), str::to_owned))
+}
+
 /// Refuses a file that everybody on the machine may read or write.
 pub(super) fn refuse_open(what: &'static str, path: &Path) -> io::Result<Result<(), ConfigError>> {
     let mode = std::fs::metadata(path)?.permissions().mode() & 0o777;
-    if mode & READ_OR_WRITE_BY_OTHERS == 0 {
+    let read_only = rustix::fs::statvfs(path)?
+        .f_flag
+        .contains(StatVfsMountFlags::RDONLY);
+    if !is_open(mode, read_only) {
         return Ok(Ok(()));
     }
     let mend = format!("chmod o-rwx {}", quoted(path));
@@ -88,6 +107,14 @@ pub(super) fn refuse_open(what: &'static str, path: &Path) -> io::Result<Result<
         mode,
         mend,
     }))
+}
+
+/// Whether the mode of a file lets too many people at it.
+///
+/// On a read-only file system nobody can change the mode, and Docker and Kubernetes mount secrets
+/// there with mode 0444, visible only inside the container.
+fn is_open(mode: u32, read_only: bool) -> bool {
+    mode & WRITE_BY_OTHERS != 0 || (mode & READ_BY_OTHERS != 0 && !read_only)
 }
 
 /// A path as a shell takes it.
@@ -157,6 +184,36 @@ mod tests {
             assert!(error.to_string().ends_with(&mend), "{error}");
         }
         assert_eq!(quoted(Path::new("/my files/it's")), r"'/my files/it'\''s'");
+    }
+
+    #[test]
+    fn a_file_for_everybody_is_accepted_on_a_read_only_file_system_unless_everybody_may_write() {
+        for (mode, read_only, expected) in [
+            (0o444, true, false),
+            (0o644, true, false),
+            (0o444, false, true),
+            (0o446, true, true),
+            (0o402, true, true),
+            (0o440, false, false),
+        ] {
+            assert_eq!(is_open(mode, read_only), expected, "{mode:o} {read_only}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_dropped_and_utf_16_is_refused() {
+        let (_directory, path) = file("\u{feff}s3cret\r\n", 0o600);
+        let secret = SecretSource::File(path.clone()).resolve("k").unwrap();
+        assert_eq!(secret.expose_secret(), "s3cret");
+        for (octets, reason) in [
+            (b"\xff\xfes\0" as &[u8], "UTF-16"),
+            (b"\xfe\xff\0s", "UTF-16"),
+            (b"\xfc", "not UTF-8"),
+        ] {
+            fs::write(&path, octets).unwrap();
+            let error = SecretSource::File(path.clone()).resolve("k").unwrap_err();
+            assert!(error.to_string().contains(reason), "{error}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::entry::{Entry, Part};
+use super::entry::Entry;
 use super::meaning::MEMBER_OF;
 use crate::directory::{
     Dn, EntryKind, EntryProblem, Member, MemberName, Observation, Reason, Role, Unusable,
@@ -59,7 +59,7 @@ impl ByPeople {
         let at = u32::try_from(self.people.len()).ok()?;
         self.people.push(dn);
         let mut problem = None;
-        for value in entry.values(MEMBER_OF) {
+        for value in entry.values(MEMBER_OF).iter() {
             let group = str::from_utf8(value)
                 .ok()
                 .and_then(|text| Dn::parse(text).ok());
@@ -72,11 +72,7 @@ impl ByPeople {
                 }
             }
         }
-        if let Part::Until(_) = entry.part(MEMBER_OF) {
-            problem = Some(EntryProblem::Partial {
-                attribute: MEMBER_OF.to_owned(),
-            });
-        }
+        problem = entry.incomplete(MEMBER_OF).or(problem);
         self.incomplete |= problem.is_some();
         problem
     }

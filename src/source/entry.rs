@@ -3,7 +3,12 @@
 //! *Its one idea: values are octets, and names of attributes have no case.* LDAP and LDIF both
 //! arrive here, and everything after this is the same for both.
 
+use std::collections::BTreeSet;
+
+use self::options::{Options, UNREADABLE};
 use crate::directory::{EntryProblem, short_name};
+
+mod options;
 
 /// An entry of a directory.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -15,7 +20,7 @@ pub(super) struct Entry {
 }
 
 /// One attribute description with its values (RFC 4511, section 4.1.7).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Attribute {
     /// Its name with its options: `cn;lang-de`, `member;range=0-1499`.
     pub(super) description: String,
@@ -33,104 +38,195 @@ pub(super) enum Part {
 }
 
 impl Attribute {
-    fn is_named(&self, name: &str) -> bool {
-        let (base, _) = split_options(&self.description);
-        base.eq_ignore_ascii_case(name)
-    }
-
-    fn has_options(&self) -> bool {
-        self.description.contains(';')
-    }
-
-    /// Whether its options say that it holds a range of the values, and where the next one begins.
-    fn range(&self) -> Option<Part> {
-        let (_, options) = split_options(&self.description);
-        let bounds = options.split(';').find_map(|option| {
-            let (key, bounds) = option.split_once('=')?;
-            key.eq_ignore_ascii_case("range").then_some(bounds)
-        })?;
-        let (_, end) = bounds.split_once('-')?;
-        match end.parse::<usize>() {
-            Ok(end) => Some(Part::Until(end.saturating_add(1))),
-            Err(_) => Some(Part::Whole),
+    /// Marks that a value under this description could not be read.
+    pub(super) fn unreadable(description: &str) -> Self {
+        Self {
+            description: format!("{description};{UNREADABLE}"),
+            values: Vec::new(),
         }
+    }
+
+    /// The options of its description, where this is its name.
+    fn options_if_named(&self, name: &str) -> Option<Options> {
+        let (base, options) = split_options(&self.description);
+        if !base.eq_ignore_ascii_case(name) {
+            return None;
+        }
+        Some(if options.is_empty() {
+            Options::default()
+        } else {
+            Options::read(options)
+        })
     }
 }
 
+/// The values of one attribute under all of its descriptions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Values<'e, 'n> {
+    attributes: &'e [Attribute],
+    name: &'n str,
+    variants: bool,
+}
+
+impl<'e, 'n> Values<'e, 'n> {
+    /// Goes through them, in the order in which they came.
+    pub(super) fn iter(self) -> impl Iterator<Item = &'e Vec<u8>> + use<'e, 'n> {
+        named(self.attributes, self.name)
+            .filter(move |(_, options)| !options.deleted && (self.variants || !options.variant))
+            .flat_map(|(attribute, _)| &attribute.values)
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(self) -> bool {
+        self.iter().next().is_none()
+    }
+}
+
+/// The attributes of this name, or of its short form, with what their options say.
+///
+/// A server answers by an attribute's short name whatever it was asked for (`sn` for `surname`).
+fn named<'e, 'n>(
+    attributes: &'e [Attribute],
+    name: &'n str,
+) -> impl Iterator<Item = (&'e Attribute, Options)> + use<'e, 'n> {
+    let short = short_name(name);
+    attributes.iter().filter_map(move |attribute| {
+        let options = attribute
+            .options_if_named(name)
+            .or_else(|| (short != name).then(|| attribute.options_if_named(short))?)?;
+        Some((attribute, options))
+    })
+}
+
 impl Entry {
-    /// The attribute of this name: the plain one, or, where there is none, the first with options
-    /// (`cn;lang-de`) or a range of it.
-    ///
-    /// A server answers by an attribute's short name whatever it was asked for (`sn` for `surname`).
-    pub(super) fn attribute(&self, name: &str) -> Option<&Attribute> {
-        let short = short_name(name);
-        self.named(name)
-            .or_else(|| (short != name).then(|| self.named(short))?)
-    }
-
-    fn named(&self, name: &str) -> Option<&Attribute> {
-        let mut second_best = None;
-        for attribute in self.attributes.iter().filter(|a| a.is_named(name)) {
-            // AD sends an empty `member` beside `member;range=0-1499`.
-            if !attribute.has_options() && !attribute.values.is_empty() {
-                return Some(attribute);
-            }
-            second_best = match second_best {
-                Some(best) if !Attribute::has_options(best) => Some(attribute),
-                None => Some(attribute),
-                best => best,
-            };
+    /// All values of this attribute, whatever the options of their descriptions; none where it is
+    /// missing. Deleted values do not count.
+    pub(super) fn values<'e, 'n>(&'e self, name: &'n str) -> Values<'e, 'n> {
+        Values {
+            attributes: &self.attributes,
+            name,
+            variants: true,
         }
-        second_best
     }
 
-    /// The values of this attribute; none where it is missing.
-    pub(super) fn values(&self, name: &str) -> &[Vec<u8>] {
-        self.attribute(name).map_or(&[], |a| &a.values)
+    /// The values of an attribute that should have one: the plain ones, or, where there are none,
+    /// those of its variants (`cn;lang-de`). Empty values do not count.
+    fn candidates<'e, 'n>(
+        &'e self,
+        name: &'n str,
+    ) -> Result<impl Iterator<Item = &'e Vec<u8>> + use<'e, 'n>, EntryProblem> {
+        let (mut plain, mut unreadable, mut unreadable_variant) = (false, false, false);
+        for (attribute, options) in named(&self.attributes, name).filter(|(_, o)| !o.deleted) {
+            if options.variant {
+                unreadable_variant |= options.unreadable;
+            } else {
+                unreadable |= options.unreadable;
+                plain |= attribute.values.iter().any(|value| !value.is_empty());
+            }
+        }
+        if unreadable || (unreadable_variant && !plain) {
+            return Err(unreadable_value(name));
+        }
+        let values = Values {
+            variants: !plain,
+            ..self.values(name)
+        };
+        Ok(values.iter().filter(|value| !value.is_empty()))
     }
 
     /// The first value of this attribute as text; `None` where it is missing or empty.
     pub(super) fn text(&self, name: &str) -> Result<Option<&str>, EntryProblem> {
-        let Some(value) = self.values(name).first().filter(|value| !value.is_empty()) else {
-            return Ok(None);
-        };
-        str::from_utf8(value).map(Some).map_err(|_| not_text(name))
+        let first = self.candidates(name)?.next();
+        first.map(|value| text_of(value, name)).transpose()
     }
 
-    /// The one value of this attribute as text.
+    /// The one value of this attribute as text. The same value several times is one.
     pub(super) fn single(&self, name: &str) -> Result<&str, EntryProblem> {
-        let count = self.values(name).len();
-        if count > 1 {
+        let mut values = self.candidates(name)?;
+        let first = values.next().ok_or_else(|| EntryProblem::Missing {
+            attribute: name.to_owned(),
+        })?;
+        if values.any(|value| value != first) {
             return Err(EntryProblem::Several {
                 attribute: name.to_owned(),
-                count,
+                count: self.candidates(name)?.collect::<BTreeSet<_>>().len(),
             });
         }
-        self.text(name)?.ok_or_else(|| EntryProblem::Missing {
-            attribute: name.to_owned(),
-        })
+        text_of(first, name)
     }
 
-    /// Which part of its values an attribute holds.
+    /// The different values as texts of an attribute that should have one.
+    pub(super) fn texts(&self, name: &str) -> Result<BTreeSet<&str>, EntryProblem> {
+        self.candidates(name)?
+            .map(|value| text_of(value, name))
+            .collect()
+    }
+
+    /// What keeps [`values`](Self::values) from being all values of this attribute.
+    pub(super) fn incomplete(&self, name: &str) -> Option<EntryProblem> {
+        if named(&self.attributes, name).any(|(_, options)| options.unreadable && !options.deleted)
+        {
+            return Some(unreadable_value(name));
+        }
+        match self.part(name) {
+            Part::Whole => None,
+            Part::Until(_) => Some(EntryProblem::Partial {
+                attribute: name.to_owned(),
+            }),
+        }
+    }
+
+    /// Which part of its values an attribute holds: the whole, unless some are in ranges that leave
+    /// something out.
     pub(super) fn part(&self, name: &str) -> Part {
-        self.attribute(name)
-            .and_then(Attribute::range)
-            .unwrap_or(Part::Whole)
+        let mut ranges: Vec<_> = named(&self.attributes, name)
+            .filter_map(|(attribute, options)| {
+                let range = options.range.filter(|_| !options.deleted)?;
+                Some((range, attribute.values.len()))
+            })
+            .collect();
+        if ranges.is_empty() {
+            return Part::Whole;
+        }
+        ranges.sort_unstable();
+        let mut next = 0;
+        for (range, count) in ranges {
+            if range.first > next {
+                break;
+            }
+            let Some(last) = range.last else {
+                return Part::Whole;
+            };
+            // A range with fewer values than it says is not all of that range.
+            let end = last
+                .saturating_add(1)
+                .min(range.first.saturating_add(count));
+            next = next.max(end);
+        }
+        Part::Until(next)
     }
 
-    /// Adds values to an attribute that held only a range of them, and says what it holds now.
+    /// Adds the ranges of an attribute that another answer holds, and says what is there now; `None`
+    /// where the answer has no range of it.
     pub(super) fn append_range(&mut self, name: &str, more: &mut Entry) -> Option<Part> {
-        let more = more
-            .attributes
-            .iter_mut()
-            .find(|a| a.is_named(name) && a.range().is_some())?;
-        let mine = self
-            .attributes
-            .iter_mut()
-            .find(|a| a.is_named(name) && a.range().is_some())?;
-        mine.values.append(&mut more.values);
-        mine.description.clone_from(&more.description);
-        mine.range()
+        let before = self.attributes.len();
+        let is_range = |attribute: &mut Attribute| {
+            let options = attribute.options_if_named(name);
+            options.is_some_and(|options| options.range.is_some())
+        };
+        self.attributes
+            .extend(more.attributes.extract_if(.., is_range));
+        (self.attributes.len() > before).then(|| self.part(name))
+    }
+}
+
+fn text_of<'v>(value: &'v [u8], name: &str) -> Result<&'v str, EntryProblem> {
+    str::from_utf8(value).map_err(|_| not_text(name))
+}
+
+fn unreadable_value(name: &str) -> EntryProblem {
+    EntryProblem::Unreadable {
+        attribute: name.to_owned(),
     }
 }
 
@@ -194,7 +290,92 @@ mod tests {
         );
         let mut last = entry("cn=g", &[("Member;Range=3-*", &["d"])]);
         assert_eq!(group.append_range("member", &mut last), Some(Part::Whole));
-        assert_eq!(group.values("member").len(), 4);
+        assert_eq!(group.values("member").iter().count(), 4);
         assert_eq!(group.append_range("member", &mut entry("cn=g", &[])), None);
+    }
+
+    #[test]
+    fn values_under_several_descriptions_are_values_of_one_attribute() {
+        let group = entry(
+            "cn=g",
+            &[
+                ("member;vucsn-665dc0aa000000010001", &["a"]),
+                ("Member;lang-de", &["b"]),
+                ("member", &["c"]),
+                ("member;vdcsn-665dc0aa000000010009;deleted", &["gone"]),
+                (
+                    "mail;adcsn-665dc0aa000000010009;deletedattribute;deleted",
+                    &["x"],
+                ),
+            ],
+        );
+        let members: Vec<_> = group.values("member").iter().collect();
+        assert_eq!(members, [b"a", b"b", b"c"]);
+        assert_eq!(group.incomplete("member"), None);
+        assert!(group.values("mail").is_empty());
+        assert_eq!(group.text("mail"), Ok(None));
+    }
+
+    #[test]
+    fn a_value_with_a_change_number_is_a_plain_one_and_two_plain_ones_are_several() {
+        let mut group = entry(
+            "cn=g",
+            &[
+                ("cn;lang-de", &["Gruppe"]),
+                ("cn;vucsn-1;mdcsn-1", &["g"]),
+                ("cn", &["g"]),
+            ],
+        );
+        assert_eq!(group.single("cn"), Ok("g"));
+        group.attributes[2].values.push(b"h".to_vec());
+        let several = EntryProblem::Several {
+            attribute: "cn".to_owned(),
+            count: 2,
+        };
+        assert_eq!(group.single("cn"), Err(several.clone()));
+        let variants = entry("cn=g", &[("cn;lang-de", &["g"]), ("cn;lang-fr", &["h"])]);
+        assert_eq!(variants.single("cn"), Err(several));
+    }
+
+    #[test]
+    fn ranges_of_one_record_are_whole_only_from_zero_to_the_star_without_a_gap() {
+        let part = |attributes: &[(&str, &[&str])]| entry("cn=g", attributes).part("member");
+        let (zero, two, end): (_, _, (&str, &[&str])) = (
+            ("member;range=0-1", &["a", "b"] as &[&str]),
+            ("member;range=2-3", &["c", "d"] as &[&str]),
+            ("Member;Range=4-*", &["e"]),
+        );
+        assert_eq!(part(&[end, zero, two, ("member", &[])]), Part::Whole);
+        assert_eq!(part(&[zero, two]), Part::Until(4));
+        assert_eq!(part(&[zero, end]), Part::Until(2));
+        assert_eq!(part(&[two, end]), Part::Until(0));
+        assert_eq!(part(&[zero, ("member", &["x"])]), Part::Until(2));
+        assert_eq!(part(&[("member;range=0-3", &["a"]), end]), Part::Until(1));
+        assert_eq!(part(&[("member;range=x", &["a"])]), Part::Until(0));
+        assert_eq!(part(&[("member", &["a"])]), Part::Whole);
+    }
+
+    #[test]
+    fn a_value_that_could_not_be_read_makes_its_attribute_incomplete() {
+        let mut ada = entry("uid=ada", &[("uid", &["ada"]), ("cn", &["Ada"])]);
+        let unreadable = |name| Err(unreadable_value(name));
+        for description in [
+            "jpegPhoto",
+            "uid",
+            "cn;lang-de",
+            "sn;lang-de",
+            "mail;deleted",
+        ] {
+            ada.attributes.push(Attribute::unreadable(description));
+        }
+        assert_eq!(ada.single("uid"), unreadable("uid"));
+        assert_eq!(ada.single("cn"), Ok("Ada"));
+        assert_eq!(ada.text("sn"), Err(unreadable_value("sn")));
+        assert_eq!(ada.text("mail"), Ok(None));
+        assert_eq!(
+            ada.incomplete("jpegphoto"),
+            Some(unreadable_value("jpegphoto"))
+        );
+        assert_eq!(ada.incomplete("mail"), None);
     }
 }

@@ -11,6 +11,8 @@ use super::entry::Entry;
 use super::stamp;
 use crate::directory::{Dn, fold, short_name};
 
+mod classes;
+
 /// Bit-and and bit-or of Active Directory (MS-ADTS, section 3.1.1.3.4.4).
 const BIT_AND: &str = "1.2.840.113556.1.4.803";
 const BIT_OR: &str = "1.2.840.113556.1.4.804";
@@ -119,6 +121,9 @@ impl Filter {
             Self::Equal(name, wanted) if name == "objectclass" => {
                 any(name, &|value| wanted.is_class_of(value))
             }
+            Self::Equal(name, wanted) if name == "objectcategory" => {
+                any(name, &|value| wanted.is(value) || wanted.is_category(value))
+            }
             Self::Equal(name, wanted) => any(name, &|value| wanted.is(value)),
             Self::Substrings(name, pieces) => any(name, &|value| has_pieces(value, pieces)),
             Self::AtLeast(name, bound) => any(name, &|value| {
@@ -174,28 +179,6 @@ impl Wanted {
         self.dn
             .as_ref()
             .is_some_and(|dn| Dn::parse(text).as_ref() == Ok(dn))
-    }
-
-    /// Whether an object class is the wanted one or derived from it, as a server knows from its
-    /// schema; an export may name the most special class alone.
-    fn is_class_of(&self, value: &[u8]) -> bool {
-        let Ok(text) = str::from_utf8(value) else {
-            return false;
-        };
-        let class = fold(text);
-        let mut class = &*class;
-        loop {
-            if self.folded.as_deref() == Some(class) {
-                return true;
-            }
-            class = match class {
-                "inetorgperson" | "user" => "organizationalperson",
-                "organizationalperson" | "residentialperson" => "person",
-                "computer" => "user",
-                "top" => return false,
-                _ => "top",
-            };
-        }
     }
 }
 
@@ -317,6 +300,10 @@ mod tests {
                 ("memberOf", &[r"CN=Smith\2C John,DC=x"]),
                 ("modifyTimestamp", &["20261121120000Z"]),
                 ("parens", &["a(b)*c"]),
+                (
+                    "objectCategory",
+                    &["CN=Person,CN=Schema,CN=Configuration,DC=x"],
+                ),
             ],
         )
     }
@@ -347,6 +334,14 @@ mod tests {
             ("(userAccountControl:1.2.840.113556.1.4.803:=2)", true),
             ("(!(userAccountControl:1.2.840.113556.1.4.803:=3))", true),
             ("(userAccountControl:1.2.840.113556.1.4.804:=3)", true),
+            ("(objectCategory=person)", true),
+            ("(objectCategory=User)", true),
+            (
+                "(objectCategory=cn=person,cn=schema,cn=Configuration,dc=x)",
+                true,
+            ),
+            ("(objectCategory=group)", false),
+            ("(objectCategory=schema)", false),
             (r"(memberOf=cn=smith\5c, john,dc=X)", true),
             (r"(parens=a\28b\29\2ac)", true),
         ] {

@@ -5,12 +5,20 @@
 //! changed it while it was read. The file is read twice, people first, so that no more than one
 //! entry is in memory.
 
+mod additions;
+mod age;
+mod ending;
+mod foreign;
 mod groups;
+mod hashing;
+mod joined;
+mod lines;
 mod reader;
+mod scope;
+mod sink;
 
 pub use groups::{ExportedGroup, exported_groups};
 
-use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,19 +28,23 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use self::reader::{ReadError, Reader};
+use self::additions::Additions;
+use self::hashing::Hashing;
+use self::reader::{ReadError, Reader, Record, RecordKind};
+use self::scope::{Scope, Verdict};
+use self::sink::{Sink, withhold_removals};
 use super::by_people::ByPeople;
 use super::check::Sample;
 use super::entry::Entry;
-use super::filter::Filter;
 use super::meaning::{GroupMeaning, PeopleMeaning};
 use super::outbox::Outbox;
 use super::stable_id::IdAttribute;
 use super::{
     Changes, CheckReport, Checkpoint, Moved, Observations, Proof, Read, Seen, SourceError,
 };
-use crate::config::LdifDirectory;
-use crate::directory::{Dn, EntryKind, Observation};
+use crate::clock;
+use crate::config::{LdifDirectory, Period};
+use crate::directory::{EntryKind, EntryProblem, Left, Observation, Unusable};
 
 /// Entries of each kind that a check looks at.
 const SAMPLE: usize = 100;
@@ -47,18 +59,12 @@ pub struct Ldif {
 struct Inner {
     path: PathBuf,
     end_marker: Option<String>,
+    max_age: Option<Period>,
     ids: Vec<IdAttribute>,
     people: PeopleMeaning,
     groups: GroupMeaning,
     scopes: [Scope; 2],
     made_for: String,
-}
-
-/// Which entries are of one kind.
-struct Scope {
-    kind: EntryKind,
-    base: Dn,
-    filter: Filter,
 }
 
 /// Our form of a checkpoint: which content was read, and for what.
@@ -78,15 +84,10 @@ impl Ldif {
         let groups = GroupMeaning::new(&config.name, &config.groups)?;
         let people = PeopleMeaning::new(&config.name, &config.people, &groups)?;
         let scope = |kind, key: &str, base: &str, filter: &str| {
-            let wrong = |reason: String| SourceError::Config {
+            Scope::new(kind, base, filter).map_err(|reason| SourceError::Config {
                 directory: config.name.clone(),
                 key: format!("{key}.filter"),
                 reason,
-            };
-            Ok(Scope {
-                kind,
-                base: Dn::parse(base).map_err(|e| wrong(e.to_string()))?,
-                filter: Filter::parse(filter).map_err(|e| wrong(e.to_string()))?,
             })
         };
         let scopes = [
@@ -109,6 +110,7 @@ impl Ldif {
             inner: Arc::new(Inner {
                 path: config.path.clone(),
                 end_marker: config.end_marker.clone(),
+                max_age: config.max_age,
                 ids,
                 people,
                 groups,
@@ -132,13 +134,8 @@ impl Ldif {
     pub async fn read_all(&self, out: &Observations) -> Result<Read, SourceError> {
         let out = out.clone();
         let runtime = tokio::runtime::Handle::current();
-        self.on_a_thread(move |inner| {
-            inner.read_all(&mut Sink {
-                out: Outbox::new(&out),
-                runtime,
-            })
-        })
-        .await
+        self.on_a_thread(move |inner| inner.read_all(&mut Sink::new(Outbox::new(&out), runtime)))
+            .await
     }
 
     /// Says whether the file is another one than at the checkpoint; a file has no list of changes.
@@ -153,11 +150,14 @@ impl Ldif {
                 "the directory's configuration has changed".to_owned()
             }
             Some(stored) => {
-                let content = self.on_a_thread(Inner::content).await?;
-                if content == stored.content {
-                    return Ok((Changes::Nothing, checkpoint.clone()));
+                let (content, too_old) = self.on_a_thread(Inner::content).await?;
+                match too_old {
+                    Some(problem) => problem,
+                    None if content == stored.content => {
+                        return Ok((Changes::Nothing, checkpoint.clone()));
+                    }
+                    None => "the file has changed".to_owned(),
                 }
-                "the file has changed".to_owned()
             }
         };
         Ok((Changes::FullReadNeeded { reason }, checkpoint.clone()))
@@ -183,18 +183,6 @@ impl Ldif {
     }
 }
 
-/// The way out for a thread that may block.
-struct Sink<'a> {
-    out: Outbox<'a>,
-    runtime: tokio::runtime::Handle,
-}
-
-impl Sink<'_> {
-    fn push(&mut self, observation: Observation) -> Result<(), SourceError> {
-        self.runtime.block_on(self.out.push(observation))
-    }
-}
-
 /// How one passage through the file went.
 struct Passage {
     entries: u64,
@@ -207,39 +195,48 @@ struct Passage {
 impl Inner {
     fn read_all(&self, sink: &mut Sink<'_>) -> Result<Read, SourceError> {
         let mut by_people = self.groups.by_people.then(ByPeople::default);
+        let mut additions = Additions::default();
+        let too_old = self.too_old()?;
         let mut passages = Vec::new();
         let mut unseen = None;
         for scope in &self.scopes {
-            let identified = sink.out.identified();
-            let told = |entry: Entry| {
-                let mut observations = self.observe(scope.kind, &entry);
+            let identified = sink.identified();
+            let is_flawed =
+                too_old.is_some() || passages.iter().any(|p: &Passage| p.problem.is_some());
+            let told = |entry: Entry, verdict: Verdict| {
+                let mut observations = self.observe(scope.kind, &entry, verdict);
                 if let Some(by_people) = &mut by_people {
                     by_people.look_at(&entry, &mut observations);
                 }
+                if is_flawed {
+                    withhold_removals(&mut observations);
+                }
                 observations.into_iter().try_for_each(|o| sink.push(o))
             };
-            let passage = self.pass(scope, told)?;
-            if sink.out.identified() == identified {
+            let passage = self.pass(scope, &mut additions, told)?;
+            if sink.identified() == identified {
                 unseen = unseen.or(Some(scope.kind));
             }
             passages.push(passage);
         }
-        sink.runtime.block_on(sink.out.flush())?;
+        sink.flush()?;
         let changed = passages
             .windows(2)
             .any(|pair| pair[0].content != pair[1].content);
         let problem = passages.iter().find_map(|p| p.problem.clone());
         let problem = problem
             .or_else(|| changed.then(|| "it was changed while it was read".to_owned()))
+            .or_else(|| self.not_merged(&additions))
             .or_else(|| {
                 unseen.map(|kind| format!("it holds no {kind} at all under the configured base"))
             });
         let entries = passages.iter().map(|p| p.entries).sum();
-        if let Some(problem) = problem {
+        let reason = problem
+            .map(|problem| format!("{} is not a whole export: {problem}", self.path.display()))
+            .or_else(|| Some(format!("{} is too old: {}", self.path.display(), too_old?)));
+        if let Some(reason) = reason {
             return Ok(Read {
-                proof: Proof::Unproven {
-                    reason: format!("{} is not a whole export: {problem}", self.path.display()),
-                },
+                proof: Proof::Unproven { reason },
                 checkpoint: None,
                 seen: None,
                 entries,
@@ -260,30 +257,26 @@ impl Inner {
         })
     }
 
-    /// Goes through the file once and hands over the entries of one kind.
+    /// Goes through the file once and hands over the entries of one kind, with what is to be thought
+    /// of them. Of people, who come first, values that other records add are only noted.
     fn pass(
         &self,
         scope: &Scope,
-        mut told: impl FnMut(Entry) -> Result<(), SourceError>,
+        additions: &mut Additions,
+        mut told: impl FnMut(Entry, Verdict) -> Result<(), SourceError>,
     ) -> Result<Passage, SourceError> {
         let mut reader = Reader::new(BufReader::with_capacity(1 << 16, self.open()?));
+        let is_first = scope.kind == EntryKind::Person;
         let (mut entries, mut seen) = (0, 0_u64);
         let broken = loop {
-            match reader.next() {
+            let Record {
+                kind,
+                mut entry,
+                line,
+            } = match reader.next() {
                 Ok(None) => break None,
-                Ok(Some(entry)) => {
-                    seen += 1;
-                    if scope.includes(&entry) {
-                        entries += 1;
-                        told(entry)?;
-                    }
-                }
-                Err(ReadError::Io(source)) => {
-                    return Err(SourceError::File {
-                        path: self.path.clone(),
-                        source,
-                    });
-                }
+                Ok(Some(record)) => record,
+                Err(ReadError::Io(source)) => return Err(self.file_error(source)),
                 Err(ReadError::Syntax { line, reason }) if seen == 0 => {
                     return Err(SourceError::Ldif {
                         path: self.path.clone(),
@@ -292,9 +285,26 @@ impl Inner {
                     });
                 }
                 Err(error @ ReadError::Syntax { .. }) => break Some(error.to_string()),
+            };
+            seen += 1;
+            match kind {
+                RecordKind::Additions => {
+                    if is_first && !additions.note(entry, line) {
+                        reader.doubt(line, "the name of this record is not a distinguished name");
+                    }
+                    continue;
+                }
+                RecordKind::Entry if !is_first => additions.complete(&mut entry),
+                RecordKind::Entry | RecordKind::Cut => {}
+            }
+            let verdict = scope.judge(&entry, kind);
+            if verdict != Verdict::Elsewhere {
+                entries += u64::from(verdict != Verdict::Other);
+                told(entry, verdict)?;
             }
         };
-        let problem = broken.or_else(|| reader.ending().problem(self.end_marker.as_deref()));
+        let bases = [&self.scopes[0].base, &self.scopes[1].base];
+        let problem = broken.or_else(|| reader.problem(self.end_marker.as_deref(), &bases));
         let hashing = reader.into_input().into_inner();
         Ok(Passage {
             entries,
@@ -303,12 +313,26 @@ impl Inner {
         })
     }
 
+    /// Says which values in records of their own have not been given to their entries.
+    fn not_merged(&self, additions: &Additions) -> Option<String> {
+        let [people, groups] = &self.scopes;
+        let ids = self.ids.iter().filter_map(IdAttribute::attribute);
+        let needed = self.people.attributes().into_iter();
+        let needed = needed.chain(people.attributes().iter().cloned());
+        let needed = needed.chain(ids.map(str::to_owned)).collect();
+        additions
+            .missing(&people.base, &needed)
+            .or_else(|| additions.unclaimed(&groups.base))
+    }
+
     fn check(&self) -> Result<CheckReport, SourceError> {
         let mut samples = [Sample::default(), Sample::default()];
+        let mut additions = Additions::default();
         for (sample, scope) in samples.iter_mut().zip(&self.scopes) {
-            self.pass(scope, |entry| {
+            self.pass(scope, &mut additions, |entry, verdict| {
                 if sample.looked_at < SAMPLE {
-                    sample.add(&entry, "modifytimestamp", self.observe(scope.kind, &entry));
+                    let observations = self.observe(scope.kind, &entry, verdict);
+                    sample.add(&entry, "modifytimestamp", observations);
                 } else {
                     sample.more = true;
                 }
@@ -334,57 +358,46 @@ impl Inner {
         format!("{} {content}", written.unwrap_or_default().as_nanos())
     }
 
-    fn content(&self) -> Result<String, SourceError> {
+    /// The hash of the content, and what is to be said of the file's age.
+    fn content(&self) -> Result<(String, Option<String>), SourceError> {
         let mut file = self.open()?;
-        io::copy(&mut file, &mut io::sink()).map_err(|source| SourceError::File {
-            path: self.path.clone(),
-            source,
-        })?;
-        Ok(file.finish())
+        io::copy(&mut file, &mut io::sink()).map_err(|source| self.file_error(source))?;
+        Ok((file.finish(), self.too_old()?))
     }
 
-    fn observe(&self, kind: EntryKind, entry: &Entry) -> Vec<Observation> {
+    fn too_old(&self) -> Result<Option<String>, SourceError> {
+        age::too_old(&self.path, self.max_age, clock::now())
+            .map_err(|source| self.file_error(source))
+    }
+
+    fn observe(&self, kind: EntryKind, entry: &Entry, verdict: Verdict) -> Vec<Observation> {
         let id = IdAttribute::of(&self.ids, entry);
-        match kind {
-            EntryKind::Person => self.people.observe(entry, id),
-            EntryKind::Group => self.groups.observe(entry, id),
+        match (verdict, kind) {
+            (Verdict::Unusable(problem), _) => vec![Observation::Unusable(Unusable {
+                kind,
+                id: id.ok().filter(|_| problem != EntryProblem::RunTogether),
+                dn: entry.dn.clone(),
+                problem,
+                group_ids: Vec::new(),
+            })],
+            // It is there, and does not match the filter: that is known, not missing.
+            (Verdict::Other, _) => {
+                let left = id.map(|id| Observation::Left(kind, id, Left::Filter));
+                left.into_iter().collect()
+            }
+            (_, EntryKind::Person) => self.people.observe(entry, id),
+            (_, EntryKind::Group) => self.groups.observe_in_file(entry, id),
         }
     }
 
     fn open(&self) -> Result<Hashing, SourceError> {
-        let file = File::open(&self.path).map_err(|source| SourceError::File {
+        Hashing::open(&self.path).map_err(|source| self.file_error(source))
+    }
+
+    fn file_error(&self, source: io::Error) -> SourceError {
+        SourceError::File {
             path: self.path.clone(),
             source,
-        })?;
-        Ok(Hashing {
-            file,
-            hash: Sha256::new(),
-        })
-    }
-}
-
-impl Scope {
-    fn includes(&self, entry: &Entry) -> bool {
-        self.filter.matches(entry) && Dn::parse(&entry.dn).is_ok_and(|dn| dn.is_under(&self.base))
-    }
-}
-
-/// A file whose octets are hashed as they are read.
-struct Hashing {
-    file: File,
-    hash: Sha256,
-}
-
-impl Hashing {
-    fn finish(self) -> String {
-        HEXLOWER.encode(&self.hash.finalize())
-    }
-}
-
-impl io::Read for Hashing {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
-        self.hash.update(&buffer[..read]);
-        Ok(read)
+        }
     }
 }

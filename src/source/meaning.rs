@@ -6,14 +6,15 @@
 use regex::Regex;
 
 use super::SourceError;
-use super::entry::{Entry, Part, not_text};
+use super::entry::{Entry, not_text};
 use super::filter::{self, Filter};
-use crate::category::UserId;
 use crate::config::directory::{Groups, People};
 use crate::directory::{
     Dn, EntryKind, EntryProblem, Evidence, Group, GroupId, Member, MemberName, Observation, Person,
     Reason, Role, StableId, Unusable, Version,
 };
+
+mod user_id;
 
 /// The attribute of the people that names their groups, where the groups do not name their people.
 pub(super) const MEMBER_OF: &str = "memberof";
@@ -201,7 +202,7 @@ impl PeopleMeaning {
         let what = Person {
             id,
             dn: dn_of(entry)?,
-            login: optional(&self.login).map(|login| login.to_lowercase()),
+            login: optional(&self.login).map(|login| login.trim().to_lowercase()),
             user_id: self.user_id(entry)?,
             first_name: optional(&self.first_name),
             last_name: optional(&self.last_name),
@@ -215,32 +216,6 @@ impl PeopleMeaning {
         };
         Ok(Understood { what, flaws })
     }
-
-    fn user_id(&self, entry: &Entry) -> Result<UserId, EntryProblem> {
-        let value = entry.single(&self.user_id)?;
-        let mut id = value;
-        if let Some(pattern) = &self.pattern {
-            id = taken_by(pattern, value).ok_or_else(|| EntryProblem::NoMatch {
-                attribute: self.user_id.clone(),
-                key: "people.user_id_transform.pattern".to_owned(),
-            })?;
-        }
-        if self.strip_domain {
-            id = id.split('@').next().unwrap_or(id);
-        }
-        Ok(if self.lowercase {
-            UserId::new(id.to_lowercase())
-        } else {
-            UserId::new(id)
-        })
-    }
-}
-
-/// What a pattern takes of a value: the group `id`, or the first group, or all of it.
-fn taken_by<'v>(pattern: &Regex, value: &'v str) -> Option<&'v str> {
-    let found = pattern.captures(value)?;
-    let taken = found.name("id").or_else(|| found.get(1));
-    taken.or_else(|| found.get(0)).map(|part| part.as_str())
 }
 
 impl GroupMeaning {
@@ -304,6 +279,41 @@ impl GroupMeaning {
         told
     }
 
+    /// The same of a record in a file, which has no server that could be asked: a group of a class that must
+    /// have a member (RFC 4519, sections 3.5 and 3.6) and has none was exported by an account that may not
+    /// read the members.
+    pub(super) fn observe_in_file(
+        &self,
+        entry: &Entry,
+        id: Result<StableId, EntryProblem>,
+    ) -> Vec<Observation> {
+        let mut told = self.observe(entry, id);
+        let must_have = [
+            ("groupOfNames", "member"),
+            ("groupOfUniqueNames", "uniquemember"),
+        ];
+        let lacks = self.lacks(entry).map(str::to_owned);
+        let is_impossible = must_have.iter().any(|(class, attribute)| {
+            let mut classes = entry.values("objectclass").iter();
+            lacks.as_deref() == Some(attribute)
+                && classes.any(|found| found.eq_ignore_ascii_case(class.as_bytes()))
+        });
+        if let (Some(Observation::Group(group, _)), Some(attribute), true) =
+            (told.first_mut(), lacks, is_impossible && !self.may_be_empty)
+        {
+            group.evidence = Evidence::unknown(Reason::AttributeUnreadable);
+            let flawed = Unusable {
+                kind: EntryKind::Group,
+                id: Some(group.id.clone()),
+                dn: entry.dn.clone(),
+                problem: EntryProblem::Hidden { attribute },
+                group_ids: Vec::new(),
+            };
+            told.push(Observation::Flawed(flawed));
+        }
+        told
+    }
+
     /// The member attribute that a group has no value of.
     pub(super) fn lacks(&self, entry: &Entry) -> Option<&str> {
         let missing = |name: &&String| entry.values(name).is_empty();
@@ -323,7 +333,12 @@ impl GroupMeaning {
 
     fn understand(&self, entry: &Entry, id: StableId) -> Result<Understood<Group>, EntryProblem> {
         let dn = dn_of(entry)?;
-        let group_id = GroupId::new(entry.single(&self.group_id)?);
+        let group_id = entry.single(&self.group_id)?.trim();
+        if group_id.is_empty() {
+            return Err(EntryProblem::Missing {
+                attribute: self.group_id.clone(),
+            });
+        }
         let mut flaws = Vec::new();
         let name = entry.text(&self.name).unwrap_or_else(|problem| {
             flaws.push(problem);
@@ -344,7 +359,7 @@ impl GroupMeaning {
         let what = Group {
             id,
             dn,
-            group_id,
+            group_id: GroupId::new(group_id),
             name: name.map(str::to_owned),
             members,
             evidence,
@@ -366,9 +381,9 @@ impl MemberAttribute {
     /// Adds the members that it names, and says what kept it from naming all of them.
     fn read(&self, entry: &Entry, members: &mut Vec<Member>) -> Option<EntryProblem> {
         let values = entry.values(&self.name);
-        members.reserve_exact(values.len());
+        members.reserve_exact(values.iter().count());
         let mut problem = None;
-        for value in values {
+        for value in values.iter() {
             match self.member(value) {
                 Ok(name) => members.push(Member {
                     role: self.role.clone(),
@@ -377,24 +392,19 @@ impl MemberAttribute {
                 Err(found) => problem = Some(found),
             }
         }
-        if let Part::Until(_) = entry.part(&self.name) {
-            problem = Some(EntryProblem::Partial {
-                attribute: self.name.clone(),
-            });
-        }
-        problem
+        entry.incomplete(&self.name).or(problem)
     }
 
     fn member(&self, value: &[u8]) -> Result<MemberName, EntryProblem> {
         let text = str::from_utf8(value).map_err(|_| not_text(&self.name))?;
-        if self.by_login {
-            return Ok(MemberName::Login(text.to_lowercase()));
+        let dn = parse_member(text);
+        // Some directories have names of entries in memberUid. An empty text is the root's name.
+        if self.by_login && !(dn.is_some() && text.contains('=')) {
+            return Ok(MemberName::Login(text.trim().to_lowercase()));
         }
-        parse_member(text)
-            .map(MemberName::Dn)
-            .ok_or_else(|| EntryProblem::NotADn {
-                attribute: self.name.clone(),
-            })
+        dn.map(MemberName::Dn).ok_or_else(|| EntryProblem::NotADn {
+            attribute: self.name.clone(),
+        })
     }
 }
 
@@ -470,7 +480,7 @@ fn primary_key(name: &str, value: &str) -> String {
 
 /// What people write who have this as their primary group: the last part of its SID, or its number.
 fn own_primary_key(entry: &Entry) -> Option<String> {
-    let sid = entry.values("objectsid").first();
+    let sid = entry.values("objectsid").iter().next();
     if let Some(rid) = sid.and_then(|sid| relative_id(sid)) {
         return Some(primary_key("primarygroupid", &rid.to_string()));
     }

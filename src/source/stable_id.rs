@@ -69,10 +69,13 @@ impl IdAttribute {
                     }
                 }))
             }
-            Self::ObjectGuid => Ok(entry
-                .values("objectguid")
-                .first()
-                .map(|octets| StableId::new(written_guid(octets)))),
+            Self::ObjectGuid => {
+                if let Some(problem) = entry.incomplete("objectguid") {
+                    return Err(problem);
+                }
+                let octets = entry.values("objectguid").iter().next();
+                Ok(octets.map(|octets| StableId::new(written_guid(octets))))
+            }
             Self::Name => {
                 let dn = Dn::parse(&entry.dn).map_err(|_| EntryProblem::Undecodable)?;
                 Ok(Some(StableId::new(dn.as_str())))

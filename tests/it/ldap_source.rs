@@ -14,10 +14,12 @@ use crate::slapd::{self, ADMIN, PASSWORD, READER, SUFFIX, Slapd, SlapdOptions};
 mod bad_hours;
 mod changes;
 mod connecting;
+mod damaged_ldif;
 mod entries;
 mod ldif;
 mod proxy;
 mod scripted;
+mod self_signed;
 
 /// The sections that most tests read with.
 const SECTIONS: &str = r#"

@@ -320,7 +320,7 @@ fn note_unreadable(entry: &Entry, attribute: String, observations: &mut Vec<Obse
         kind,
         id: Some(id),
         dn: entry.dn.clone(),
-        problem: EntryProblem::Unreadable { attribute },
+        problem: EntryProblem::Hidden { attribute },
         group_ids: Vec::new(),
     }));
 }

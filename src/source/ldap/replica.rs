@@ -100,7 +100,7 @@ impl Replica {
         };
         let query = Query::entry(settings, vec!["invocationId".to_owned()]);
         let entry = only(session, query).await;
-        let Some(own) = entry.values("invocationid").first() else {
+        let Some(own) = entry.values("invocationid").iter().next() else {
             return Self::default();
         };
         let own = HEXLOWER.encode(own);
@@ -108,7 +108,7 @@ impl Replica {
         if let Some(root) = &server.default_naming_context {
             let query = Query::entry(root, vec!["replUpToDateVector".to_owned()]);
             let entry = only(session, query).await;
-            if let Some(vector) = entry.values("repluptodatevector").first() {
+            if let Some(vector) = entry.values("repluptodatevector").iter().next() {
                 usn = up_to_date_vector(vector).unwrap_or_default();
             }
         }

@@ -3,28 +3,44 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use rustls_native_certs::CertificateResult;
 
+use self::listed::ListedOrSigned;
+
 use crate::config::LdapDirectory;
+
+mod listed;
 
 /// The TLS settings of a directory, or which key is wrong and why.
 pub(super) fn client_config(
     config: &LdapDirectory,
 ) -> Result<Arc<ClientConfig>, (&'static str, String)> {
-    let roots = match &config.ca_file {
-        Some(path) => roots_from(path).map_err(|reason| ("ca_file", reason))?,
-        None => usable_roots(rustls_native_certs::load_native_certs())
-            .map_err(|reason| ("ca_file", reason))?,
-    };
     // The provider is named: two of them in one program make the default one panic.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(|error| ("urls", error.to_string()))?
-        .with_root_certificates(roots);
+        .map_err(|error| ("urls", error.to_string()))?;
+    let builder = match &config.ca_file {
+        Some(path) => {
+            let wrong = |reason| ("ca_file", reason);
+            let listed = certificates(path).map_err(wrong)?;
+            let roots = roots_from(path, &listed).map_err(wrong)?;
+            let signed = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|error| wrong(unreadable(path, &error.to_string())))?;
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(ListedOrSigned::new(listed, signed)))
+        }
+        None => builder.with_root_certificates(
+            usable_roots(rustls_native_certs::load_native_certs())
+                .map_err(|reason| ("ca_file", reason))?,
+        ),
+    };
     let tls = match (&config.client_certificate, &config.client_key) {
         (None, None) => builder.with_no_client_auth(),
         (Some(certificate), Some(key)) => {
@@ -46,11 +62,11 @@ pub(super) fn client_config(
     Ok(Arc::new(tls))
 }
 
-fn roots_from(path: &Path) -> Result<RootCertStore, String> {
+fn roots_from(path: &Path, listed: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
+    for certificate in listed {
         roots
-            .add(certificate)
+            .add(certificate.clone())
             .map_err(|error| unreadable(path, &error.to_string()))?;
     }
     Ok(roots)
@@ -99,6 +115,9 @@ pub(super) fn advice(error: &rustls::Error) -> Option<&'static str> {
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "the server's certificate has expired"
+        }
+        problem if listed::is_authority(problem) => {
+            "the server's certificate is that of an authority, such as a self-signed one, and is not in ca_file: if you trust it, write exactly this certificate to ca_file"
         }
         _ => return None,
     })

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use super::reader::{ReadError, Reader};
+use super::reader::{ReadError, Reader, RecordKind};
 use crate::source::SourceError;
 
 /// Object classes of groups: RFC 4519, RFC 2307, Active Directory, RFC 2307bis, 389 Directory Server.
@@ -41,7 +41,8 @@ pub fn exported_groups(path: &Path) -> Result<Vec<ExportedGroup>, SourceError> {
     let mut groups = Vec::new();
     loop {
         let entry = match reader.next() {
-            Ok(Some(entry)) => entry,
+            Ok(Some(record)) if record.kind == RecordKind::Additions => continue,
+            Ok(Some(record)) => record.entry,
             Ok(None) => return Ok(groups),
             Err(ReadError::Io(source)) => return Err(file(source)),
             Err(ReadError::Syntax { line, reason }) => {

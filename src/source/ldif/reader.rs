@@ -1,7 +1,4 @@
-//! LDIF, record by record (RFC 2849), with what ldapsearch writes around it.
-//!
-//! *Its one idea: the end of a file has to prove that it is the end.* Half a file is a valid file,
-//! so what follows the last record is looked at as closely as the records.
+//! LDIF, record by record (RFC 2849), with what ldapsearch and ldifde write around it.
 
 use std::io::{self, BufRead};
 
@@ -9,7 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::super::entry::{Attribute, Entry};
-use crate::directory::short_name;
+use super::ending::Ending;
+use super::joined::{self, Seam};
+use super::lines::Lines;
+use crate::directory::{Dn, short_name};
 
 /// What keeps a file from being read on.
 #[derive(Debug, thiserror::Error)]
@@ -20,377 +20,350 @@ pub(super) enum ReadError {
     Syntax { line: u64, reason: &'static str },
 }
 
-/// Reads the entries of a file.
+const CHANGES: &str = "the changetype of this record says that it changes or deletes an entry; an export has only entries and records that add (slapcat and ldapsearch write one)";
+const RUN_TOGETHER: &str = "a record begins inside another one: the file was cut, or another one was appended to a cut file";
+
+/// A record of a file.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) kind: RecordKind,
+    pub(super) entry: Entry,
+    /// Where it begins.
+    pub(super) line: u64,
+}
+
+/// What a record tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RecordKind {
+    /// An entry.
+    Entry,
+    /// An entry, of which a part is missing or belongs to another one: records run together.
+    Cut,
+    /// Further values of an entry that has a record of its own, as ldifde writes big groups.
+    Additions,
+}
+
+/// Reads the records of a file.
 pub(super) struct Reader<R> {
-    input: R,
-    /// The line that is being put together, and the next one, which may continue it.
-    line: Vec<u8>,
-    ahead: Vec<u8>,
-    /// Where the line begins, and the next one.
-    number: u64,
-    next_number: u64,
+    lines: Lines<R>,
     ending: Ending,
+    /// The record whose `dn` was found inside the one before.
+    begun: Option<Draft>,
+    /// Whether a record was seen.
+    any: bool,
 }
 
-/// What is known of the end of a file.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Ending {
-    /// The last line that is not empty.
-    last_line: Vec<u8>,
-    /// How the last line ends.
-    stop: Stop,
-    /// Whether ldapsearch wrote the file, and says so at its beginning.
-    by_ldapsearch: bool,
-    /// Whether ldapsearch's last lines were seen since the last entry.
-    trailer: bool,
-    /// The result in ldapsearch's last lines, where it is not success.
-    result: Option<String>,
-    /// Whether more pages would have followed.
-    more_pages: bool,
-    /// References to other servers.
-    references: u64,
+/// A record of which more lines may follow.
+struct Draft {
+    record: Record,
+    /// Whether its name could be read.
+    named: bool,
+    /// The attribute to which the last line belongs, by its place, and whether the line's value is
+    /// there; `None` for the name.
+    last: Option<(usize, bool)>,
+    /// The attribute whose values are added, in a record of changes.
+    adding: Option<String>,
+    /// Lines that may be the seam between two records.
+    seams: Vec<Seam>,
 }
 
-/// How the last line of a file ends.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Stop {
-    /// In the middle.
-    #[default]
-    Open,
-    /// With a line break.
-    LineBreak,
-    /// With an empty line behind it.
-    EmptyLine,
+/// A line of a record.
+struct Line<'l> {
+    name: &'l str,
+    /// `None` where it cannot be read.
+    value: Option<Vec<u8>>,
 }
 
 impl<R: BufRead> Reader<R> {
     pub(super) fn new(input: R) -> Self {
         Self {
-            input,
-            line: Vec::new(),
-            ahead: Vec::new(),
-            number: 0,
-            next_number: 1,
+            lines: Lines::new(input),
             ending: Ending::default(),
+            begun: None,
+            any: false,
         }
     }
 
     /// What it read from.
     pub(super) fn into_input(self) -> R {
-        self.input
+        self.lines.into_input()
     }
 
-    /// How the file ended. To be asked after the last entry.
-    pub(super) fn ending(&self) -> &Ending {
-        &self.ending
+    /// Says what keeps the file from being all of these bases, if anything does. To be asked after the
+    /// last record.
+    pub(super) fn problem(&self, end_marker: Option<&str>, bases: &[&Dn]) -> Option<String> {
+        let (stop, last_line) = (self.lines.stop(), self.lines.last_line());
+        self.ending.problem(stop, last_line, end_marker, bases)
     }
 
-    /// The next entry; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Entry>, ReadError> {
-        let mut entry: Option<Entry> = None;
-        while self.next_line()? {
-            if self.line.is_empty() {
-                if entry.is_some() {
-                    break;
-                }
-                continue;
-            }
-            if self.line[0] == b'#' {
-                self.ending.note_comment(&self.line);
-                continue;
-            }
-            let (name, value) = self.attribute()?;
-            match &mut entry {
-                Some(entry) => self.add(entry, name, value)?,
-                None if name.eq_ignore_ascii_case("dn") => {
-                    self.ending.begin_entry();
-                    entry = Some(Entry {
-                        dn: String::from_utf8_lossy(&value).into_owned(),
-                        attributes: Vec::new(),
-                    });
-                }
-                None if name == "version" => {}
-                None if self.ending.note_trailer(&name, &value) => {}
-                None => return Err(self.syntax("a record must begin with its dn")),
-            }
-        }
-        Ok(entry)
+    /// Notes that the file is damaged at a line.
+    pub(super) fn doubt(&mut self, line: u64, reason: &str) {
+        self.ending.doubt(line, reason);
     }
 
-    fn add(&self, entry: &mut Entry, name: String, value: Vec<u8>) -> Result<(), ReadError> {
-        if entry.attributes.is_empty()
-            && (name.eq_ignore_ascii_case("changetype") || name.eq_ignore_ascii_case("control"))
+    /// The next record; `None` at the end. A record whose name cannot be read is left out, and makes
+    /// the file a doubtful one.
+    pub(super) fn next(&mut self) -> Result<Option<Record>, ReadError> {
+        if self.lines.number() == 0
+            && let Some(reason) = self.lines.foreign()?
         {
-            return Err(self.syntax(
-                "this is a record of changes; an export of entries has no changetype (slapcat and ldapsearch write one)",
-            ));
+            return Err(ReadError::Syntax { line: 1, reason });
         }
-        let name = canonical(name);
-        let attributes = &mut entry.attributes;
-        // Values of one attribute usually stand together.
-        let place = attributes
-            .iter()
-            .rposition(|a| a.description.eq_ignore_ascii_case(&name));
-        match place {
-            Some(place) => attributes[place].values.push(value),
-            None => attributes.push(Attribute {
-                description: name,
-                values: vec![value],
-            }),
+        let mut open = self.begun.take();
+        while self.lines.advance()? {
+            let is_comment = self.lines.line().starts_with(b"#");
+            let Some(mut draft) = open.take() else {
+                if is_comment {
+                    let (comment, line) = (self.lines.line(), self.lines.number());
+                    self.ending.note_comment(comment, line);
+                } else if !self.lines.line().is_empty() {
+                    open = self.begin()?;
+                }
+                continue;
+            };
+            let ended = if self.lines.line().is_empty() {
+                true
+            } else if is_comment {
+                self.note_comment_within(&mut draft)
+            } else {
+                self.go_on(&mut draft)?
+            };
+            if !ended {
+                open = Some(draft);
+            } else if let Some(record) = self.finish(draft) {
+                return Ok(Some(record));
+            } else {
+                open = self.begun.take();
+            }
         }
-        Ok(())
+        Ok(open.and_then(|draft| self.finish(draft)))
     }
 
-    /// Takes the line apart: `name: value`, `name:: base64`.
-    fn attribute(&self) -> Result<(String, Vec<u8>), ReadError> {
-        let colon = self.line.iter().position(|byte| *byte == b':');
-        let colon =
-            colon.ok_or_else(|| self.syntax("a line must be an attribute, a colon and a value"))?;
-        let (name, rest) = (&self.line[..colon], &self.line[colon + 1..]);
-        let valid = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.;=*".contains(byte);
-        if name.is_empty() || !name.iter().all(valid) {
-            return Err(self.syntax("what stands before the colon is not the name of an attribute"));
+    /// A comment may stand in a record; the head of another export may not.
+    fn note_comment_within(&mut self, draft: &mut Draft) -> bool {
+        let (comment, number) = (self.lines.line(), self.lines.number());
+        let is_head = [b"# extended LDIF" as &[u8], b"# LDAPv3"].contains(&comment);
+        if is_head {
+            self.ending.doubt(number, RUN_TOGETHER);
+            draft.record.kind = RecordKind::Cut;
         }
-        let value = match rest {
-            [b':', encoded @ ..] => BASE64
-                .decode(encoded.trim_ascii())
-                .map_err(|_| self.syntax("the value is not valid base64"))?,
-            [b'<', ..] => return Err(self.syntax("values in other files (:<) are not read")),
-            plain => plain.trim_ascii_start().to_vec(),
+        self.ending.note_comment(comment, number);
+        is_head
+    }
+
+    /// Takes a line that stands outside of any record.
+    fn begin(&mut self) -> Result<Option<Draft>, ReadError> {
+        let number = self.lines.number();
+        let reason = match read(self.lines.line()) {
+            Some(Line { name, value }) if name.eq_ignore_ascii_case("dn") => {
+                return Ok(Some(self.named(value.as_deref())));
+            }
+            Some(Line {
+                name: "version", ..
+            }) => {
+                let is_apart = !self.any || self.lines.is_behind_empty_line();
+                self.ending.note_version(number, is_apart);
+                return Ok(None);
+            }
+            Some(Line { name, value }) => {
+                let value = value.unwrap_or_default();
+                if self.ending.note_trailer(name, &value, number) {
+                    return Ok(None);
+                }
+                "a record must begin with its dn"
+            }
+            None => "a line must be an attribute, a colon and a value",
         };
-        Ok((String::from_utf8_lossy(name).into_owned(), value))
+        if !self.any {
+            return Err(self.syntax(reason));
+        }
+        self.ending.doubt(number, reason);
+        Ok(Some(Draft::new(String::new(), number, false)))
+    }
+
+    /// Begins the record of a name, which is `None` where it cannot be read.
+    fn named(&mut self, name: Option<&[u8]>) -> Draft {
+        let number = self.lines.number();
+        self.any = true;
+        self.ending.begin_entry();
+        let name = name.filter(|_| !joined::begins_inside(self.lines.line()));
+        if name.is_none() {
+            self.ending
+                .doubt(number, "the name of this record cannot be read");
+        }
+        let text = String::from_utf8_lossy(name.unwrap_or_default()).into_owned();
+        Draft::new(text, number, name.is_some())
+    }
+
+    /// Takes a line of a record; answers whether the record ends with it.
+    fn go_on(&mut self, draft: &mut Draft) -> Result<bool, ReadError> {
+        let number = self.lines.number();
+        let text = self.lines.line();
+        let cut = joined::begins_inside(text);
+        if cut {
+            self.ending.doubt(number, RUN_TOGETHER);
+            draft.record.kind = RecordKind::Cut;
+        }
+        if draft.record.kind == RecordKind::Additions && text == b"-" {
+            draft.adding = None;
+            return Ok(false);
+        }
+        let Some(Line { name, value }) = read(text) else {
+            if !draft.spoil_last() {
+                self.ending
+                    .doubt(number, "this line continues a name that cannot be read");
+            }
+            return Ok(false);
+        };
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        if is("dn") || (name == "version" && value.as_deref() == Some(b"1")) {
+            self.ending.doubt(number, RUN_TOGETHER);
+            draft.record.kind = RecordKind::Cut;
+            if is("dn") {
+                self.begun = Some(self.named(value.as_deref()));
+            }
+            return Ok(true);
+        }
+        if draft.is_new() && (is("changetype") || is("control")) {
+            let value = value.map(|value| value.trim_ascii().to_ascii_lowercase());
+            match value.as_deref() {
+                Some(b"add") if is("changetype") => {}
+                Some(b"modify") if is("changetype") => draft.record.kind = RecordKind::Additions,
+                _ => return Err(self.syntax(CHANGES)),
+            }
+            return Ok(false);
+        }
+        if draft.record.kind == RecordKind::Additions {
+            match (&draft.adding, &value) {
+                (None, Some(value)) if is("add") => {
+                    draft.adding = Some(String::from_utf8_lossy(value).trim().to_owned());
+                    return Ok(false);
+                }
+                (Some(adding), _) if is(adding) => {}
+                _ => return Err(self.syntax(CHANGES)),
+            }
+        }
+        let value = value.filter(|_| !cut);
+        let seam = value.as_ref().and_then(|value| Seam::find(name, value));
+        draft.seams.extend(seam);
+        draft.add(name, value);
+        Ok(false)
+    }
+
+    /// The record, unless it has no name.
+    fn finish(&mut self, draft: Draft) -> Option<Record> {
+        let mut record = draft.record;
+        if draft.seams.iter().any(|seam| seam.joins(&record.entry)) {
+            self.ending.doubt(record.line, RUN_TOGETHER);
+            record.kind = RecordKind::Cut;
+        }
+        if draft.adding.is_some() {
+            let reason = "this record of changes has no end: the line \"-\" is missing";
+            self.ending.doubt(record.line, reason);
+        }
+        draft.named.then_some(record)
     }
 
     fn syntax(&self, reason: &'static str) -> ReadError {
         ReadError::Syntax {
-            line: self.number,
+            line: self.lines.number(),
             reason,
         }
     }
+}
 
-    /// Puts the next line together from its parts: a line that begins with a space continues the one
-    /// before it. `false` at the end of the file.
-    fn next_line(&mut self) -> Result<bool, ReadError> {
-        if self.number == 0 {
-            self.read_ahead()?;
-            if self.ahead.starts_with(b"\xef\xbb\xbf") {
-                self.ahead.drain(..3);
-            }
+impl Draft {
+    fn new(dn: String, line: u64, named: bool) -> Self {
+        let attributes = Vec::new();
+        Self {
+            record: Record {
+                kind: RecordKind::Entry,
+                entry: Entry { dn, attributes },
+                line,
+            },
+            named,
+            last: None,
+            adding: None,
+            seams: Vec::new(),
         }
-        let Some(ended) = without_break(&self.ahead) else {
-            return Ok(false);
-        };
-        self.line.clear();
-        self.line.extend_from_slice(ended);
-        self.note_end(ended.len());
-        self.number = self.next_number;
-        self.next_number += 1;
-        loop {
-            self.read_ahead()?;
-            let Some(ended) = without_break(&self.ahead) else {
-                break;
-            };
-            let [b' ', rest @ ..] = ended else {
-                break;
-            };
-            self.line.extend_from_slice(rest);
-            self.note_end(ended.len());
-            self.next_number += 1;
-        }
-        if !self.line.is_empty() {
-            self.ending.last_line.clone_from(&self.line);
-        }
-        Ok(true)
     }
 
-    /// Notes how the line in `ahead` ended, of so many octets without its break.
-    fn note_end(&mut self, length: usize) {
-        self.ending.stop = match (length, self.ahead.len() - length) {
-            (_, 0) => Stop::Open,
-            (0, _) => Stop::EmptyLine,
-            _ => Stop::LineBreak,
-        };
+    /// Whether nothing but its name has been read.
+    fn is_new(&self) -> bool {
+        self.record.kind == RecordKind::Entry && self.record.entry.attributes.is_empty()
     }
 
-    fn read_ahead(&mut self) -> io::Result<()> {
-        self.ahead.clear();
-        self.input.read_until(b'\n', &mut self.ahead)?;
-        Ok(())
+    fn add(&mut self, name: &str, value: Option<Vec<u8>>) {
+        let attributes = &mut self.record.entry.attributes;
+        // Values of one attribute usually stand together.
+        let place = attributes
+            .iter()
+            .rposition(|a| a.description.eq_ignore_ascii_case(name));
+        let place = place.unwrap_or_else(|| {
+            attributes.push(Attribute {
+                description: canonical(name),
+                values: Vec::new(),
+            });
+            attributes.len() - 1
+        });
+        self.last = Some((place, value.is_some()));
+        match value {
+            Some(value) => attributes[place].values.push(value),
+            None => self.mark_unreadable(place),
+        }
+    }
+
+    /// Takes back the value of the last line, which goes on in a line that cannot be read; `false`
+    /// where that line was the name.
+    fn spoil_last(&mut self) -> bool {
+        let Some((place, is_there)) = self.last else {
+            return !std::mem::take(&mut self.named);
+        };
+        if is_there {
+            self.record.entry.attributes[place].values.pop();
+            self.last = Some((place, false));
+        }
+        self.mark_unreadable(place);
+        true
+    }
+
+    fn mark_unreadable(&mut self, place: usize) {
+        let attributes = &mut self.record.entry.attributes;
+        let mark = Attribute::unreadable(&attributes[place].description);
+        if !attributes.contains(&mark) {
+            attributes.push(mark);
+        }
     }
 }
 
-/// A line without its break; `None` for no line at all.
-fn without_break(line: &[u8]) -> Option<&[u8]> {
-    if line.is_empty() {
+/// Takes a line apart: `name: value`, `name:: base64`; `None` where it does not begin with the name
+/// of an attribute. Values in other files (`:<`) are not read.
+fn read(line: &[u8]) -> Option<Line<'_>> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let (name, rest) = (&line[..colon], &line[colon + 1..]);
+    let valid = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.;=*".contains(byte);
+    if !name.first()?.is_ascii_alphanumeric() || !name.iter().all(valid) {
         return None;
     }
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    Some(line.strip_suffix(b"\r").unwrap_or(line))
+    let value = match rest {
+        [b':', encoded @ ..] => BASE64.decode(encoded.trim_ascii()).ok(),
+        [b'<', ..] => None,
+        plain => Some(plain.trim_ascii_start().to_vec()),
+    };
+    let name = str::from_utf8(name).ok()?;
+    Some(Line { name, value })
 }
 
 /// The short name of an attribute description, options kept, where it has one.
-fn canonical(description: String) -> String {
+fn canonical(description: &str) -> String {
     let lower = description.to_ascii_lowercase();
     let (base, options) = lower.split_at(lower.find(';').unwrap_or(lower.len()));
     let short = short_name(base);
     if short == base {
-        return description;
+        return description.to_owned();
     }
     format!("{short}{options}")
 }
 
-impl Ending {
-    /// Says what is missing at the end of the file, if anything is.
-    pub(super) fn problem(&self, end_marker: Option<&str>) -> Option<String> {
-        if self.references > 0 {
-            return Some(format!(
-                "it refers to other servers for {} parts of the tree, which are not in it",
-                self.references
-            ));
-        }
-        if let Some(result) = &self.result {
-            return Some(format!("ldapsearch ended with result {result}"));
-        }
-        if self.more_pages || (self.by_ldapsearch && !self.trailer) {
-            return Some(
-                "ldapsearch did not come to its end: its last lines are missing".to_owned(),
-            );
-        }
-        if let Some(marker) = end_marker {
-            let found = self.stop != Stop::Open && self.last_line == marker.trim_end().as_bytes();
-            return (!found).then(|| format!("its last line is not the end_marker {marker:?}"));
-        }
-        match self.stop {
-            Stop::Open => Some("its last line has no line break".to_owned()),
-            Stop::LineBreak if !self.trailer => Some(
-                "its last record has no empty line behind it, as every export tool writes one"
-                    .to_owned(),
-            ),
-            _ => None,
-        }
-    }
-
-    fn begin_entry(&mut self) {
-        self.trailer = false;
-    }
-
-    fn note_comment(&mut self, line: &[u8]) {
-        match line {
-            b"# extended LDIF" | b"# LDAPv3" => self.by_ldapsearch = true,
-            b"# search result" => self.trailer = true,
-            _ if line.starts_with(b"# refldap") => self.references += 1,
-            _ => {
-                if let Some(result) = line.strip_prefix(b"# result: ") {
-                    self.note_result(result);
-                }
-            }
-        }
-    }
-
-    /// Notes a line of ldapsearch's last ones; `false` where it is none.
-    fn note_trailer(&mut self, name: &str, value: &[u8]) -> bool {
-        match name {
-            "search" | "matchedDN" | "text" | "control" => {}
-            "pagedresults" => self.more_pages = value != b"cookie=",
-            "ref" => self.references += 1,
-            "result" => self.note_result(value),
-            _ => return false,
-        }
-        true
-    }
-
-    fn note_result(&mut self, result: &[u8]) {
-        self.trailer = true;
-        if !result.starts_with(b"0 ") {
-            self.result = Some(String::from_utf8_lossy(result).into_owned());
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> (Result<Vec<Entry>, String>, Ending) {
-        let mut reader = Reader::new(text.as_bytes());
-        let mut entries = Vec::new();
-        let read = loop {
-            match reader.next() {
-                Ok(Some(entry)) => entries.push(entry),
-                Ok(None) => break Ok(entries),
-                Err(error) => break Err(error.to_string()),
-            }
-        };
-        (read, reader.ending().clone())
-    }
-
-    #[test]
-    fn folded_lines_base64_comments_and_line_breaks_of_windows() {
-        let (entries, ending) = read(
-            "version: 1\r\n# a comment\r\n  that goes on\r\ndn:: dWlkPVpvw6s=\r\nuid: Zo\r\n  e\r\n\
-             surname;lang-en: King\r\nmail:\r\nmember: a\r\nMember: b\r\n\r\n\r\ndn: cn=x\r\ncn: x\r\n\r\n",
-        );
-        let entries = entries.unwrap();
-        assert_eq!(entries.len(), 2);
-        assert_eq!(entries[0].dn, "uid=Zoë");
-        assert_eq!(entries[0].text("uid"), Ok(Some("Zo e")));
-        assert_eq!(entries[0].text("sn"), Ok(Some("King")));
-        assert_eq!(entries[0].text("mail"), Ok(None));
-        assert_eq!(entries[0].values("member").len(), 2);
-        assert_eq!(ending.problem(None), None);
-    }
-
-    #[test]
-    fn half_a_file_is_told_from_a_whole_one() {
-        let whole = "dn: cn=a\ncn: a\n\ndn: cn=b\ncn: b\n\n";
-        assert_eq!(read(whole).1.problem(None), None);
-        for cut in whole.len() - 15..whole.len() {
-            let (_, ending) = read(&whole[..cut]);
-            let at_a_record = whole[..cut].ends_with("\n\n");
-            assert_eq!(ending.problem(None).is_none(), at_a_record, "{cut}");
-            assert!(ending.problem(Some("# end")).is_some());
-        }
-        let marked = format!("{whole}# end of export\n");
-        assert_eq!(read(&marked).1.problem(Some("# end of export")), None);
-        assert!(read(whole).1.problem(Some("# end of export")).is_some());
-        let cut = marked.trim_end();
-        assert!(read(cut).1.problem(Some("# end of export")).is_some());
-    }
-
-    #[test]
-    fn what_ldapsearch_says_at_the_end_is_believed() {
-        let head = "# extended LDIF\n#\n# LDAPv3\n\ndn: cn=a\ncn: a\n\n";
-        let problem = |tail: &str| read(&format!("{head}{tail}")).1.problem(None);
-        let good = "# search result\nsearch: 2\nresult: 0 Success\n\n# numResponses: 2\n";
-        assert_eq!(problem(good), None);
-        assert!(problem("").unwrap().contains("last lines are missing"));
-        let limited = good.replace("0 Success", "4 Size limit exceeded");
-        assert!(problem(&limited).unwrap().contains("4 Size limit exceeded"));
-        assert!(problem(&format!("# search reference\nref: ldap://x\n\n{good}")).is_some());
-        let paged = |cookie: &str| {
-            good.replace(
-                "Success\n",
-                &format!("Success\npagedresults: cookie={cookie}\n"),
-            )
-        };
-        assert_eq!(problem(&paged("")), None);
-        assert!(problem(&paged("AAAA")).is_some());
-        let cut_later = format!("{good}dn: cn=b\ncn: b\n\n");
-        assert!(problem(&cut_later).is_some());
-    }
-
-    #[test]
-    fn what_is_no_export_is_refused_with_its_line() {
-        for (text, line, reason) in [
-            ("dn: cn=a\nchangetype: delete\n\n", 2, "changes"),
-            ("dn: cn=a\njpegPhoto:< file:///x\n\n", 2, "other files"),
-            ("dn: cn=a\nno colon\n", 2, "colon"),
-            ("\n\ncn: a\n", 3, "begin with its dn"),
-            ("dn: cn=a\nsn:\n  x\ncn:: %%%\n", 4, "base64"),
-        ] {
-            let error = read(text).0.unwrap_err();
-            assert!(error.contains(reason), "{error}");
-            assert!(error.starts_with(&format!("line {line}:")), "{error}");
-        }
-    }
-}
+mod tests;

@@ -120,3 +120,46 @@ async fn a_check_looks_at_the_file() {
     assert_eq!((report.people.looked_at, report.people.more), (100, true));
     assert_eq!((report.groups.usable, report.groups.with_members), (1, 1));
 }
+
+#[tokio::test]
+async fn spaces_around_ids_do_not_count_and_member_uid_may_hold_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("export.ldif");
+    // "p2 ", "g ", "P2 " and " p1 ", which only base64 can hold.
+    let people = slapd::people(3).replace("uid: p2\n", "uid:: cDIg\n");
+    let group = format!(
+        "dn: cn=g,ou=groups,{SUFFIX}\nobjectClass: posixGroup\ncn:: ZyA=\n\
+         memberUid: uid=p0,ou=people,{SUFFIX}\nmemberUid:: IHAxIA==\nmemberUid:: UDIg\n\n"
+    );
+    std::fs::write(&path, people + &group).unwrap();
+    let sections =
+        format!("{SECTIONS}filter = \"(objectClass=posixGroup)\"\nmembers = \"memberUid\"\n");
+    let toml = toml(&path, "").replace(SECTIONS, &sections);
+
+    let (_, told) = read_complete(&source_of(&toml).unwrap()).await;
+
+    let expected = ["p0", "p1", "p2"].map(str::to_owned);
+    assert_eq!(members(&told, "g"), expected.into());
+    assert!(told.group("g").evidence.is_known());
+}
+
+#[tokio::test]
+async fn the_object_category_of_an_export_is_found_by_its_class() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("export.ldif");
+    let category = |class: &str| {
+        format!("\nobjectCategory: CN={class},CN=Schema,CN=Configuration,{SUFFIX}\nobjectClass: ")
+    };
+    let people = slapd::people(2).replace("\nobjectClass: ", &category("Person"));
+    let group = slapd::group("g", 0..2).replace("\nobjectClass: ", &category("Group"));
+    std::fs::write(&path, people + &group).unwrap();
+    let sections = SECTIONS.replace(
+        "user_id",
+        "filter = \"(&(objectCategory=person)(uid=*))\"\nuser_id",
+    ) + "filter = \"(objectCategory=group)\"\n";
+    let toml = toml(&path, "").replace(SECTIONS, &sections);
+
+    let (_, told) = read_complete(&source_of(&toml).unwrap()).await;
+
+    assert_eq!((told.people().len(), told.groups().len()), (2, 1));
+}
