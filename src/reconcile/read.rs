@@ -331,6 +331,7 @@ impl Reader<'_> {
                     i64::MAX
                 },
                 other_source: !self.source.is_server() && !self.confirm_after.0.is_zero(),
+                read_again: self.source.is_server(),
             };
             let name = self.name();
             let settle =

@@ -6,7 +6,8 @@
 //!
 //! | the group does not list | and | so |
 //! |---|---|---|
-//! | a person | whose entry is there | they have left |
+//! | a person | whose entry is there, and was read after the group | they have left |
+//! | a person | whose entry is there, in a file with a new name in the group that no entry has | the next export tells |
 //! | a person | whose entry left the people's filter | they have left |
 //! | a person | whose entry is gone or hidden, and the group lists no name that came since and that no entry has | they have left |
 //! | a person | whose entry is gone or hidden, and the group lists such a name | it may be theirs: `policy.vanished_person` |
@@ -40,6 +41,9 @@ pub struct Confirmation {
     /// Whether a departure must have been seen in another state of the source, too, such as another
     /// export.
     pub other_source: bool,
+    /// Whether people have been read again after the groups. Of a file nobody knows whether people are
+    /// newer than groups: who was renamed in between looks like a leaver and a stranger.
+    pub read_again: bool,
 }
 
 impl Absorption<'_> {
@@ -255,7 +259,10 @@ impl Judge<'_> {
         let doubt = if self.is_listed_by_a_former_name(departure)? {
             Some(Reason::FormerName)
         } else if self.is_there(departure.member)? {
-            None
+            let may_be_renamed = !confirmation.read_again
+                && !departure.is_other_source
+                && group.newest_name >= departure.look;
+            may_be_renamed.then_some(Reason::Unconfirmed)
         } else {
             let last_seen = self.last_seen(departure)?;
             (group.newest_name > last_seen).then_some(Reason::PerhapsListed)

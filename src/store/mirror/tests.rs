@@ -98,6 +98,7 @@ impl Mirror {
             vanished_until: None,
             before_look,
             other_source: false,
+            read_again: true,
         };
         let settled = self.store.settle_departures(DIRECTORY, &confirmation);
         settled.unwrap();

@@ -228,9 +228,64 @@ impl Wanted {
     }
 }
 
+/// What groups of a channel list that may be somebody who is not wanted.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Listed {
+    /// People who are not there, by number.
+    pub(super) gone: BTreeSet<usize>,
+    /// Whether something is listed of which nobody knows who it is.
+    pub(super) anybody: bool,
+}
+
+impl Directory {
+    /// What the groups of the channel with this reference ID list that is nobody's who is there.
+    fn listed(&self, reference: &str) -> Listed {
+        let mut listed = Listed::default();
+        let shared = self.shared();
+        for (n, group) in self.groups.iter().enumerate().filter(|(_, g)| g.there) {
+            if !leads_to(&group.name, reference) {
+                continue;
+            }
+            let mut open = vec![n];
+            let mut met = BTreeSet::from([n]);
+            while let Some(next) = open.pop() {
+                let group = &self.groups[next];
+                let owners = group.owners.iter().copied().map(Member::Person);
+                for member in group.members.iter().copied().chain(owners) {
+                    match member {
+                        Member::Person(person) => {
+                            let person_of = &self.people[person];
+                            if !person_of.there {
+                                listed.gone.insert(person);
+                            }
+                            let login = person_of.login.to_lowercase();
+                            listed.anybody |=
+                                !person_of.there || person_of.broken || shared.contains(&login);
+                        }
+                        Member::Stranger(_) => listed.anybody = true,
+                        Member::Group(inner) if met.insert(inner) => open.push(inner),
+                        Member::Group(_) => {}
+                    }
+                }
+            }
+        }
+        listed
+    }
+
+    /// Whether somebody is there with this login.
+    fn has(&self, login: &str) -> bool {
+        let mut people = self.people.iter().filter(|person| person.there);
+        people.any(|person| person.login.to_lowercase() == login)
+    }
+}
+
 /// What the directory was when it was last read as a whole.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
+    /// The logins of people when they were last there.
+    last_login: BTreeMap<usize, String>,
+    /// The logins that people have had.
+    former_logins: BTreeSet<String>,
     pub(super) directory: Directory,
     /// Names of groups that were there, and are not.
     pub(super) vanished: BTreeSet<String>,
@@ -255,6 +310,8 @@ impl Known {
         directory.groups.iter_mut().for_each(|g| g.there = false);
         Self {
             directory,
+            last_login: BTreeMap::new(),
+            former_logins: BTreeSet::new(),
             vanished: BTreeSet::new(),
             maybe_vanished: BTreeSet::new(),
             lost: BTreeSet::new(),
@@ -285,6 +342,13 @@ impl Known {
             if group.there && group.flaw == Flaw::NoName {
                 *group = before.groups[n].clone();
                 group.flaw = Flaw::NoName;
+            }
+        }
+        for (n, person) in self.directory.people.iter().enumerate() {
+            if person.there {
+                let login = person.login.to_lowercase();
+                self.former_logins.insert(login.clone());
+                self.last_login.insert(n, login);
             }
         }
         let held = |directory: &Directory, n: usize| -> BTreeSet<String> {
@@ -344,6 +408,25 @@ impl Known {
                             .iter()
                             .any(|(o, i)| *o == n && wanted.gaps.contains(i)))
             })
+    }
+
+    /// Whether a group of the channel still lists this person, whose entry is not there any more.
+    pub(super) fn is_still_listed(&self, reference: &str, login: &str) -> bool {
+        let gone = self.directory.listed(reference).gone;
+        let mut gone = gone.iter().filter_map(|person| self.last_login.get(person));
+        gone.any(|last| last == login) && !self.directory.has(login)
+    }
+
+    /// Whether a group of the channel lists something that may be this person, so that nobody may take
+    /// their access, although nobody knows that they are wanted.
+    pub(super) fn may_be_listed(&self, reference: &str, login: &str) -> bool {
+        let listed = self.directory.listed(reference);
+        let mut gone = listed
+            .gone
+            .iter()
+            .filter_map(|person| self.last_login.get(person));
+        gone.any(|last| last == login)
+            || listed.anybody && (!self.directory.has(login) || self.former_logins.contains(login))
     }
 
     /// Whether it is certain who is wanted in the channel.

@@ -225,6 +225,11 @@ impl World {
                 why()
             );
             assert!(
+                !self.known.is_still_listed(reference, &pair.1),
+                "still listed: {}",
+                why()
+            );
+            assert!(
                 !self.known.directory.shared().contains(&pair.1),
                 "shared: {}",
                 why()
@@ -517,6 +522,11 @@ impl World {
                     || channel.owner.as_ref() == Some(user)
                     || shared.contains(user)
                     || seen.waited.contains(&pair);
+                // Nobody knows that they have left.
+                let is_kept = level.is_none() && self.known.may_be_listed(channel.reference, user);
+                if is_kept && before == after {
+                    continue;
+                }
                 if seen.open.contains(&pair) {
                     continue;
                 }

@@ -276,6 +276,7 @@ user_id = "uid"
 enabled = "(st=on)"
 [directory.groups]
 base = "ou=groups,dc=x"
+may_be_empty = true
 group_id = "ou"
 nested = true
 roles = {{ owner = "manager" }}
