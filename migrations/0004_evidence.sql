@@ -59,7 +59,7 @@ CREATE TABLE former_person (
     gone_at   INTEGER NOT NULL,
     look      INTEGER NOT NULL,        -- the last read in which the entry was there
     how       TEXT NOT NULL,           -- 'filter': it is there, and does not match; 'gone': it was not found
-    looked_up INTEGER NOT NULL         -- 1: it was looked for by itself
+    looked_up_at INTEGER               -- when it was last looked for by itself
 );
 CREATE INDEX former_person_by_user ON former_person (user_key);
 

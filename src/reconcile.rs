@@ -305,8 +305,7 @@ async fn steps(
             .map_err(|differences| RunError::stale(&differences))?,
         Task::Sync | Task::Undo { .. } => planned.plan,
     };
-    let circumstances =
-        verdict::circumstances(engine, &request.task, &plan, scope.memberships).await?;
+    let circumstances = verdict::circumstances(engine, &request.task, &plan, scope.bound()).await?;
     let review = gate::review(plan, &circumstances);
     report.trips.clone_from(&review.trips);
     report.note_plan(&review);
@@ -369,10 +368,14 @@ async fn prune(engine: &Engine) -> Result<(), RunError> {
 
 async fn begin(engine: &Engine, request: &Request) -> Result<Report, RunError> {
     let command = request.command.clone();
+    let now = clock::now();
+    let vanished = engine.config.policy.vanished_person.over_since(now);
     let run = engine
         .store
         .run(move |store| {
-            let now = clock::now();
+            if let Some(until) = vanished {
+                store.mark_vanished(until)?;
+            }
             store.note_origin(&[ACCEPTED, PLANNED])?;
             store.mark_due(now)?;
             store.begin_run(&command, now)

@@ -8,11 +8,13 @@ use serde::Serialize;
 use super::Exit;
 use crate::clock;
 use crate::config::Config;
+use crate::plan::desired::Finding;
 use crate::plan::show::many;
 use crate::shown::Shown;
 use crate::store::Store;
 use crate::store::files;
 use crate::store::held::Held;
+use crate::store::roster::Shared;
 use crate::store::runs::{DirectoryState, Run};
 use crate::store::set_aside::Waiting;
 use crate::terminal;
@@ -32,6 +34,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Serialize)]
 struct Status {
     directories: Vec<DirectoryState>,
+    shared_user_ids: Vec<Shared>,
     runs: Vec<Run>,
     held: Vec<Held>,
     files: Vec<files::Waiting>,
@@ -47,6 +50,7 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
     }
     let status = Status {
         directories,
+        shared_user_ids: store.shared_user_ids()?,
         runs: store.runs(arguments.runs)?,
         held: store.held(clock::now())?,
         files: store.waiting_files()?,
@@ -89,6 +93,14 @@ fn text(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
         }
         evidence(directory, out)?;
     }
+    for shared in status.shared_user_ids.iter().take(MOST_SHOWN) {
+        let finding = Finding::SharedUserId {
+            user: shared.user.clone(),
+            entries: shared.entries.clone(),
+        };
+        writeln!(out, "  ! {finding}")?;
+    }
+    more(status.shared_user_ids.len(), "user ID", out)?;
     if status.runs.is_empty() {
         writeln!(
             out,

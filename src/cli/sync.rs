@@ -168,12 +168,7 @@ pub(super) fn exit(report: &Report, pending_counts: bool) -> Exit {
 pub(super) fn text(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     for read in &report.reads {
         writeln!(out, "{}", sentence(read))?;
-        if let Some(reason) = &read.unproven {
-            writeln!(
-                out,
-                "  ! The answer is not complete: {reason}. Nobody loses anything on it."
-            )?;
-        }
+        doubts(read, out)?;
     }
     for finding in &report.findings {
         writeln!(out, "  ! {finding}")?;
@@ -208,12 +203,22 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
     }
     if report.plan.is_empty() && report.plan.categories.is_empty() {
         match report.looked {
+            Looked::Nowhere if report.is_proven() => writeln!(
+                out,
+                "Kaltura was not asked: nothing that concerns a channel has changed in the directory."
+            )?,
             Looked::Nowhere => writeln!(
                 out,
-                "Kaltura was not asked: nothing has changed in the directory."
+                "Kaltura was not asked: nothing that concerns a channel is known to have changed."
             )?,
             Looked::Somewhere => {}
-            Looked::Everywhere => writeln!(out, "Every channel is as its groups say.")?,
+            Looked::Everywhere if report.is_known() => {
+                writeln!(out, "Every channel is as its groups say.")?;
+            }
+            Looked::Everywhere => writeln!(
+                out,
+                "Every channel has at least whom its groups grant it; what is not known in full is named above."
+            )?,
         }
     }
     if report.applied.done > 0 {
@@ -288,14 +293,18 @@ fn reasons(trips: &[Trip]) -> String {
 
 fn sentence(read: &ReadReport) -> String {
     let absorbed = &read.absorbed;
-    let unchanged = read.kind == ReadKind::Unchanged || read.is_without_effect();
     let (name, entries) = (&read.directory, read.entries);
-    let mut text = match read.kind {
-        ReadKind::Full => format!("Directory {name}: read in full, {entries} entries"),
+    let unchanged = read.kind == ReadKind::Unchanged || read.is_without_effect();
+    let mut text = match (read.kind, &read.unproven) {
+        (ReadKind::Failed, _) => format!("Directory {name}: not read."),
+        (ReadKind::Full, None) => format!("Directory {name}: read in full, {entries} entries"),
+        (ReadKind::Full, Some(_)) => {
+            format!("Directory {name}: not read in full, {entries} entries received")
+        }
         _ if unchanged => format!("Directory {name}: nothing has changed."),
         _ => format!("Directory {name}: read what changed, {entries} entries"),
     };
-    if !unchanged || read.kind == ReadKind::Full {
+    if read.kind == ReadKind::Full || !(unchanged || read.failed) {
         let _ = write!(
             text,
             " ({} new, {} changed, {} gone).",
@@ -310,6 +319,25 @@ fn sentence(read: &ReadReport) -> String {
         );
     }
     text
+}
+
+/// Writes what a read of a directory does not tell.
+fn doubts(read: &ReadReport, out: &mut impl Write) -> std::io::Result<()> {
+    if let Some(reason) = &read.unproven {
+        writeln!(
+            out,
+            "  ! Not known in full: {reason}. Nobody loses access on its word."
+        )?;
+    }
+    if read.absorbed.collapsed > 0 {
+        writeln!(
+            out,
+            "  ! {} lost all members at once, most of those there are: the account may have lost the right to read them. Their members are kept. If they are empty indeed: rollbook state accept {}",
+            many(read.absorbed.collapsed, "group"),
+            read.directory
+        )?;
+    }
+    Ok(())
 }
 
 /// Writes what would be submitted, file after file; to the standard error, what would not.

@@ -9,10 +9,16 @@ use super::duration::Period;
 #[serde(deny_unknown_fields, default)]
 pub struct Safety {
     /// Losses (people who leave or get a lower level) of one channel. Default 25 percent, and at
-    /// least 5.
+    /// least 4.
     pub category: Threshold,
-    /// Losses of all channels together. Default 10 percent, and at least 20.
+    /// Losses of all channels together. Default 5 percent, and at least 10.
     pub total: Threshold,
+    /// Channels that lose a greater share of their members than `category` allows, however few people that
+    /// are: most channels are small. Default 10 percent of the channels, and at least 5.
+    pub channels: Threshold,
+    /// Losses of people whose entry is gone or hidden while a group still lists them
+    /// (`policy.vanished_person`), of all channels together. Default 2 percent, and at least 5.
+    pub vanished_people: Threshold,
     /// How far back losses count that were applied without anybody's approval: a leak drop by drop
     /// is a leak. Default `24h`; `0s` counts each run by itself.
     pub window: Period,
@@ -74,8 +80,10 @@ const fn threshold(percent: u32, at_least: u64) -> Threshold {
 impl Default for Safety {
     fn default() -> Self {
         Self {
-            category: threshold(25, 5),
-            total: threshold(10, 20),
+            category: threshold(25, 4),
+            total: threshold(5, 10),
+            channels: threshold(10, 5),
+            vanished_people: threshold(2, 5),
             window: Period::seconds(24 * 3600),
             demotions: threshold(5, 10),
             category_additions: threshold(200, 100),

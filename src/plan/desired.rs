@@ -142,6 +142,13 @@ pub enum Finding {
         /// A reference ID that differs only by case.
         near: Option<ReferenceId>,
     },
+    /// Two or more entries have one user ID, so none of them is managed.
+    SharedUserId {
+        /// The user ID.
+        user: UserId,
+        /// Each entry: its directory and its name.
+        entries: Vec<(String, String)>,
+    },
     /// Groups contain each other, this one among them.
     Cycle {
         /// The group.

@@ -69,6 +69,20 @@ pub enum Trip {
         /// Memberships there are, or were.
         of: u64,
     },
+    /// Too many categories lose a great share of their members.
+    Channels {
+        /// Categories that lose more than the share that one may lose.
+        channels: u64,
+        /// Categories there are.
+        of: u64,
+    },
+    /// Too many people lose access whose entries are gone or hidden while groups still list them.
+    VanishedPeople {
+        /// Memberships taken away for that.
+        losses: u64,
+        /// Memberships there are.
+        of: u64,
+    },
     /// All categories together lower too many levels.
     Demotions {
         /// Lowered levels.
@@ -136,6 +150,8 @@ impl Trip {
             self,
             Self::FirstRun { .. }
                 | Self::Total { .. }
+                | Self::Channels { .. }
+                | Self::VanishedPeople { .. }
                 | Self::Demotions { .. }
                 | Self::TotalAdditions { .. }
                 | Self::StillHeld { .. }
@@ -164,6 +180,8 @@ pub struct Circumstances {
     pub first: Option<First>,
     /// Memberships that there are in all bound categories together, also those outside the plan.
     pub memberships: u64,
+    /// Bound categories there are, also those outside the plan.
+    pub channels: u64,
     /// Losses of the window before that nobody approved, by category.
     pub recent: BTreeMap<CategoryId, u64>,
     /// What a person has undone: changes there are not made again unasked.
@@ -233,6 +251,21 @@ fn trips_of_the_whole(parts: &[Arc<CategoryPlan>], circumstances: &Circumstances
     if lost > 0 && exceeds(safety.total, losses, of) {
         trips.push(Trip::Total { losses, of });
     }
+    let shrinks = |part: &&Arc<CategoryPlan>| {
+        let before = circumstances.recent.get(&part.category.id);
+        let before = before.copied().unwrap_or(0);
+        let (losses, of) = (part.losses() + before, part.members + before);
+        part.losses() > 0 && is_share(losses, of, safety.category.percent)
+    };
+    let channels = parts.iter().filter(shrinks).count() as u64;
+    let of = circumstances.channels.max(parts.len() as u64);
+    if exceeds(safety.channels, channels, of) {
+        trips.push(Trip::Channels { channels, of });
+    }
+    let (losses, of) = (sum(CategoryPlan::vanished), there);
+    if exceeds(safety.vanished_people, losses, of) {
+        trips.push(Trip::VanishedPeople { losses, of });
+    }
     let (demotions, of) = (sum(CategoryPlan::demotions), there);
     if exceeds(safety.demotions, demotions, of) {
         trips.push(Trip::Demotions { demotions, of });
@@ -301,8 +334,12 @@ fn leaves_empty(part: &CategoryPlan, safety: &Safety) -> bool {
 }
 
 fn exceeds(limit: Threshold, number: u64, of: u64) -> bool {
-    let share_allowed = u128::from(limit.percent) * u128::from(of);
-    number > 0 && number >= limit.at_least && u128::from(number) * 100 > share_allowed
+    number > 0 && number >= limit.at_least && is_share(number, of, limit.percent)
+}
+
+/// Whether a number is more than so many percent.
+fn is_share(number: u64, of: u64, percent: u32) -> bool {
+    u128::from(number) * 100 > u128::from(percent) * u128::from(of)
 }
 
 #[cfg(test)]

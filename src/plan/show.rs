@@ -17,6 +17,9 @@ use super::gate::{First, Trip};
 use super::membership::{Decision, Objection};
 use super::{Digest, Plan};
 
+/// Of entries with one user ID, so many are named.
+const MOST_ENTRIES: usize = 5;
+
 /// Of people refused for one and the same reason in one channel, so many are named.
 const MOST_ALIKE: usize = 20;
 
@@ -338,6 +341,16 @@ impl Display for Finding {
                 "group {group}: no category has the reference ID {}; one has {near}, which differs by case",
                 Shown(reference)
             ),
+            Self::SharedUserId { user, entries } => {
+                write!(f, "user ID {user} is that of {} entries: ", entries.len())?;
+                for (n, (directory, name)) in entries.iter().take(MOST_ENTRIES).enumerate() {
+                    let comma = if n > 0 { "; " } else { "" };
+                    write!(f, "{comma}{} in {directory}", Shown(name))?;
+                }
+                f.write_str(
+                    ". Neither is managed until only one has it; if they are one person, set directory.people.join",
+                )
+            }
             Self::Cycle { group } => {
                 write!(f, "group {group} contains itself through other groups")
             }
@@ -372,6 +385,14 @@ impl Display for Trip {
                     "{losses} of {of} memberships would be lost (safety.total)"
                 )
             }
+            Self::Channels { channels, of } => write!(
+                f,
+                "{channels} of {of} channels would lose a great share of their members (safety.channels)"
+            ),
+            Self::VanishedPeople { losses, of } => write!(
+                f,
+                "{losses} of {of} memberships would be lost by people whose entries are gone or hidden, while groups list them (safety.vanished_people)"
+            ),
             Self::Demotions { demotions, of } => write!(
                 f,
                 "{demotions} of {of} memberships would get a lower level (safety.demotions)"

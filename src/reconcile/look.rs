@@ -61,6 +61,7 @@ pub(super) async fn plan(
 ) -> Result<Planned, RunError> {
     let planner = Arc::new(Planner::new(engine, scope, reads).await?);
     let (mut found, mut outcome) = (Vec::new(), Planned::default());
+    outcome.findings.clone_from(&planner.findings);
     engine
         .progress
         .begin("comparing", scope.categories.len() as u64);
@@ -302,6 +303,8 @@ struct Planner {
     pending: BTreeMap<CategoryId, Vec<Pending>>,
     rules: Rules,
     room: u64,
+    /// User IDs that several entries have.
+    findings: BTreeSet<Finding>,
     bindings: Arc<Bindings>,
     /// What this run knows of each directory.
     directories: BTreeMap<Arc<str>, Evidence>,
@@ -342,6 +345,11 @@ impl Planner {
                 ))
             })
             .await?;
+        let findings = shared.iter().map(|shared| Finding::SharedUserId {
+            user: shared.user.clone(),
+            entries: shared.entries.clone(),
+        });
+        let findings: BTreeSet<Finding> = findings.filter(|_| everything).collect();
         let shared: BTreeSet<UserId> = shared.into_iter().map(|shared| shared.user).collect();
         if !shared.is_empty() {
             for person in roster.people.values_mut() {
@@ -366,6 +374,7 @@ impl Planner {
                 removed_by_hand: policy.removed_by_hand,
             },
             room: engine.config.kaltura.members_per_category,
+            findings,
             bindings: Arc::clone(&engine.bindings),
             directories: directories.collect(),
             never_read,

@@ -299,6 +299,11 @@ impl Reader<'_> {
         let now = clock::now();
         let policy = self.engine.config.policy.vanished_person;
         let seen_until = ago(now, self.confirm_after);
+        // People who are gone are looked for at each full read, and from time to time.
+        let looked_up_since = match report.kind {
+            ReadKind::Full => Timestamp::MAX,
+            _ => ago(now, self.engine.config.schedule.list_after),
+        };
         for _ in 0..MOST_LOOKS {
             let name = self.name();
             let (due, look) = self
@@ -306,7 +311,7 @@ impl Reader<'_> {
                 .store
                 .run(move |store| {
                     Ok((
-                        store.to_confirm(&name, seen_until)?,
+                        store.to_confirm(&name, seen_until, looked_up_since)?,
                         store.last_look(&name)?,
                     ))
                 })
@@ -337,8 +342,9 @@ impl Reader<'_> {
             let settle =
                 move |store: &crate::store::Store| store.settle_departures(&name, &confirmation);
             let settled = self.engine.store.run(settle).await?;
-            report.departures += settled;
-            if settled == 0 {
+            report.departures += settled.proven;
+            // The second look may itself be the first one at further departures.
+            if settled.new == 0 {
                 break;
             }
         }

@@ -293,6 +293,12 @@ impl Report {
         self.reads.iter().all(|read| read.unproven.is_none())
     }
 
+    /// Whether every directory was read as a whole or for what changed, every group and channel that was
+    /// looked at is known in full, and nobody keeps access for want of evidence.
+    pub fn is_known(&self) -> bool {
+        self.is_proven() && self.unproven.is_empty() && self.unread == 0
+    }
+
     /// How the run ended. An answer that is not complete is said first: all else rests on it. Plans that
     /// earlier runs held are said ([`still_held`](Self::still_held)) and count for nothing: each run ends
     /// by what it found itself, or one plan that nobody hurries to answer would make every run after it

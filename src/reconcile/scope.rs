@@ -50,6 +50,8 @@ pub(super) struct Scope {
     pub(super) new: Vec<CategoryId>,
     /// Whether all of it is looked at.
     pub(super) everything: bool,
+    /// Bound categories there are.
+    pub(super) channels: u64,
     /// Memberships in all bound categories, by Kaltura's counts.
     pub(super) memberships: u64,
     /// What a person should know.
@@ -75,6 +77,11 @@ impl Scope {
     ) -> bool {
         let mark = Mark::Entitlement(category, user.clone());
         !self.categories.contains_key(&category) && questions.marks.contains(&mark)
+    }
+
+    /// How many bound channels there are, and memberships in them.
+    pub(super) fn bound(&self) -> (u64, u64) {
+        (self.channels, self.memberships)
     }
 
     /// Which groups feed which categories.
@@ -164,6 +171,7 @@ pub(super) async fn resolve(
     let assignment = scope.assignment(engine);
     let fed: BTreeSet<CategoryId> = assignment.categories.keys().copied().collect();
     scope.findings = findings(&assignment, questions);
+    scope.channels = fed.len() as u64;
     scope.memberships = scope
         .index
         .iter()
@@ -417,7 +425,7 @@ fn findings(assignment: &Assignment, questions: &Questions) -> Vec<Finding> {
         .collect();
     let concerns = |finding: &&Finding| match finding {
         Finding::NoSuchCategory { group, .. } => questions.everything || about.contains(group),
-        Finding::Cycle { .. } | Finding::TooDeep { .. } => true,
+        Finding::Cycle { .. } | Finding::TooDeep { .. } | Finding::SharedUserId { .. } => true,
     };
     assignment
         .findings

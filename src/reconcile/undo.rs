@@ -35,6 +35,7 @@ pub(super) async fn steps(
 ) -> Result<(), RunError> {
     let index = index(engine, &deeds).await?;
     let memberships = index.values().map(|category| category.members_count).sum();
+    let there = (index.len() as u64, memberships);
 
     let now = look(engine, &deeds, report).await?;
     let protected = protected(engine);
@@ -82,7 +83,7 @@ pub(super) async fn steps(
         parts.push(part(engine, id, index.get(&id), actions).await?);
     }
     let plan = Plan::new(parts);
-    let circumstances = verdict::circumstances(engine, &request.task, &plan, memberships).await?;
+    let circumstances = verdict::circumstances(engine, &request.task, &plan, there).await?;
     let review = gate::review(plan, &circumstances);
     report.trips.clone_from(&review.trips);
     report.note_plan(&review);

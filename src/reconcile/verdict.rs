@@ -34,7 +34,7 @@ pub(super) async fn circumstances(
     engine: &Engine,
     task: &Task,
     plan: &Plan,
-    memberships: u64,
+    (channels, memberships): (u64, u64),
 ) -> Result<Circumstances, RunError> {
     if !plan.is_empty() {
         engine.store.run(Store::check_pages).await?;
@@ -54,6 +54,7 @@ pub(super) async fn circumstances(
             safety: config.safety.clone(),
             first,
             memberships,
+            channels,
             recent: recent(store, now.saturating_sub(window).unwrap_or(now))?,
             undone: if is_undo {
                 BTreeSet::new()

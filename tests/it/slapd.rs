@@ -61,6 +61,12 @@ pub(crate) struct SlapdOptions {
     pub(crate) tls: bool,
     /// Whether the overlays memberof and refint are on.
     pub(crate) memberof: bool,
+    /// Whether the schema lets a `groupOfNames` be without a member, as newer drafts do.
+    pub(crate) relaxed: bool,
+    /// Whether the overlay refint is on, by itself, as soon as an entry is renamed or deleted.
+    pub(crate) refint: bool,
+    /// Whether the overlay syncprov is on, so that the server shows how far it has come.
+    pub(crate) syncprov: bool,
     /// What another server has been [saved](Slapd::backup) as, instead of all entries.
     pub(crate) backup: Option<String>,
 }
@@ -175,6 +181,29 @@ impl Slapd {
         self.modify(&ldif);
     }
 
+    /// Waits until an entry's text holds this: overlays work on their own threads.
+    pub(crate) fn wait_for(&self, dn: &str, text: &str) {
+        self.wait_until(dn, |entry| entry.contains(text));
+    }
+
+    /// Waits until an entry's text does not hold this any more.
+    pub(crate) fn wait_without(&self, dn: &str, text: &str) {
+        self.wait_until(dn, |entry| !entry.contains(text));
+    }
+
+    fn wait_until(&self, dn: &str, is_so: impl Fn(&str) -> bool) {
+        let end = Instant::now() + Duration::from_secs(10);
+        loop {
+            let found = self.ldapsearch(&["-LLL", "-o", "ldif-wrap=no", "-b", dn, "-s", "base"]);
+            let found = String::from_utf8_lossy(&found);
+            if is_so(&found) {
+                return;
+            }
+            assert!(Instant::now() < end, "{dn} stays as it is: {found}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// What `ldapsearch` writes for these arguments, as [`ADMIN`].
     pub(crate) fn ldapsearch(&self, arguments: &[&str]) -> Vec<u8> {
         let output = Command::new(find("ldapsearch"))
@@ -257,19 +286,36 @@ fn spawn(program: &Path, dir: &Path, port: u16, tls_port: u16, tls: bool) -> Chi
 }
 
 fn configuration(dir: &Path, options: &SlapdOptions) -> String {
-    let dir = dir.display();
     let mut conf = String::new();
     let schemas = existing(&["/etc/ldap/schema", "/etc/openldap/schema"]);
     for schema in ["core", "cosine", "inetorgperson", "nis"] {
-        writeln!(conf, "include {schemas}/{schema}.schema").unwrap();
+        let file = format!("{schemas}/{schema}.schema");
+        if options.relaxed && schema == "core" {
+            let text = fs::read_to_string(&file).unwrap();
+            let relaxed = text.replace(
+                "MUST ( member $ cn )\n\tMAY ( ",
+                "MUST ( cn )\n\tMAY ( member $ ",
+            );
+            assert_ne!(text, relaxed, "the schema is not as expected");
+            fs::write(dir.join("core.schema"), relaxed).unwrap();
+            writeln!(conf, "include {}/core.schema", dir.display()).unwrap();
+        } else {
+            writeln!(conf, "include {file}").unwrap();
+        }
     }
     let modules = ["/usr/lib/ldap", "/usr/lib64/openldap", "/usr/lib/openldap"];
     if let Some(modules) = modules.iter().find(|path| Path::new(path).exists()) {
         writeln!(conf, "modulepath {modules}\nmoduleload back_mdb").unwrap();
         if options.memberof {
             writeln!(conf, "moduleload memberof\nmoduleload refint").unwrap();
+        } else if options.refint {
+            writeln!(conf, "moduleload refint").unwrap();
+        }
+        if options.syncprov {
+            writeln!(conf, "moduleload syncprov").unwrap();
         }
     }
+    let dir = dir.display();
     writeln!(conf, "pidfile {dir}/slapd.pid").unwrap();
     // Whoever runs the test is the administrator on the Unix socket.
     writeln!(
@@ -301,6 +347,15 @@ fn configuration(dir: &Path, options: &SlapdOptions) -> String {
             "\noverlay memberof\noverlay refint\nrefint_attributes member\nrefint_nothing cn=nothing"
         )
         .unwrap();
+    } else if options.refint {
+        writeln!(
+            conf,
+            "\noverlay refint\nrefint_attributes member\nrefint_nothing cn=nothing"
+        )
+        .unwrap();
+    }
+    if options.syncprov {
+        writeln!(conf, "\noverlay syncprov\nsyncprov-checkpoint 1 1").unwrap();
     }
     conf
 }

@@ -22,6 +22,8 @@ mod leases;
 mod network;
 mod people;
 mod policy;
+mod renames;
+mod rights;
 mod saved;
 mod shown;
 mod site;

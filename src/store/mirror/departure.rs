@@ -46,6 +46,15 @@ pub struct Confirmation {
     pub read_again: bool,
 }
 
+/// What has become of departures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Settled {
+    /// Departures that are proven.
+    pub proven: u64,
+    /// Departures that have been seen once only, in the last look.
+    pub new: u64,
+}
+
 impl Absorption<'_> {
     /// Notes who came to a group and who is not listed any more.
     pub(super) fn departed(
@@ -112,31 +121,39 @@ impl Store {
     }
 
     /// What must be read a second time: the groups and the members of departures seen until then, and
-    /// people who are gone and have not been looked for by themselves.
+    /// people who are gone and have not been looked for by themselves since then, with the groups that list
+    /// them.
     pub fn to_confirm(
         &self,
         directory: &str,
         seen_until: Timestamp,
+        looked_up_since: Timestamp,
     ) -> Result<Vec<Moved>, StoreError> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(
-            "WITH due AS (
+            "WITH this (id) AS (SELECT id FROM directory WHERE name = ?1),
+             due AS (
                  SELECT group_id, member_id FROM departure JOIN entry ON entry.id = group_id
-                 WHERE departure.since <= ?2
-                     AND directory = (SELECT id FROM directory WHERE name = ?1)
+                 WHERE departure.since <= ?2 AND directory = (SELECT id FROM this)
+             ), gone AS (
+                 SELECT former_person.id FROM former_person JOIN entry USING (id)
+                 WHERE how = 'gone' AND directory = (SELECT id FROM this)
+                     AND (former_person.looked_up_at IS NULL OR former_person.looked_up_at < ?3)
+                     AND EXISTS (SELECT 1 FROM membership WHERE member_id = former_person.id)
              ), wanted AS (
                  SELECT group_id AS id FROM due UNION SELECT member_id FROM due
-                 UNION SELECT former_person.id FROM former_person JOIN entry USING (id)
-                 WHERE NOT looked_up AND directory = (SELECT id FROM directory WHERE name = ?1)
-                     AND EXISTS (SELECT 1 FROM membership WHERE member_id = former_person.id)
-                 UNION SELECT group_id FROM membership JOIN former_person ON former_person.id = member_id
-                 JOIN entry ON entry.id = member_id
-                 WHERE NOT looked_up AND directory = (SELECT id FROM directory WHERE name = ?1)
+                 UNION SELECT id FROM gone
+                 UNION SELECT group_id FROM membership WHERE member_id IN (SELECT id FROM gone)
              )
              SELECT kind, stable_id FROM entry JOIN wanted USING (id)
              WHERE stable_id IS NOT NULL AND kind IN ('person', 'group') ORDER BY id",
         )?;
-        let rows = statement.query_map(params![directory, seen_until.as_second()], |row| {
+        let times = params![
+            directory,
+            seen_until.as_second(),
+            looked_up_since.as_second()
+        ];
+        let rows = statement.query_map(times, |row| {
             let kind = match row.get_ref(0)?.as_str()? {
                 "person" => EntryKind::Person,
                 _ => EntryKind::Group,
@@ -150,13 +167,13 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Drops the departures that are proven, and marks whom they concern; returns how many. The others
-    /// keep the reason for which they are not proven.
+    /// Drops the departures that are proven, and marks whom they concern. The others keep the reason for
+    /// which they are not proven.
     pub fn settle_departures(
         &self,
         directory: &str,
         confirmation: &Confirmation,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<Settled, StoreError> {
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
         let mut judge = Judge {
@@ -164,12 +181,13 @@ impl Store {
             confirmation,
             groups: HashMap::new(),
         };
-        let mut settled = 0;
+        let mut settled = Settled::default();
         for departure in judge.all(directory)? {
+            settled.new += u64::from(departure.look >= confirmation.before_look);
             match judge.doubt(&departure)? {
                 None => {
                     judge.settle(&departure)?;
-                    settled += 1;
+                    settled.proven += 1;
                 }
                 Some(reason) if reason.code() != departure.reason => {
                     transaction.execute(
@@ -186,7 +204,7 @@ impl Store {
                 Some(_) => {}
             }
         }
-        if settled > MOST_MARKS {
+        if settled.proven > MOST_MARKS {
             transaction.execute("DELETE FROM dirty", [])?;
             dirty::mark(&transaction, &Mark::Everything)?;
         }

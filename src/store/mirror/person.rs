@@ -299,7 +299,7 @@ impl Absorption<'_> {
                 self.now.as_second(),
                 seen.max(self.full_look),
                 word,
-                how == Left::Filter,
+                (how == Left::Filter).then(|| self.now.as_second()),
             ])?;
         self.transaction
             .prepare_cached("DELETE FROM person WHERE id = ?1")?
@@ -312,19 +312,17 @@ impl Absorption<'_> {
 
     /// Notes of somebody who is gone already how they have left: it was looked for by itself.
     fn left_again(&mut self, id: EntryId, how: Left) -> Result<bool, StoreError> {
-        let known: Option<(String, String, bool)> = self
+        let known: Option<(String, String)> = self
             .transaction
-            .prepare_cached("SELECT user_id, how, looked_up FROM former_person WHERE id = ?1")?
-            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .prepare_cached("SELECT user_id, how FROM former_person WHERE id = ?1")?
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        let Some((user, before, looked_up)) = known else {
+        let Some((user, before)) = known else {
             return Ok(false);
         };
-        if before != word(how) || !looked_up {
-            self.transaction
-                .prepare_cached("UPDATE former_person SET how = ?2, looked_up = 1 WHERE id = ?1")?
-                .execute(params![id, word(how)])?;
-        }
+        self.transaction
+            .prepare_cached("UPDATE former_person SET how = ?2, looked_up_at = ?3 WHERE id = ?1")?
+            .execute(params![id, word(how), self.now.as_second()])?;
         if before != word(how) {
             self.mark_person(id, &UserId::new(user))?;
         }

@@ -105,7 +105,7 @@ impl Mirror {
     }
 
     fn to_confirm(&self) -> Vec<String> {
-        let found = self.store.to_confirm(DIRECTORY, now()).unwrap();
+        let found = self.store.to_confirm(DIRECTORY, now(), now()).unwrap();
         found.iter().map(|moved| moved.id.to_string()).collect()
     }
 

@@ -6,10 +6,15 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use super::StoreError;
-use crate::directory::{Dn, EntryKind, StableId};
+use crate::category::UserId;
+use crate::directory::{Dn, EntryKind, GroupId, StableId};
 use crate::plan::desired::EntryId;
 use crate::source::{Listed, Moved};
-use crate::store::Store;
+use crate::store::dirty::Mark;
+use crate::store::{Store, dirty};
+
+/// The setting with the time up to which vanished people have been marked.
+const VANISHED_UNTIL: &str = "vanished_until";
 
 impl Store {
     /// When the ids of a directory's entries were last listed; `None`: never.
@@ -32,6 +37,41 @@ impl Store {
             params![directory, now.as_second()],
         )?;
         Ok(())
+    }
+
+    /// Marks the people, and the groups with names that no entry has, whose time under the policy for
+    /// vanished people is over since then.
+    pub fn mark_vanished(&self, until: Timestamp) -> Result<(), StoreError> {
+        let marked = self.setting(VANISHED_UNTIL)?;
+        let marked: i64 = marked.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        let between = [marked, until.as_second()];
+        let people: Vec<String> = transaction
+            .prepare_cached(
+                "SELECT user_id FROM former_person WHERE gone_at > ?1 AND gone_at <= ?2",
+            )?
+            .query_map(between, |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        for user in people {
+            dirty::mark(&transaction, &Mark::Person(UserId::new(user)))?;
+        }
+        let groups: Vec<String> = transaction
+            .prepare_cached(
+                "SELECT DISTINCT grp.group_id FROM entry JOIN membership ON member_id = entry.id
+                 JOIN grp ON grp.id = membership.group_id
+                 WHERE kind = 'name' AND entry.since > ?1 AND entry.since <= ?2",
+            )?
+            .query_map(between, |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        for group in groups {
+            dirty::mark(&transaction, &Mark::Group(GroupId::new(group)))?;
+        }
+        transaction.execute(
+            "INSERT OR REPLACE INTO setting VALUES (?1, ?2)",
+            params![VANISHED_UNTIL, until.as_second().to_string()],
+        )?;
+        Ok(transaction.commit()?)
     }
 
     /// Of all entries that a directory lists, those that are not as in the mirror: missing, new, or with

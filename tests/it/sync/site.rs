@@ -46,6 +46,7 @@ pub(super) struct Settings {
     pub(super) policy: String,
     pub(super) safety: String,
     pub(super) apply: String,
+    pub(super) schedule: String,
 }
 
 impl Default for Settings {
@@ -63,6 +64,7 @@ impl Default for Settings {
             policy: String::new(),
             safety: "first_run = \"apply\"".to_owned(),
             apply: String::new(),
+            schedule: String::new(),
         }
     }
 }
@@ -303,6 +305,8 @@ base = "ou=groups,{SUFFIX}"
 {safety}
 [apply]
 {apply}
+[schedule]
+{schedule}
 "#,
             url = settings
                 .kaltura_url
@@ -317,7 +321,15 @@ base = "ou=groups,{SUFFIX}"
             policy = settings.policy,
             safety = settings.safety,
             apply = settings.apply,
+            schedule = settings.schedule,
         )
+    }
+
+    /// Begins with a new state file.
+    pub(super) fn forget_everything(&self) {
+        for name in ["rollbook.db", "rollbook.db-wal", "rollbook.db-shm"] {
+            let _ = fs::remove_file(self.path(name));
+        }
     }
 
     /// Makes a channel of which this is the name and the reference ID.
@@ -393,6 +405,11 @@ base = "ou=groups,{SUFFIX}"
             "dn: uid=p{person},ou=people,{SUFFIX}\nchangetype: modify\n\
              replace: {attribute}\n{attribute}: {value}\n"
         ));
+    }
+
+    /// Lets more than a second pass: the state file counts in seconds.
+    pub(super) async fn wait_a_second(&self) {
+        tokio::time::sleep(Duration::from_millis(2100)).await;
     }
 
     /// Lets time pass: changes that were set aside are due, and the lease of a dead run is stale.
