@@ -167,18 +167,23 @@ impl fmt::Display for EntryKind {
     }
 }
 
-/// The directory's mark of one state of an entry: `entryCSN` where there is one, or else the time of the
-/// last change where the servers of the directory agree about it.
+/// The directory's mark of one state of an entry: `entryCSN` where there is one; in Active Directory the
+/// domain controller's own number of the last change; or else the time of the last change.
 ///
-/// Two equal change numbers are the same content. Two equal times are not: two changes can be made in one
-/// second.
+/// Two equal `entryCSN` are the same content. Of the others that is not sure: two changes can be made in one
+/// second, and a group's members change with a person's entry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Version(pub String);
 
 impl Version {
     /// The time of the last change, in Unix seconds.
     pub fn of_time(seconds: i64) -> Self {
-        Self(format!("@{seconds:012}"))
+        Self(format!("@time:{seconds:012}"))
+    }
+
+    /// A server's own number of the last change, which can be compared with its other numbers only.
+    pub fn of_server(server: &str, number: u64) -> Self {
+        Self(format!("@{server}:{number:020}"))
     }
 
     /// Whether an equal version is the same content.
@@ -188,8 +193,15 @@ impl Version {
 
     /// Whether this state came before the other; `false` where they cannot be compared.
     pub fn is_older_than(&self, other: &Self) -> bool {
-        // Change numbers begin with the time, in a form of which the order of letters is the order of time.
-        self.is_exact() == other.is_exact() && self.0 < other.0
+        // Each kind has a form of which the order of letters is the order of time.
+        self.kind() == other.kind() && self.0 < other.0
+    }
+
+    fn kind(&self) -> &str {
+        if self.is_exact() {
+            return "";
+        }
+        self.0.split(':').next().unwrap_or_default()
     }
 }
 

@@ -142,8 +142,15 @@ impl Applier {
             let is_removed = matches!(task.action().decision, Decision::Remove { .. });
             task.part.fresh && is_removed && *end == Some(End::new(Outcome::Done))
         };
-        let is_asked =
-            |index: usize| is_open(&ends[index]) || may_be_one_of_two(&tasks[index], &ends[index]);
+        // Of two calls that did not both succeed, the first may have been done or not.
+        let may_be_half_done = |task: &Task, end: &Option<End>| {
+            let is_replaced = matches!(task.action().decision, Decision::Replace { .. });
+            is_replaced && matches!(outcome(end), Some(Outcome::Refused | Outcome::Passing))
+        };
+        let is_asked = |index: usize| {
+            let (task, end) = (&tasks[index], &ends[index]);
+            is_open(end) || may_be_one_of_two(task, end) || may_be_half_done(task, end)
+        };
         if !(0..tasks.len()).any(is_asked) {
             return Ok(());
         }
@@ -164,6 +171,9 @@ impl Applier {
                     *end = Some(End::found_so());
                 }
                 Stands::AsWanted => *end = Some(End::new(Outcome::Done)),
+                Stands::AsBefore if may_be_half_done(task, end) => {
+                    *end = end.take().map(End::untouched);
+                }
                 Stands::AsBefore => {}
                 Stands::Otherwise => *end = end.take().map(End::otherwise),
             }

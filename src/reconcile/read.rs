@@ -50,6 +50,9 @@ pub(super) async fn directories(engine: &Engine, full: bool) -> Result<Vec<ReadR
         let report = match reader.read(full).await {
             Ok(report) => report,
             Err(RunError::Source(error)) => {
+                if let SourceError::Behind { .. } = &error {
+                    reader.compare_behind().await?;
+                }
                 let reason = match &error {
                     SourceError::Behind { .. } => Reason::ServerBehind,
                     _ => Reason::DirectoryUnavailable,
@@ -141,6 +144,30 @@ impl Reader<'_> {
             };
         }
         Ok(report)
+    }
+
+    /// Finds out which entries of servers that are behind are older than when they were last read: once
+    /// they have been written again, nobody could tell any more.
+    async fn compare_behind(&self) -> Result<(), RunError> {
+        let (store, name) = (&self.engine.store, self.name());
+        if store.run(move |store| store.is_behind(&name)).await? {
+            return Ok(());
+        }
+        let (out, observations) = mpsc::channel(BATCHES_WAITING);
+        let (say_end, end) = oneshot::channel();
+        let name = self.name();
+        let comparing =
+            store.run(move |store| store.compare_behind(&name, observations, end, clock::now()));
+        let reading = async {
+            let read = self.source.read_all(None, &out).await;
+            drop(out);
+            if let Ok(read) = read {
+                let _ = say_end.send(read);
+            }
+        };
+        let (compared, ()) = tokio::join!(comparing, reading);
+        compared?;
+        Ok(())
     }
 
     /// Lists the ids of all entries, where that is due, and reads what is missing, new or renamed.

@@ -411,6 +411,7 @@ impl Ldap {
             entries,
             by_people,
             newest_usn,
+            replica,
             ..
         } = reading;
         let mut stamps = Stamps::begin(server);
@@ -435,6 +436,7 @@ impl Ldap {
                 continue;
             }
             let mut observations = self.observe(kind, &entry, id);
+            note_version(replica, &entry, &mut observations);
             if let Some(by_people) = by_people {
                 by_people.look_at(&entry, &mut observations);
             }
@@ -630,6 +632,16 @@ impl Ldap {
 
 /// The attribute with Active Directory's number of the last change of an entry.
 const USN: &str = "usnchanged";
+
+/// Notes the state of an entry by the server's own number, where it has no better mark.
+fn note_version(replica: &Replica, entry: &Entry, observations: &mut [Observation]) {
+    if let Some(Observation::Person(_, version) | Observation::Group(_, version)) =
+        observations.first_mut()
+        && let Some(own) = replica.version(usn(entry))
+    {
+        *version = Some(own);
+    }
+}
 
 fn usn(entry: &Entry) -> u64 {
     let usn = entry.text(USN).ok().flatten();

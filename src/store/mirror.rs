@@ -214,9 +214,32 @@ impl Store {
     pub fn absorb(
         &self,
         directory: &str,
+        observations: mpsc::Receiver<Vec<Observation>>,
+        end: oneshot::Receiver<Read>,
+        now: Timestamp,
+    ) -> Result<Option<Absorbed>, StoreError> {
+        self.merge(directory, observations, end, now, true)
+    }
+
+    /// Compares what a source sends, of which it is known that it is behind, with what was read before,
+    /// and remembers which entries are older. Nothing is merged. Blocks; call it with [`Store::run`].
+    pub fn compare_behind(
+        &self,
+        directory: &str,
+        observations: mpsc::Receiver<Vec<Observation>>,
+        end: oneshot::Receiver<Read>,
+        now: Timestamp,
+    ) -> Result<Option<Absorbed>, StoreError> {
+        self.merge(directory, observations, end, now, false)
+    }
+
+    fn merge(
+        &self,
+        directory: &str,
         mut observations: mpsc::Receiver<Vec<Observation>>,
         end: oneshot::Receiver<Read>,
         now: Timestamp,
+        is_merged: bool,
     ) -> Result<Option<Absorbed>, StoreError> {
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
@@ -230,7 +253,7 @@ impl Store {
             return Ok(None);
         };
         let absorbed = absorption.absorbed;
-        if absorbed.older > 0 || absorption.is_rewritten() {
+        if !is_merged || absorbed.older > 0 || absorption.is_rewritten() {
             let older = absorption.into_older();
             let rewritten = if absorbed.older > 0 {
                 0

@@ -6,7 +6,7 @@ use super::probe::{Absence, absences};
 use super::replica::Replica;
 use super::search::{Cut, Query, Search};
 use super::server::Kind;
-use super::{Early, KINDS, Ldap, Reading};
+use super::{Early, KINDS, Ldap, Reading, note_version};
 use crate::directory::{Dn, EntryKind, EntryProblem, Left, Observation, StableId};
 use crate::source::entry::Entry;
 use crate::source::stable_id::IdAttribute;
@@ -239,6 +239,7 @@ impl Ldap {
         }
         for (n, (entry, id)) in lacking.into_iter().enumerate() {
             let mut observations = self.observe(kind, &entry, id);
+            note_version(&reading.replica, &entry, &mut observations);
             if let Some(attribute) = unreadable.remove(&n) {
                 note_unreadable(&entry, attribute.clone(), &mut observations);
                 if kind == EntryKind::Person {

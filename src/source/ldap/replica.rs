@@ -19,7 +19,7 @@ use super::super::entry::Entry;
 use super::search::{Query, Search};
 use super::server::{Kind, Server};
 use super::session::Session;
-use crate::directory::Dn;
+use crate::directory::{Dn, Version};
 
 /// The newest change of each server of a directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +118,12 @@ impl Replica {
             own: Some(own),
             ..Self::default()
         }
+    }
+
+    /// The state of an entry by this server's own numbers, where it has them.
+    pub(super) fn version(&self, number: u64) -> Option<Version> {
+        let own = self.own.as_ref()?;
+        (number > 0).then(|| Version::of_server(own, number))
     }
 
     /// What was seen before, as it was stored.

@@ -95,7 +95,16 @@ impl Absorption<'_> {
 }
 
 impl Store {
-    /// Remembers which entries of a directory are older than when they were last read.
+    /// Whether it is remembered which entries of a directory were older than when they were last read.
+    pub fn is_behind(&self, directory: &str) -> Result<bool, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection
+            .prepare_cached("SELECT 1 FROM directory WHERE name = ?1 AND behind IS NOT NULL")?;
+        Ok(statement.exists([directory])?)
+    }
+
+    /// Remembers which entries of a directory are older than when they were last read. The next read of a
+    /// server that has caught up is a full one.
     pub(super) fn note_behind(
         &self,
         connection: &mut Connection,
@@ -103,6 +112,9 @@ impl Store {
         entries: BTreeSet<String>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
         let behind = Behind {
             entries: entries.into_iter().take(MOST).collect(),
             since: now.as_second(),
@@ -110,7 +122,7 @@ impl Store {
         };
         let transaction = self.begin(connection)?;
         transaction.execute(
-            "UPDATE directory SET behind = ?2 WHERE name = ?1",
+            "UPDATE directory SET behind = ?2, checkpoint = NULL WHERE name = ?1",
             params![directory, serde_json::to_string(&behind)?],
         )?;
         Ok(transaction.commit()?)

@@ -98,3 +98,98 @@ async fn a_server_that_answers_with_half_its_groups_takes_nobody_away() {
     site.sync_full().await.is(0);
     assert!(site.taken().is_empty(), "{:?}", site.taken());
 }
+
+fn with_syncprov() -> Start {
+    let mut start = start();
+    start.slapd.syncprov = true;
+    start
+}
+
+/// A server that shows how far it has come, and is as this backup says.
+fn provider(backup: String) -> Slapd {
+    Slapd::start(&SlapdOptions {
+        backup: Some(backup),
+        syncprov: true,
+        ..SlapdOptions::default()
+    })
+}
+
+#[tokio::test]
+async fn a_server_that_shows_that_it_is_behind_neither_adds_nor_removes() {
+    let mut site = with_syncprov().in_step().await;
+    let backup = site.slapd.backup();
+    site.join("bio", 5);
+    site.leave("chem", 4);
+    site.sync().await.is(0);
+    site.account().calls().reset();
+    let behind = provider(backup);
+    site.settings.ldap_urls = Some(format!("\"{}\"", behind.url()));
+    for arguments in [&["sync"][..], &["sync", "--full"]] {
+        site.rollbook(arguments)
+            .await
+            .is(1)
+            .says("has come as far as what was already read")
+            .says("rollbook state accept campus");
+        assert_eq!(site.account().calls().writes(), []);
+    }
+}
+
+#[tokio::test]
+async fn the_next_server_is_read_when_the_first_is_behind() {
+    let mut site = with_syncprov().in_step().await;
+    let behind = provider(site.slapd.backup());
+    site.join("bio", 5);
+    site.sync().await.is(0);
+    site.leave("bio", 1);
+    site.settings.ldap_urls = Some(format!("\"{}\", \"{}\"", behind.url(), site.slapd.url()));
+    site.sync().await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p2", "p3", "p5"]);
+}
+
+#[tokio::test]
+async fn a_restored_server_is_not_believed_when_the_entry_is_written_again() {
+    for syncprov in [false, true] {
+        let mut start = start();
+        start.slapd.syncprov = syncprov;
+        let mut site = start.in_step().await;
+        let backup = site.slapd.backup();
+        site.join("bio", 5);
+        site.join("chem", 6);
+        site.sync().await.is(0);
+        let restored = if syncprov {
+            provider(backup)
+        } else {
+            Slapd::start(&SlapdOptions {
+                backup: Some(backup),
+                ..SlapdOptions::default()
+            })
+        };
+        site.settings.ldap_urls = Some(format!("\"{}\"", restored.url()));
+        site.sync_full().await;
+        // What was lost is not put back; something else is written to the same groups.
+        for group in ["bio", "chem"] {
+            restored.modify(&format!(
+                "dn: cn={group},ou=groups,{SUFFIX}\nchangetype: modify\nreplace: description\n\
+                 description: rewritten\n"
+            ));
+        }
+        for arguments in [&["sync"][..], &["sync", "--full"], &["sync", "--full"]] {
+            site.rollbook(arguments).await;
+            assert_eq!(site.taken(), [""; 0], "{syncprov} {arguments:?}");
+        }
+        site.rollbook(&["state", "accept", "campus"]).await.is(0);
+        site.sync().await.is(0);
+        assert_eq!(site.members("bio"), ["p0", "p1", "p2", "p3"], "{syncprov}");
+    }
+}
+
+#[tokio::test]
+async fn only_a_directory_that_was_read_can_be_accepted() {
+    let site = start().start().await;
+    for name in ["campus", "nowhere"] {
+        site.rollbook(&["state", "accept", name])
+            .await
+            .is(1)
+            .says("The configuration names: campus");
+    }
+}

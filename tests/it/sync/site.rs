@@ -392,6 +392,15 @@ base = "ou=groups,{SUFFIX}"
         self.change_group(group, "delete", person);
     }
 
+    /// Takes the last member out of a group, which the schema lets only with somebody else in it.
+    pub(super) fn leave_last(&self, group: &str, person: usize) {
+        self.slapd.modify(&format!(
+            "dn: cn={group},ou=groups,{SUFFIX}\nchangetype: modify\nadd: member\n\
+             member: uid=p0,ou=people,{SUFFIX}\n-\ndelete: member\n\
+             member: uid=p{person},ou=people,{SUFFIX}\n"
+        ));
+    }
+
     fn change_group(&self, group: &str, change: &str, person: usize) {
         self.slapd.modify(&format!(
             "dn: cn={group},ou=groups,{SUFFIX}\nchangetype: modify\n{change}: member\n\
