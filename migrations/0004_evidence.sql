@@ -72,6 +72,7 @@ CREATE TABLE departure (
     look      INTEGER NOT NULL,        -- the read in which it was first seen
     reason    TEXT NOT NULL,           -- why it is not proven
     source    TEXT,                    -- the state of the source in which it was first seen
+    hidden    INTEGER NOT NULL DEFAULT 0, -- 1: the server says that the group has the value all the same
     PRIMARY KEY (group_id, role, member_id)
 ) WITHOUT ROWID;
 

@@ -26,7 +26,7 @@ pub use error::{Attempt, SourceError};
 pub use filter::FilterError;
 
 use crate::config;
-use crate::directory::{Dn, EntryKind, Observation, StableId, Version};
+use crate::directory::{Dn, EntryKind, MemberName, Observation, Role, StableId, Version};
 
 /// A directory that can be read.
 pub enum Source {
@@ -130,6 +130,19 @@ impl Source {
         }
     }
 
+    /// Asks the server whether groups have members that it does not show: a right may cover some values
+    /// only. One answer for each question: `true` where it has the value, or does not tell.
+    pub async fn hides(
+        &self,
+        questions: &[Membership],
+        seen: Option<&Seen>,
+    ) -> Result<Vec<bool>, SourceError> {
+        match self {
+            Self::Ldap(ldap) => ldap.hides(questions, seen).await,
+            Self::Ldif(_) => Ok(vec![false; questions.len()]),
+        }
+    }
+
     /// Reads these entries. Those that are no longer there, or no longer match the filter, are told
     /// as [`Observation::Left`]. The [`Read`] has no checkpoint: that of
     /// [`changes_since`](Self::changes_since) holds.
@@ -211,6 +224,17 @@ pub enum Changes {
         /// Why, in a sentence.
         reason: String,
     },
+}
+
+/// A membership that a directory may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// The group's name.
+    pub group: Dn,
+    /// In what capacity.
+    pub role: Role,
+    /// The member.
+    pub member: MemberName,
 }
 
 /// An entry that is there.

@@ -353,6 +353,7 @@ impl Reader<'_> {
                     break;
                 }
                 report = self.resolve_again(report).await?;
+                self.ask_about_departures(seen_until).await?;
             }
             let confirmation = Confirmation {
                 seen_until,
@@ -376,6 +377,30 @@ impl Reader<'_> {
             }
         }
         Ok(report)
+    }
+
+    /// Asks the server whether groups have the members who seem to have left.
+    async fn ask_about_departures(&self, seen_until: Timestamp) -> Result<(), RunError> {
+        let (store, name) = (&self.engine.store, self.name());
+        let asked = store
+            .run(move |store| store.departures_to_ask(&name, seen_until))
+            .await?;
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let (keys, questions): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
+        let seen = self.seen().await?;
+        let hidden = self.source.hides(&questions, seen.as_ref()).await?;
+        let hidden: Vec<_> = keys
+            .into_iter()
+            .zip(hidden)
+            .filter_map(|(key, is_hidden)| is_hidden.then_some(key))
+            .collect();
+        let name = self.name();
+        store
+            .run(move |store| store.note_hidden(&name, &hidden))
+            .await?;
+        Ok(())
     }
 
     /// Lets the mirror absorb what the source sends, while it sends it.

@@ -314,6 +314,25 @@ impl GroupMeaning {
         told
     }
 
+    /// The attributes in which a group would name this member in this role, with the value.
+    pub(super) fn values_of(&self, role: &Role, member: &MemberName) -> Vec<(&str, String)> {
+        let in_role = self
+            .members
+            .iter()
+            .filter(|attribute| attribute.role == *role);
+        in_role
+            .filter_map(|attribute| match member {
+                MemberName::Dn(dn) if !attribute.by_login => {
+                    Some((attribute.name.as_str(), dn.as_str().to_owned()))
+                }
+                MemberName::Login(login) if attribute.by_login => {
+                    Some((attribute.name.as_str(), login.clone()))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
     /// The member attribute that a group has no value of.
     pub(super) fn lacks(&self, entry: &Entry) -> Option<&str> {
         let missing = |name: &&String| entry.values(name).is_empty();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::probe::{Absence, absences};
+use super::probe::{Absence, absences, hides};
 use super::replica::Replica;
 use super::search::{Cut, Query, Search};
 use super::server::Kind;
@@ -10,7 +10,7 @@ use super::{Early, KINDS, Ldap, Reading, note_version};
 use crate::directory::{Dn, EntryKind, EntryProblem, Left, Observation, StableId};
 use crate::source::entry::Entry;
 use crate::source::stable_id::IdAttribute;
-use crate::source::{Listed, Observations, Proof, Read, Seen, SourceError};
+use crate::source::{Listed, Membership, Observations, Proof, Read, Seen, SourceError};
 
 /// Ids in one search.
 const CHUNK: usize = 200;
@@ -146,6 +146,33 @@ impl Ldap {
         query.filter = filter;
         self.read_query(reading, kind, query, None).await?;
         Ok(reading.entries > before)
+    }
+
+    /// Asks about values that do not come; see [`Source::hides`](crate::source::Source::hides).
+    pub async fn hides(
+        &self,
+        questions: &[Membership],
+        seen: Option<&Seen>,
+    ) -> Result<Vec<bool>, SourceError> {
+        let (mut session, _, _) = self.open(&Replica::seen(seen)).await?;
+        let (mut asked, mut of) = (Vec::new(), Vec::new());
+        for (n, question) in questions.iter().enumerate() {
+            for (attribute, value) in self.groups.values_of(&question.role, &question.member) {
+                asked.push((
+                    question.group.as_str().to_owned(),
+                    attribute.to_owned(),
+                    value,
+                ));
+                of.push(n);
+            }
+        }
+        let answers = hides(&mut session, &asked).await;
+        session.close().await;
+        let mut hidden = vec![false; questions.len()];
+        for (n, answer) in of.into_iter().zip(answers) {
+            hidden[n] |= answer;
+        }
+        Ok(hidden)
     }
 
     /// How these entries have left, which a search with the filter has not found: without the filter they

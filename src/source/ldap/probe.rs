@@ -53,6 +53,32 @@ pub(super) async fn absences(
     found
 }
 
+/// Asks of each entry whether it has the value: `true` where it has, or where the account may not know.
+pub(super) async fn hides(
+    session: &mut Session,
+    questions: &[(String, String, String)],
+) -> Vec<bool> {
+    let mut found = Vec::with_capacity(questions.len());
+    for questions in questions.chunks(AT_ONCE) {
+        let asked: Vec<_> = questions
+            .iter()
+            .map(|question| has(session.ldap.clone(), session.timeout(), question.clone()))
+            .collect();
+        found.extend(join_all(asked).await);
+    }
+    found
+}
+
+async fn has(
+    mut ldap: ldap3::Ldap,
+    timeout: Duration,
+    (dn, attribute, value): (String, String, String),
+) -> bool {
+    ldap.with_timeout(timeout);
+    let compared = caught(ldap.compare(&dn, &attribute, &value)).await;
+    matches!(compared.map(|result| result.0.rc), Ok(6 | 50) | Err(_))
+}
+
 async fn absence(
     mut ldap: ldap3::Ldap,
     timeout: Duration,

@@ -12,6 +12,7 @@
 //! | a person | whose entry is gone or hidden, and the group lists no name that came since and that no entry has | they have left |
 //! | a person | whose entry is gone or hidden, and the group lists such a name | it may be theirs: `policy.vanished_person` |
 //! | a person's present name | but a former one, which another entry has now | they may be meant: `policy.vanished_person` |
+//! | a member | which the server says the group has, or does not tell | a right covers some values only |
 //! | an inner group | which is there | it has left |
 //! | an inner group | which is gone, and the group lists a name that came at the same time and that no entry has | it may be that one |
 
@@ -23,9 +24,9 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::group::read_evidence;
 use super::{Absorption, MOST_MARKS, Mark, StoreError};
 use crate::category::UserId;
-use crate::directory::{EntryKind, GroupId, Reason, StableId};
+use crate::directory::{Dn, EntryKind, GroupId, MemberName, Reason, Role, StableId};
 use crate::plan::desired::EntryId;
-use crate::source::Moved;
+use crate::source::{Membership, Moved};
 use crate::store::{Store, dirty};
 
 /// What decides whether a departure is proven.
@@ -45,6 +46,10 @@ pub struct Confirmation {
     /// newer than groups: who was renamed in between looks like a leaver and a stranger.
     pub read_again: bool,
 }
+
+/// Which departure is meant: the mirror's numbers of the group, the role and the member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key(EntryId, i64, EntryId);
 
 /// What has become of departures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -167,6 +172,70 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Departures seen until then, as questions to the server: whether the group has the member after all.
+    pub fn departures_to_ask(
+        &self,
+        directory: &str,
+        seen_until: Timestamp,
+    ) -> Result<Vec<(Key, Membership)>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT departure.group_id, role, member_id, mine.name, role.name, theirs.name, login
+             FROM departure JOIN entry AS mine ON mine.id = departure.group_id
+             JOIN entry AS theirs ON theirs.id = member_id JOIN role ON role.id = departure.role
+             LEFT JOIN person ON person.id = member_id
+             WHERE departure.since <= ?2
+             AND mine.directory = (SELECT id FROM directory WHERE name = ?1)",
+        )?;
+        let mut rows = statement.query(params![directory, seen_until.as_second()])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let key = Key(row.get(0)?, row.get(1)?, row.get(2)?);
+            let Ok(group) = Dn::parse(&row.get::<_, String>(3)?) else {
+                continue;
+            };
+            let role = Role::new(row.get::<_, String>(4)?);
+            let names = [
+                Dn::parse(&row.get::<_, String>(5)?)
+                    .ok()
+                    .map(MemberName::Dn),
+                row.get::<_, Option<String>>(6)?.map(MemberName::Login),
+            ];
+            for member in names.into_iter().flatten() {
+                let (group, role) = (group.clone(), role.clone());
+                found.push((
+                    key,
+                    Membership {
+                        group,
+                        role,
+                        member,
+                    },
+                ));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Notes which departures the server says are none.
+    pub fn note_hidden(&self, directory: &str, hidden: &[Key]) -> Result<(), StoreError> {
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        transaction.execute(
+            "UPDATE departure SET hidden = 0 WHERE hidden AND group_id IN
+                 (SELECT id FROM entry WHERE directory = (SELECT id FROM directory WHERE name = ?1))",
+            [directory],
+        )?;
+        for Key(group, role, member) in hidden {
+            transaction
+                .prepare_cached(
+                    "UPDATE departure SET hidden = 1
+                     WHERE group_id = ?1 AND role = ?2 AND member_id = ?3",
+                )?
+                .execute([group, role, member])?;
+        }
+        Ok(transaction.commit()?)
+    }
+
     /// Drops the departures that are proven, and marks whom they concern. The others keep the reason for
     /// which they are not proven.
     pub fn settle_departures(
@@ -223,6 +292,8 @@ struct Departure {
     reason: String,
     /// Whether the source has another state now than when it was first seen.
     is_other_source: bool,
+    /// Whether the server says that the group has the member.
+    is_hidden: bool,
 }
 
 /// What is known of a group that somebody may have left.
@@ -244,7 +315,7 @@ impl Judge<'_> {
     fn all(&self, directory: &str) -> Result<Vec<Departure>, StoreError> {
         let mut statement = self.transaction.prepare_cached(
             "SELECT group_id, role, member_id, departure.since, departure.look, reason,
-                 source IS NOT directory.seen
+                 source IS NOT directory.seen, hidden
              FROM departure JOIN entry ON entry.id = group_id
              JOIN directory ON directory.id = entry.directory WHERE directory.name = ?1",
         )?;
@@ -257,6 +328,7 @@ impl Judge<'_> {
                 look: row.get(4)?,
                 reason: row.get(5)?,
                 is_other_source: row.get(6)?,
+                is_hidden: row.get(7)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -273,6 +345,9 @@ impl Judge<'_> {
         };
         if is_new || !group.is_known {
             return Ok(Some(Reason::Unconfirmed));
+        }
+        if departure.is_hidden {
+            return Ok(Some(Reason::AttributeUnreadable));
         }
         let doubt = if self.is_listed_by_a_former_name(departure)? {
             Some(Reason::FormerName)

@@ -94,6 +94,29 @@ async fn members_that_cannot_be_read_are_kept_by_a_new_state_file_too() {
 }
 
 #[tokio::test]
+async fn a_member_who_alone_cannot_be_read_is_kept_and_leaves_when_that_can_be_read() {
+    for right in ["none", "search"] {
+        let mut site = start().in_step().await;
+        restart(
+            &mut site,
+            &format!(
+                "access to attrs=member val.exact=\"uid=p1,ou=people,{SUFFIX}\" \
+                 by dn.exact=\"{READER}\" {right} by * read"
+            ),
+        );
+        is_unharmed(&site).await;
+        site.sync_full()
+            .await
+            .is(3)
+            .says("p1  kept: the member attribute cannot be read");
+        restart(&mut site, "");
+        site.leave("bio", 1);
+        site.sync_full().await.is(0);
+        assert_eq!(site.members("bio"), ["p0", "p2", "p3"], "{right}");
+    }
+}
+
+#[tokio::test]
 async fn a_group_that_is_really_empty_is_empty() {
     // An account that may compare is told that the attribute is absent.
     let mut start = start();
