@@ -13,11 +13,11 @@
 //!
 //! | Step | Module | Its one idea |
 //! |---|---|---|
-//! | what the directory says | [`source`], [`directory`] | a source says what it saw, and what that proves |
-//! | what is known | [`store`] | absorbing is one transaction with the checkpoint, and leaves marks |
+//! | what the directory says | [`source`], [`directory`] | a source says what it saw, and how much of it is known ([`directory::Evidence`]) |
+//! | what is known | [`store`] | merging is one transaction with the checkpoint, and leaves marks; departures are kept until they are proven ([`store::mirror::departure`]) |
 //! | who is wanted where | [`plan::binding`], [`plan::desired`] | first which groups feed which category, then who is in them |
 //! | what Kaltura has | [`kaltura`], [`category`] | an answer is compared with the question |
-//! | what is to be done | [`plan::membership`], [`plan::category`] | what would change, and who objects, are two questions |
+//! | what is to be done | [`plan::membership`], [`plan::category`] | what would change, and who objects, are two questions; access goes only with a [`directory::Known`] |
 //! | whether it may be | [`plan::gate`] | only the gate makes an `Approved`, and only that can be applied |
 //! | doing it | [`apply`] | what is written is known before and after |
 //! | all of it, once | [`reconcile`] | a trigger only says where to look |
