@@ -293,16 +293,20 @@ fn reasons(trips: &[Trip]) -> String {
 
 fn sentence(read: &ReadReport) -> String {
     let absorbed = &read.absorbed;
-    let (name, entries) = (&read.directory, read.entries);
+    let name = &read.directory;
+    let entries = match read.entries {
+        1 => "1 entry".to_owned(),
+        number => format!("{number} entries"),
+    };
     let unchanged = read.kind == ReadKind::Unchanged || read.is_without_effect();
     let mut text = match (read.kind, &read.unproven) {
         (ReadKind::Failed, _) => format!("Directory {name}: not read."),
-        (ReadKind::Full, None) => format!("Directory {name}: read in full, {entries} entries"),
+        (ReadKind::Full, None) => format!("Directory {name}: read in full, {entries}"),
         (ReadKind::Full, Some(_)) => {
-            format!("Directory {name}: not read in full, {entries} entries received")
+            format!("Directory {name}: not read in full, {entries} received")
         }
         _ if unchanged => format!("Directory {name}: nothing has changed."),
-        _ => format!("Directory {name}: read what changed, {entries} entries"),
+        _ => format!("Directory {name}: read what changed, {entries}"),
     };
     if read.kind == ReadKind::Full || !(unchanged || read.failed) {
         let _ = write!(

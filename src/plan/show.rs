@@ -254,7 +254,7 @@ impl Display for Block {
             ),
             Self::NoSuchGroup { group } => write!(
                 f,
-                "its group {group} is not in the directory any more: nobody loses anything (policy.vanished_group)"
+                "its group {group} is not in the directory any more, or is hidden from the account: nobody loses anything (policy.vanished_group)"
             ),
             Self::AmbiguousGroup { group } => write!(
                 f,

@@ -145,12 +145,14 @@ impl Ldap {
             reading.by_people = Some(ByPeople::default());
         }
         let mut marks = [None, None];
-        let mut unseen = None;
+        let (mut unseen, mut referred) = (None, None);
         for (mark, kind) in marks.iter_mut().zip(KINDS) {
             let filter = self.filter(kind).to_owned();
             let identified = reading.out.identified();
             match self.read_matching(&mut reading, kind, filter, None).await {
                 Ok(found) => *mark = found,
+                // All entries have come; what is elsewhere is not known.
+                Err(Early::Cut(cut @ Cut::Referred { .. })) => _ = referred.get_or_insert(cut),
                 Err(early) => return self.ended_early(reading, kind, early).await,
             }
             if reading.out.identified() == identified {
@@ -161,7 +163,9 @@ impl Ldap {
         let [people, groups] = marks;
         let position = Position::new(&self.made_for, &reading.server, people, groups);
         reading.session.close().await;
-        let unproven = self.unproven(&reading.out, unseen, reading.unreadable.as_deref());
+        let unproven = referred.map(|cut| cut.to_string());
+        let unproven =
+            unproven.or_else(|| self.unproven(&reading.out, unseen, reading.unreadable.as_deref()));
         let seen = reading.replica.after(&reading.seen, reading.newest_usn);
         Ok(Read {
             checkpoint: position.checkpoint().filter(|_| unproven.is_none()),
@@ -418,7 +422,12 @@ impl Ldap {
         let mut search = Search::new(session, query);
         // Entries without an attribute that they should have: whether they have it is asked at the end.
         let mut lacking = Vec::new();
-        while let Some(mut entry) = search.next().await? {
+        let end = loop {
+            let mut entry = match search.next().await {
+                Ok(Some(entry)) => entry,
+                Ok(None) => break Ok(()),
+                Err(cut) => break Err(cut),
+            };
             let id = IdAttribute::of(ids, &entry);
             if let (Some(asked), Ok(id)) = (asked.as_deref_mut(), &id)
                 && !asked.remove(id)
@@ -443,8 +452,14 @@ impl Ldap {
             for observation in observations {
                 out.push(observation).await?;
             }
+        };
+        match end {
+            Err(cut @ Cut::Broken { .. }) => return Err(cut.into()),
+            end => {
+                self.tell_lacking(reading, kind, lacking).await?;
+                end?;
+            }
         }
-        self.tell_lacking(reading, kind, lacking).await?;
         Ok(stamps.mark(self.overlap, None))
     }
 

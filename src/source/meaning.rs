@@ -174,6 +174,11 @@ impl PeopleMeaning {
         entry.values(name).is_empty().then_some(name)
     }
 
+    /// Whether an attribute decides whether an account is in use, rather than in which groups it is.
+    pub(super) fn is_of_the_account(&self, attribute: &str) -> bool {
+        !self.ranged.iter().any(|name| name == attribute)
+    }
+
     /// Tells about a person's entry.
     pub(super) fn observe(
         &self,

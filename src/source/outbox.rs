@@ -40,7 +40,9 @@ impl<'a> Outbox<'a> {
             self.has_members |= !group.members.is_empty();
         }
         if let Observation::Person(person, _) = &observation {
-            self.has_members |= person.primary_group.is_some();
+            // In Active Directory everybody has a primary group, which is rarely one of ours.
+            let key = person.primary_group.as_deref();
+            self.has_members |= key.is_some_and(|key| key.starts_with("gid:"));
         }
         if !matches!(&observation, Observation::Unusable(unusable) if unusable.id.is_none()) {
             self.identified += 1;

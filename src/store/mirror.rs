@@ -483,6 +483,8 @@ impl<'t> Absorption<'t> {
 
     fn finish(mut self, read: &Read) -> Result<Absorbed, StoreError> {
         let second = self.now.as_second();
+        // The server has caught up.
+        self.absorbed.rewritten = 0;
         self.decide_emptied(read.proof == Proof::Complete)?;
         if read.proof == Proof::Complete {
             self.sweep()?;

@@ -26,6 +26,14 @@ const PERSON_CLASSES: [&str; 6] = [
     "posixAccount",
 ];
 
+/// Attributes that every account of Active Directory has (MS-ADSC, class user).
+const ALWAYS_THERE: [&str; 4] = [
+    "useraccountcontrol",
+    "primarygroupid",
+    "objectsid",
+    "samaccountname",
+];
+
 /// People of whom is asked whether they lack an attribute: rights rarely differ from one to another.
 const MOST_PEOPLE_ASKED: usize = 50;
 
@@ -230,7 +238,7 @@ impl Ldap {
         {
             let asked = self.absences(reading, kind, attribute, &[&entry.dn]).await;
             let asked = asked.unwrap_or_else(|_| vec![Absence::Unreadable]);
-            if asked.contains(&Absence::Unreadable) {
+            if asked.iter().any(|absence| *absence != Absence::Absent) {
                 return false;
             }
         }
@@ -253,25 +261,33 @@ impl Ldap {
         }
         let mut unreadable: BTreeMap<usize, String> = BTreeMap::new();
         for (attribute, mut entries) in by_attribute {
-            if kind == EntryKind::Person {
+            let names_groups =
+                kind == EntryKind::Person && !self.people.is_of_the_account(attribute);
+            if names_groups {
                 entries.truncate(MOST_PEOPLE_ASKED);
             }
             let names: Vec<&str> = entries.iter().map(|n| lacking[*n].0.dn.as_str()).collect();
             let asked = self.absences(reading, kind, attribute, &names).await?;
+            let (mut hidden, of) = (0, asked.len());
             for (n, absence) in entries.into_iter().zip(asked) {
                 if self.is_unreadable(kind, absence) {
+                    hidden += 1;
                     unreadable.insert(n, attribute.to_owned());
                 }
+            }
+            // One person may be hidden from the account; where it is most, a right is missing.
+            let is_of_many = hidden > 1 && hidden * 2 > of;
+            if kind == EntryKind::Person && hidden > 0 && (names_groups || is_of_many) {
+                reading.unreadable.get_or_insert(attribute.to_owned());
             }
         }
         for (n, (entry, id)) in lacking.into_iter().enumerate() {
             let mut observations = self.observe(kind, &entry, id);
             note_version(&reading.replica, &entry, &mut observations);
             if let Some(attribute) = unreadable.remove(&n) {
-                note_unreadable(&entry, attribute.clone(), &mut observations);
-                if kind == EntryKind::Person {
-                    reading.unreadable.get_or_insert(attribute);
-                }
+                let keeps_state =
+                    kind == EntryKind::Person && self.people.is_of_the_account(&attribute);
+                note_unreadable(&entry, attribute, keeps_state, &mut observations);
             }
             if let Some(by_people) = &mut reading.by_people {
                 by_people.look_at(&entry, &mut observations);
@@ -296,27 +312,60 @@ impl Ldap {
         if reading.server.kind != Kind::ActiveDirectory {
             return Ok(absences(&mut reading.session, attribute, entries).await);
         }
+        if kind == EntryKind::Person {
+            let always = ALWAYS_THERE.contains(&attribute);
+            let absence = if always {
+                Absence::Unreadable
+            } else {
+                Absence::NotAnswered
+            };
+            return Ok(vec![absence; entries.len()]);
+        }
+        // Without any sign that the account may read `memberOf`, the answer would mean nothing.
+        let may_ask = attribute == "member"
+            && self
+                .has_any(reading, self.people.base.clone(), "(memberOf=*)")
+                .await?
+                == Some(true);
+        let root = reading.server.default_naming_context.clone();
         let mut found = Vec::with_capacity(entries.len());
         for dn in entries {
-            let is_asked = kind == EntryKind::Group && attribute == "member";
-            found.push(match (&reading.server.default_naming_context, is_asked) {
-                (Some(root), true) => {
-                    let filter = format!("(memberOf={})", ldap3::ldap_escape(*dn));
-                    let mut query = Query::subtree(root, filter, vec!["1.1".to_owned()]);
-                    query.size_limit = 1;
-                    let mut search =
-                        Search::new(&mut reading.session, query.ignoring(&self.ignored));
-                    match search.next().await {
-                        Ok(Some(_)) => Absence::Unreadable,
-                        Err(cut @ Cut::Broken { .. }) => return Err(cut.into()),
-                        Ok(None) | Err(_) => Absence::Absent,
+            let filter = format!("(memberOf={})", ldap3::ldap_escape(*dn));
+            found.push(match &root {
+                Some(root) if may_ask => {
+                    match self.has_any(reading, root.clone(), &filter).await? {
+                        Some(true) => Absence::Unreadable,
+                        Some(false) => Absence::Absent,
+                        None => Absence::NotAnswered,
                     }
                 }
-                // Nobody tells; a group of this class may be without members, and a person without this.
-                _ => Absence::Absent,
+                // Nobody tells. A group of this class may be without the attribute.
+                _ if attribute != "member" => Absence::Absent,
+                _ => Absence::NotAnswered,
             });
         }
         Ok(found)
+    }
+
+    /// Whether any entry matches; `None` where the server does not tell.
+    async fn has_any(
+        &self,
+        reading: &mut Reading<'_>,
+        base: String,
+        filter: &str,
+    ) -> Result<Option<bool>, Early> {
+        let mut query = Query::subtree(&base, filter.to_owned(), vec!["1.1".to_owned()]);
+        query.size_limit = 1;
+        let mut search = Search::new(&mut reading.session, query.ignoring(&self.ignored));
+        let mut found = false;
+        loop {
+            match search.next().await {
+                Ok(Some(_)) => found = true,
+                Ok(None) => return Ok(Some(found)),
+                Err(cut @ Cut::Broken { .. }) => return Err(cut.into()),
+                Err(_) => return Ok(found.then_some(true)),
+            }
+        }
     }
 
     /// Whether an attribute that did not come counts as unreadable. Where the server does not answer, a
@@ -325,13 +374,20 @@ impl Ldap {
         match absence {
             Absence::Absent => false,
             Absence::Unreadable => true,
-            Absence::NotAnswered => kind == EntryKind::Group && !self.groups.may_be_empty,
+            // Of a person only Active Directory does not answer: the state that was known stays.
+            Absence::NotAnswered => kind == EntryKind::Person || !self.groups.may_be_empty,
         }
     }
 }
 
-/// Notes that an attribute of an entry cannot be read.
-fn note_unreadable(entry: &Entry, attribute: String, observations: &mut Vec<Observation>) {
+/// Notes that an attribute of an entry cannot be read. A person whose account state is not known keeps the
+/// state that was last known.
+fn note_unreadable(
+    entry: &Entry,
+    attribute: String,
+    keeps_state: bool,
+    observations: &mut Vec<Observation>,
+) {
     let Some(first) = observations.first_mut() else {
         return;
     };
@@ -344,11 +400,16 @@ fn note_unreadable(entry: &Entry, attribute: String, observations: &mut Vec<Obse
         Observation::Person(person, _) => (EntryKind::Person, person.id.clone()),
         _ => return,
     };
-    observations.push(Observation::Flawed(crate::directory::Unusable {
+    let unusable = crate::directory::Unusable {
         kind,
         id: Some(id),
         dn: entry.dn.clone(),
         problem: EntryProblem::Hidden { attribute },
         group_ids: Vec::new(),
-    }));
+    };
+    if keeps_state {
+        *observations = vec![Observation::Unusable(unusable)];
+    } else {
+        observations.push(Observation::Flawed(unusable));
+    }
 }

@@ -74,6 +74,13 @@ impl Absorption<'_> {
         Ok(false)
     }
 
+    /// Notes that a group has lost nobody: whatever was changed meanwhile, nothing of it is lost.
+    pub(super) fn lost_nobody(&mut self, id: &StableId) {
+        if self.behind.entries.contains(id.as_str()) {
+            self.absorbed.rewritten = self.absorbed.rewritten.saturating_sub(1);
+        }
+    }
+
     /// Notes that an entry is as it was when last read.
     pub(super) fn is_as_before(&mut self, id: &StableId) {
         if !self.behind.entries.is_empty() && self.behind.entries.contains(id.as_str()) {

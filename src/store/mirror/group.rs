@@ -1,5 +1,6 @@
 //! Groups in the mirror, and who is in them.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -31,6 +32,8 @@ pub(super) struct Emptied {
     group: EntryId,
     group_id: GroupId,
     role: i64,
+    /// Whether the attribute could not be read before.
+    was_unreadable: bool,
 }
 
 impl Absorption<'_> {
@@ -52,6 +55,14 @@ impl Absorption<'_> {
         let placed = self.place(&group.id, &group.dn, EntryKind::Group, version)?;
         let is_twice = !placed.is_new && self.seen.len() == met;
         let before = self.stored_group(placed.id)?;
+        let mut group = Cow::Borrowed(group);
+        if let Some(before) = before.as_ref().filter(|_| group.primary_key.is_none())
+            && before.primary_key.is_some()
+        {
+            // A group does not lose its number: it cannot be read any more.
+            group.to_mut().primary_key.clone_from(&before.primary_key);
+        }
+        let group = &*group;
         let same_members = before
             .as_ref()
             .is_some_and(|before| before.digest.is_some() && before.digest == digest);
@@ -319,7 +330,15 @@ impl Absorption<'_> {
         } else {
             Vec::new()
         };
-        self.set_aside_emptied(id, group, &now, &there, &mut gone);
+        let was_unreadable = before.is_some_and(|before| {
+            before
+                .evidence
+                .reasons()
+                .contains(&Reason::AttributeCollapsed)
+        });
+        let emptied = self.emptied.len();
+        self.set_aside_emptied((id, group, was_unreadable), &now, &there, &mut gone);
+        let is_emptied = self.emptied.len() > emptied;
         self.add_members(id, &came)?;
         if !self.bulk {
             self.departed(id, &came, &gone)?;
@@ -335,6 +354,9 @@ impl Absorption<'_> {
             for (_, member) in came.iter().chain(&gone) {
                 self.mark_member(&group.group_id, *member)?;
             }
+        }
+        if evidence.is_known() && gone.is_empty() && !is_emptied {
+            self.lost_nobody(&group.id);
         }
         Ok(!came.is_empty() || !gone.is_empty())
     }
@@ -378,8 +400,7 @@ impl Absorption<'_> {
     /// or the attribute cannot be read any more, shows when all groups have been read.
     fn set_aside_emptied(
         &mut self,
-        id: EntryId,
-        group: &Group,
+        (id, group, was_unreadable): (EntryId, &Group, bool),
         now: &[(i64, EntryId)],
         there: &[(i64, EntryId)],
         gone: &mut Vec<(i64, EntryId)>,
@@ -397,6 +418,7 @@ impl Absorption<'_> {
                     group: id,
                     group_id: group.group_id.clone(),
                     role,
+                    was_unreadable,
                 });
             }
         }
@@ -422,7 +444,9 @@ impl Absorption<'_> {
             }
         }
         for group in emptied {
-            if collapsed.contains(&group.role) {
+            // What could not be read stays so until a complete read shows that others can be.
+            let is_still = group.was_unreadable && !is_complete && !self.accepted;
+            if collapsed.contains(&group.role) || is_still {
                 self.absorbed.collapsed += 1;
                 self.set_evidence(group.group, &Evidence::unknown(Reason::AttributeCollapsed))?;
                 self.mark(&Mark::Group(group.group_id))?;
@@ -431,6 +455,7 @@ impl Absorption<'_> {
             let members = self.members_there(group.group)?.into_iter();
             let gone: Vec<_> = members.filter(|(role, _)| *role == group.role).collect();
             self.departed(group.group, &[], &gone)?;
+            self.absorbed.changed += 1;
             self.mark(&Mark::Group(group.group_id))?;
         }
         Ok(())

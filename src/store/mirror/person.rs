@@ -86,6 +86,19 @@ impl Absorption<'_> {
         } else {
             self.stored_person(placed.id)?
         };
+        let primary = before
+            .as_ref()
+            .and_then(|before| before.primary_group.as_ref());
+        if now.primary_group.is_none() && primary.is_some_and(|key| key.starts_with("rid:")) {
+            // Every account of Active Directory has one: it cannot be read any more.
+            now.primary_group = primary.cloned();
+        }
+        if before
+            .as_ref()
+            .is_some_and(|before| before.is_wanted_like(&now))
+        {
+            self.lost_nobody(&person.id);
+        }
         if before.as_ref() == Some(&now) {
             return Ok(());
         }

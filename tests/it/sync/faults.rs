@@ -12,7 +12,10 @@ const BIO: &[usize] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
 /// Two channels in step; then four leave, four join, and one has a membership by hand.
 async fn with_changes() -> Site {
     let site = with(20, &[("bio", BIO), ("chem", &[0, 1, 2])])
-        .set(|settings| settings.kaltura = "retries = 0\nbatch = 3\nconcurrency = 2".into())
+        .set(|settings| {
+            settings.kaltura = "retries = 0\nbatch = 3\nconcurrency = 2".into();
+            settings.safety += "\ncategory = { percent = 50, at_least = 5 }";
+        })
         .in_step()
         .await;
     site.put("bio", "guest", (MEMBER, MANUAL, ACTIVE));
