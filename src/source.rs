@@ -61,6 +61,23 @@ impl Source {
         }
     }
 
+    /// Begins a run: all servers are tried, in their order. Within a run the server that was read is read
+    /// again as long as it answers.
+    pub fn begin_run(&self) {
+        if let Self::Ldap(ldap) = self {
+            ldap.begin_run();
+        }
+    }
+
+    /// Reads no more from the server that was read last, in this process, because it is behind. `false`:
+    /// there is no other, and the first one is read again.
+    pub fn leave_server(&self) -> bool {
+        match self {
+            Self::Ldap(ldap) => ldap.leave_server(),
+            Self::Ldif(_) => false,
+        }
+    }
+
     /// Whether it is a server, which can be asked a second time, rather than a file.
     pub fn is_server(&self) -> bool {
         matches!(self, Self::Ldap(_))

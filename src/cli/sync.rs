@@ -333,6 +333,13 @@ fn doubts(read: &ReadReport, out: &mut impl Write) -> std::io::Result<()> {
             "  ! Not known in full: {reason}. Nobody loses access on its word."
         )?;
     }
+    if read.unreadable_groups > 0 {
+        writeln!(
+            out,
+            "  ! {} could not be read in full, and loses nobody (rollbook status).",
+            many(read.unreadable_groups, "group")
+        )?;
+    }
     if read.absorbed.collapsed > 0 {
         writeln!(
             out,

@@ -111,27 +111,48 @@ struct Reader<'e> {
 
 impl Reader<'_> {
     async fn read(&self, full: bool) -> Result<ReadReport, RunError> {
+        self.source.begin_run();
         let name = self.name();
-        let (checkpoint, full_read_at) = self
+        let (checkpoint, full_read_at, was_behind) = self
             .engine
             .store
-            .run(move |store| Ok((store.checkpoint(&name)?, store.full_read_at(&name)?)))
+            .run(move |store| {
+                Ok((
+                    store.checkpoint(&name)?,
+                    store.full_read_at(&name)?,
+                    store.is_behind(&name)?,
+                ))
+            })
             .await?;
         let is_old = full_read_at.is_some_and(|at| {
             let longest = self.engine.config.schedule.full_read_after;
             at < ago(clock::now(), longest)
         });
-        let report = match checkpoint.filter(|_| !full && !is_old) {
+        let mut report = match checkpoint.filter(|_| !full && !is_old) {
             Some(checkpoint) => self.changes(&checkpoint).await?,
             None => self.everything().await?,
         };
+        // Another server may have come as far as what was read before. What one server lacks is only held
+        // against it where no other is read.
+        while report.absorbed.older > 0 && self.source.leave_server() {
+            if !was_behind {
+                let name = self.name();
+                let store = &self.engine.store;
+                store.run(move |store| store.forget_behind(&name)).await?;
+            }
+            tracing::warn!(
+                directory = self.source.name(),
+                entries = report.absorbed.older,
+                "the server shows entries older than when last read: the next one is read"
+            );
+            report = self.everything().await?;
+        }
         let steps = [
             Step::Unannounced,
             Step::Resolve,
             Step::LookUp,
             Step::Confirm,
         ];
-        let mut report = report;
         for step in steps {
             if report.unproven.is_some() {
                 break;
@@ -143,6 +164,9 @@ impl Reader<'_> {
                 Step::Confirm => self.confirm(report).await?,
             };
         }
+        let name = self.name();
+        let count = move |store: &crate::store::Store| store.unreadable_groups(&name);
+        report.unreadable_groups = self.engine.store.run(count).await?;
         Ok(report)
     }
 

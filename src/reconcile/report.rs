@@ -156,6 +156,8 @@ pub struct ReadReport {
     pub failed: bool,
     /// Departures that were seen a second time, and are proven.
     pub departures: u64,
+    /// Groups that could not be read in full, in this read or an earlier one.
+    pub unreadable_groups: u64,
     /// Entries received.
     pub entries: u64,
     /// What that changed in the mirror.
@@ -194,6 +196,7 @@ impl ReadReport {
             evidence: Evidence::Known,
             failed: false,
             departures: 0,
+            unreadable_groups: 0,
             entries: 0,
             absorbed: Absorbed::default(),
         }
@@ -296,7 +299,8 @@ impl Report {
     /// Whether every directory was read as a whole or for what changed, every group and channel that was
     /// looked at is known in full, and nobody keeps access for want of evidence.
     pub fn is_known(&self) -> bool {
-        self.is_proven() && self.unproven.is_empty() && self.unread == 0
+        let is_readable = self.reads.iter().all(|read| read.unreadable_groups == 0);
+        self.is_proven() && is_readable && self.unproven.is_empty() && self.unread == 0
     }
 
     /// How the run ended. An answer that is not complete is said first: all else rests on it. Plans that
@@ -311,6 +315,7 @@ impl Report {
         } else if self.applied.failed() + self.unread > 0
             || self.awaits_a_job()
             || self.unproven.keys().any(|reason| reason.is_of_the_read())
+            || self.reads.iter().any(|read| read.unreadable_groups > 0)
         {
             Verdict::Partly
         } else {

@@ -25,6 +25,7 @@ mod wire;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
@@ -68,6 +69,8 @@ pub struct Ldap {
     groups: GroupMeaning,
     ignored: Arc<Ignored>,
     made_for: String,
+    /// The server from which to go on trying, of `urls`: those before it are behind.
+    first: AtomicUsize,
 }
 
 /// A read on its way: the connection, what the server is, and where observations go.
@@ -126,6 +129,7 @@ impl Ldap {
             groups,
             ignored: Arc::new(Ignored::new(&config.ignore_references)),
             made_for: fingerprint(config),
+            first: AtomicUsize::new(0),
         })
     }
 
@@ -475,16 +479,34 @@ impl Ldap {
         }
     }
 
+    /// Leaves a server that is behind; see [`Source::leave_server`](super::Source::leave_server).
+    pub(super) fn leave_server(&self) -> bool {
+        let next = self.first.load(Ordering::Relaxed) + 1;
+        let is_there = next < self.access.urls().len();
+        self.first
+            .store(if is_there { next } else { 0 }, Ordering::Relaxed);
+        is_there
+    }
+
+    /// Goes back to trying all servers, at the beginning of a run.
+    pub(super) fn begin_run(&self) {
+        self.first.store(0, Ordering::Relaxed);
+    }
+
     /// Connects to the first server that answers and is not behind, and looks which it is.
     async fn open(&self, seen: &Replica) -> Result<(Session, Server, Replica), SourceError> {
         let (mut tried, mut is_behind) = (Vec::new(), false);
-        for url in self.access.urls() {
+        for (n, url) in self.access.urls().iter().enumerate() {
+            if n < self.first.load(Ordering::Relaxed) {
+                continue;
+            }
             let Some(mut session) = self.access.open(url, &mut tried).await? else {
                 continue;
             };
             let server = Server::discover(&mut session).await?;
             let replica = Replica::read(&mut session, &server, &self.people.base).await;
             let Some(reason) = replica.lacks(seen) else {
+                self.first.store(n, Ordering::Relaxed);
                 return Ok((session, server, replica));
             };
             tracing::warn!(directory = self.name, url, reason, "the server is behind");

@@ -287,6 +287,25 @@ impl Store {
         Ok(seen.flatten().map(Seen))
     }
 
+    /// How many groups of a directory could not be read in full, though their entries are sound.
+    pub fn unreadable_groups(&self, directory: &str) -> Result<u64, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT evidence FROM grp JOIN entry USING (id)
+             WHERE evidence IS NOT NULL AND directory = (SELECT id FROM directory WHERE name = ?1)",
+        )?;
+        let groups = statement.query_map([directory], |row| group_evidence(row, 0))?;
+        let mut unreadable = 0;
+        for evidence in groups {
+            let is_of_the_read = evidence?
+                .reasons()
+                .iter()
+                .any(|reason| reason.is_of_the_read());
+            unreadable += u64::from(is_of_the_read);
+        }
+        Ok(unreadable)
+    }
+
     /// When a directory was last read in full; `None`: never.
     pub fn full_read_at(&self, directory: &str) -> Result<Option<Timestamp>, StoreError> {
         let at: Option<Option<i64>> = self

@@ -110,6 +110,15 @@ impl Store {
         Ok(statement.exists([directory])?)
     }
 
+    /// Forgets which entries were older: another server is read.
+    pub fn forget_behind(&self, directory: &str) -> Result<(), StoreError> {
+        self.lock().execute(
+            "UPDATE directory SET behind = NULL WHERE name = ?1",
+            [directory],
+        )?;
+        Ok(())
+    }
+
     /// Remembers which entries of a directory are older than when they were last read. The next read of a
     /// server that has caught up is a full one.
     pub(super) fn note_behind(

@@ -193,3 +193,19 @@ async fn only_a_directory_that_was_read_can_be_accepted() {
             .says("The configuration names: campus");
     }
 }
+
+#[tokio::test]
+async fn the_next_server_is_read_when_entries_of_the_first_are_older() {
+    let mut site = start().in_step().await;
+    let behind = site.slapd.backup();
+    site.join("bio", 5);
+    site.sync().await.is(0);
+    site.leave("bio", 1);
+    let behind = Slapd::start(&SlapdOptions {
+        backup: Some(behind),
+        ..SlapdOptions::default()
+    });
+    site.settings.ldap_urls = Some(format!("\"{}\", \"{}\"", behind.url(), site.slapd.url()));
+    site.sync_full().await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p2", "p3", "p5"]);
+}
