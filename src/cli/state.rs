@@ -68,7 +68,7 @@ fn accept(config: &Path, directory: &str) -> anyhow::Result<Exit> {
         );
     }
     writeln!(
-        std::io::stdout(),
+        terminal::stdout(),
         "The next run reads directory {directory} in full and takes what it says for right."
     )?;
     Ok(Exit::Done)

@@ -177,8 +177,7 @@ fn evidence(directory: &DirectoryState, out: &mut impl Write) -> std::io::Result
     for (group, names) in directory.stale.iter().take(MOST_SHOWN) {
         writeln!(
             out,
-            "  ! group {group} lists {} of its members by former names",
-            names
+            "  ! group {group} lists {names} of its members by former names"
         )?;
     }
     more(directory.stale.len(), "group", out)?;

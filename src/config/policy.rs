@@ -147,7 +147,6 @@ pub enum VanishedPerson {
 }
 
 impl VanishedPerson {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
     fn is_keep(&self) -> bool {
         *self == Self::Keep
     }

@@ -583,7 +583,10 @@ impl Desired {
             self.causes.extend(former);
             return false;
         }
-        if !person.is_usable {
+        if person.is_usable {
+            self.causes
+                .extend(former.map(|user| (user.clone(), Cause::OtherId)));
+        } else {
             // Who had one of the former IDs would lose access and get none by the present one.
             let former = former.map(|user| (user.clone(), Reason::IdUnusable));
             self.kept.extend(former);
@@ -591,9 +594,6 @@ impl Desired {
                 directory: person.directory,
                 look: 0,
             });
-        } else {
-            self.causes
-                .extend(former.map(|user| (user.clone(), Cause::OtherId)));
         }
         true
     }

@@ -208,7 +208,7 @@ impl Reader<'_> {
         };
         let name = self.name();
         let differing = store
-            .run(move |store| store.differing(&name, listed))
+            .run(move |store| store.differing(&name, &listed))
             .await?;
         let mut report = report;
         if !differing.is_empty() {

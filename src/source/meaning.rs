@@ -521,7 +521,7 @@ fn relative_id(sid: &[u8]) -> Option<u32> {
         return text.rsplit('-').next()?.parse().ok();
     }
     let parts = usize::from(*sid.get(1)?);
-    let last = sid.get(8..)?.chunks_exact(4).take(parts).last()?;
+    let last = sid.get(8..)?.chunks_exact(4).nth(parts.checked_sub(1)?)?;
     (sid.len() == 8 + 4 * parts).then(|| Some(u32::from_le_bytes(last.try_into().ok()?)))?
 }
 

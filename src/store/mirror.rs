@@ -343,6 +343,10 @@ impl Store {
 type Problem = (String, String, String);
 
 /// One read on its way into the mirror.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts that do not depend on each other"
+)]
 struct Absorption<'t> {
     transaction: &'t Transaction<'t>,
     directory: i64,

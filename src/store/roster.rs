@@ -423,9 +423,8 @@ fn unusual(
         "group" => _ = roster.vanished.insert(id),
         // It is there, whatever the policy says of those who are not.
         "person" => {
-            _ = roster
-                .unaccounted
-                .insert(id, Unaccounted { directory, look: 0 })
+            let entry = Unaccounted { directory, look: 0 };
+            roster.unaccounted.insert(id, entry);
         }
         "name" => {
             let since: Option<i64> = row.get(column + 3)?;

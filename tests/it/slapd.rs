@@ -49,6 +49,10 @@ ou: groups
 ";
 
 /// What a server is started with.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an overlay or a schema of its own"
+)]
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SlapdOptions {
     /// Entries below [`BASE_LDIF`], loaded before the server starts.

@@ -317,33 +317,28 @@ impl Absorption<'_> {
         };
         self.names.remove(name);
         self.look_again_at_groups_of(holder.id)?;
-        match (&holder.stable_id, heir) {
-            (None, Some(heir)) => {
-                self.transaction
-                    .prepare_cached(
-                        "UPDATE OR IGNORE membership SET member_id = ?2 WHERE member_id = ?1",
-                    )?
-                    .execute([holder.id, heir])?;
-                self.transaction
-                    .prepare_cached("DELETE FROM membership WHERE member_id = ?1")?
-                    .execute([holder.id])?;
-                self.transaction
-                    .prepare_cached("DELETE FROM departure WHERE member_id = ?1")?
-                    .execute([holder.id])?;
-                self.is_listed_again(heir)?;
-                self.transaction
-                    .prepare_cached("DELETE FROM entry WHERE id = ?1")?
-                    .execute([holder.id])?;
+        if let (None, Some(heir)) = (&holder.stable_id, heir) {
+            self.transaction
+                .prepare_cached(
+                    "UPDATE OR IGNORE membership SET member_id = ?2 WHERE member_id = ?1",
+                )?
+                .execute([holder.id, heir])?;
+            for sql in [
+                "DELETE FROM membership WHERE member_id = ?1",
+                "DELETE FROM departure WHERE member_id = ?1",
+                "DELETE FROM entry WHERE id = ?1",
+            ] {
+                self.transaction.prepare_cached(sql)?.execute([holder.id])?;
             }
-            _ => {
-                // Groups that list the name may mean whoever had it.
-                self.remember_name(name, holder.id)?;
-                self.transaction
-                    .prepare_cached(
-                        "UPDATE entry SET name = ':was:' || id || ':' || name WHERE id = ?1",
-                    )?
-                    .execute([holder.id])?;
-            }
+            self.is_listed_again(heir)?;
+        } else {
+            // Groups that list the name may mean whoever had it.
+            self.remember_name(name, holder.id)?;
+            self.transaction
+                .prepare_cached(
+                    "UPDATE entry SET name = ':was:' || id || ':' || name WHERE id = ?1",
+                )?
+                .execute([holder.id])?;
         }
         Ok(())
     }

@@ -76,11 +76,7 @@ impl Store {
 
     /// Of all entries that a directory lists, those that are not as in the mirror: missing, new, or with
     /// another name.
-    pub fn differing(
-        &self,
-        directory: &str,
-        listed: Vec<Listed>,
-    ) -> Result<Vec<Moved>, StoreError> {
+    pub fn differing(&self, directory: &str, listed: &[Listed]) -> Result<Vec<Moved>, StoreError> {
         let connection = self.lock();
         let mut differing = Vec::new();
         for (kind, table) in [(EntryKind::Person, "person"), (EntryKind::Group, "grp")] {

@@ -1,6 +1,8 @@
 //! Entries that are renamed or moved, with and without the server's help, and groups that still say the
 //! former name.
 
+use std::fmt::Write as _;
+
 use super::site::{Start, with};
 use crate::slapd::{self, SUFFIX};
 
@@ -19,13 +21,19 @@ fn start() -> Start {
     let people = format!("ou=people,{SUFFIX}");
     let mut staff = ou("staff", &people);
     for n in 10..13 {
-        staff += &format!(
-            "dn: uid=p{n},ou=staff,{people}\nobjectClass: inetOrgPerson\nuid: p{n}\ncn: x\nsn: x\n\n"
-        );
+        writeln!(
+            staff,
+            "dn: uid=p{n},ou=staff,{people}\nobjectClass: inetOrgPerson\nuid: p{n}\ncn: x\nsn: x\n"
+        )
+        .unwrap();
     }
-    staff += &format!("dn: cn=staff,ou=groups,{SUFFIX}\nobjectClass: groupOfNames\ncn: staff\n");
+    writeln!(
+        staff,
+        "dn: cn=staff,ou=groups,{SUFFIX}\nobjectClass: groupOfNames\ncn: staff"
+    )
+    .unwrap();
     for n in 10..13 {
-        staff += &format!("member: uid=p{n},ou=staff,{people}\n");
+        writeln!(staff, "member: uid=p{n},ou=staff,{people}").unwrap();
     }
     with(8, &[BIO, CHEM])
         .channel("staff")
