@@ -7,13 +7,15 @@ ALTER TABLE directory ADD COLUMN full_look INTEGER NOT NULL DEFAULT 0;  -- the l
 ALTER TABLE directory ADD COLUMN seen TEXT;      -- opaque, written by the source: the newest state of each server seen
 ALTER TABLE directory ADD COLUMN listed_at INTEGER;  -- when the ids of all entries were last listed
 ALTER TABLE directory ADD COLUMN behind TEXT;    -- JSON: entries that were older than when last read
-ALTER TABLE directory ADD COLUMN counts TEXT;    -- JSON: entries with each attribute, at the last complete read
+ALTER TABLE directory ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0; -- 1: a person said that what it shows is right
 
+-- `kind` may be 'other', too: an entry that is neither a person nor a group of ours.
 -- The read in which a name was first seen; of an entry that was read, the last one that changed it.
 ALTER TABLE entry ADD COLUMN look INTEGER NOT NULL DEFAULT 0;
 -- When a name that no entry has was first seen, and when it was last looked up.
 ALTER TABLE entry ADD COLUMN since INTEGER;
 ALTER TABLE entry ADD COLUMN looked_up_at INTEGER;
+CREATE INDEX entry_names ON entry (directory, looked_up_at) WHERE kind = 'name';
 
 -- What is missing of a group's members. The column `complete` said only that something is.
 ALTER TABLE grp ADD COLUMN evidence TEXT;        -- JSON; NULL: known in full

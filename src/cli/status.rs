@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Exit;
 use crate::clock;
 use crate::config::Config;
+use crate::directory::Reason;
 use crate::plan::desired::Finding;
 use crate::plan::show::many;
 use crate::shown::Shown;
@@ -168,7 +169,8 @@ fn evidence(directory: &DirectoryState, out: &mut impl Write) -> std::io::Result
         for reason in evidence.reasons() {
             writeln!(
                 out,
-                "  ! group {group} is not known in full: {reason}; {}",
+                "  ! group {} is not known in full: {reason}; {}",
+                Shown(group),
                 reason.remedy()
             )?;
         }
@@ -177,7 +179,8 @@ fn evidence(directory: &DirectoryState, out: &mut impl Write) -> std::io::Result
     for (group, names) in directory.stale.iter().take(MOST_SHOWN) {
         writeln!(
             out,
-            "  ! group {group} lists {names} of its members by former names"
+            "  ! group {} lists {names} of its members by former names",
+            Shown(group)
         )?;
     }
     more(directory.stale.len(), "group", out)?;
@@ -185,11 +188,23 @@ fn evidence(directory: &DirectoryState, out: &mut impl Write) -> std::io::Result
         let who = user.as_deref().unwrap_or("a group");
         writeln!(
             out,
-            "  ! {who} is not listed in group {group} any more, and keeps access: {reason}; {}",
+            "  ! {} is not listed in group {} any more, and keeps access: {reason}; {}",
+            Shown(who),
+            Shown(group),
             reason.remedy()
         )?;
     }
-    more(directory.departures.len(), "departure", out)
+    more(directory.departures.len(), "departure", out)?;
+    for (user, group, since) in directory.gone.iter().take(MOST_SHOWN) {
+        writeln!(
+            out,
+            "  ! {} is listed in group {}, and has no entry that can be seen since {since}: {} (policy.vanished_person)",
+            Shown(user),
+            Shown(group),
+            Reason::StillListed.remedy()
+        )?;
+    }
+    more(directory.gone.len(), "membership", out)
 }
 
 /// Says how many there are beyond those that are named.

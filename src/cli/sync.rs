@@ -340,6 +340,14 @@ fn doubts(read: &ReadReport, out: &mut impl Write) -> std::io::Result<()> {
             many(read.unreadable_groups, "group")
         )?;
     }
+    if read.absorbed.kept_enabled > 0 {
+        writeln!(
+            out,
+            "  ! {} would be disabled at once, most of those there are: the account may have lost the right to read what directory.people.enabled asks for. They stay as they were. If it is right: rollbook state accept {}",
+            many(read.absorbed.kept_enabled, "account"),
+            read.directory
+        )?;
+    }
     if read.absorbed.collapsed > 0 {
         writeln!(
             out,

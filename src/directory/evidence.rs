@@ -182,7 +182,7 @@ impl Reason {
             }
             Self::TooDeep => "raise directory.groups.depth",
             Self::StillListed | Self::PerhapsListed => {
-                "remove the name from the group, or set policy.vanished_person"
+                "remove the name from the group, or let the account see the entry"
             }
             Self::FormerName => "write the present name into the group",
             Self::IdUnusable => "correct the user ID in the directory",

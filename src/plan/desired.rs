@@ -500,15 +500,22 @@ impl Desired {
         reason: Reason,
         roster: &Roster,
     ) {
-        let mut unused = Self::default();
-        let people = unused.everybody(feed, listing, &[member], roster);
+        let mut inside = Self::default();
+        let people = inside.everybody(feed, listing, &[member], roster);
         let users = people.into_iter().map(|(person, _)| &person.user);
         let gone = roster.gone.get(&member).map(|gone| &gone.user);
-        for user in users.chain(gone).chain(unused.kept.keys()) {
+        let former = roster.former_ids.get(&member).into_iter().flatten();
+        let others = inside.kept.keys().chain(inside.causes.keys());
+        for user in users.chain(gone).chain(former).chain(others) {
             self.kept.entry(user.clone()).or_insert(reason);
         }
-        if unused.gap.is_some() {
-            self.note_gap(&feed.group_id, Reason::InnerGroupMissing);
+        for (directory, look) in inside.unaccounted {
+            self.note_unaccounted(Unaccounted { directory, look });
+        }
+        if let Some(gap) = inside.gap {
+            for reason in gap.evidence().reasons() {
+                self.note_gap(&feed.group_id, *reason);
+            }
         }
     }
 

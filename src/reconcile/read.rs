@@ -135,17 +135,22 @@ impl Reader<'_> {
         // Another server may have come as far as what was read before. What one server lacks is only held
         // against it where no other is read.
         while report.absorbed.older > 0 && self.source.leave_server() {
-            if !was_behind {
-                let name = self.name();
-                let store = &self.engine.store;
-                store.run(move |store| store.forget_behind(&name)).await?;
-            }
+            let set_aside = if was_behind {
+                None
+            } else {
+                self.swap_behind(None).await?
+            };
             tracing::warn!(
                 directory = self.source.name(),
                 entries = report.absorbed.older,
                 "the server shows entries older than when last read: the next one is read"
             );
-            report = self.everything().await?;
+            let again = self.everything().await;
+            let is_whole = again.as_ref().is_ok_and(|again| again.unproven.is_none());
+            if set_aside.is_some() && !is_whole {
+                self.swap_behind(set_aside).await?;
+            }
+            report = again?;
         }
         let steps = [
             Step::Unannounced,
@@ -157,11 +162,21 @@ impl Reader<'_> {
             if report.unproven.is_some() {
                 break;
             }
-            report = match step {
-                Step::Unannounced => self.unannounced(report).await?,
-                Step::Resolve => self.resolve_again(report).await?,
-                Step::LookUp => self.look_up(report).await?,
-                Step::Confirm => self.confirm(report).await?,
+            let before = report.clone();
+            let further = match step {
+                Step::Unannounced => self.unannounced(report).await,
+                Step::Resolve => self.resolve_again(report).await,
+                Step::LookUp => self.look_up(report).await,
+                Step::Confirm => self.confirm(report).await,
+            };
+            // What has been read stays read: it may add.
+            report = match further {
+                Err(RunError::Source(error)) => {
+                    let mut before = before;
+                    before.note_unproven(Reason::ReadIncomplete, error.to_string());
+                    before
+                }
+                further => further?,
             };
         }
         let name = self.name();
@@ -192,6 +207,12 @@ impl Reader<'_> {
         let (compared, ()) = tokio::join!(comparing, reading);
         compared?;
         Ok(())
+    }
+
+    async fn swap_behind(&self, behind: Option<String>) -> Result<Option<String>, RunError> {
+        let name = self.name();
+        let swap = move |store: &crate::store::Store| store.swap_behind(&name, behind.as_deref());
+        Ok(self.engine.store.run(swap).await?)
     }
 
     /// Lists the ids of all entries, where that is due, and reads what is missing, new or renamed.

@@ -336,7 +336,16 @@ impl Report {
         self.plan = Plan::new(approved.chain(waiting).cloned());
         self.planned = Counts::of(&self.plan);
         for part in &self.plan.categories {
-            let evidence = part.block.as_ref().map(Block::evidence);
+            let of_the_directory = |block: &&Block| {
+                matches!(
+                    block,
+                    Block::NoSuchGroup { .. }
+                        | Block::UnprovenGroup { .. }
+                        | Block::UnprovenRead { .. }
+                )
+            };
+            let evidence = part.block.as_ref().filter(of_the_directory);
+            let evidence = evidence.map(Block::evidence);
             for reason in evidence.iter().flat_map(Evidence::reasons) {
                 *self.unproven.entry(*reason).or_default() += 1;
             }

@@ -331,17 +331,11 @@ impl Ldap {
         seen: Option<&Seen>,
         out: &Observations,
     ) -> Result<Read, SourceError> {
-        let mut reading = self.begin(seen, out).await?;
         if self.groups.by_people && moved.iter().any(|m| m.kind == EntryKind::Group) {
-            return Ok(Read {
-                proof: Proof::Unproven {
-                    reason: "only a full read tells the members of a group with groups.members = \"memberOf\"".to_owned(),
-                },
-                checkpoint: None,
-                seen: None,
-                entries: 0,
-            });
+            // Only all people together tell the members of a group.
+            return self.read_all(seen, out).await;
         }
+        let mut reading = self.begin(seen, out).await?;
         for kind in KINDS {
             let asked: Vec<&StableId> = moved
                 .iter()

@@ -44,7 +44,12 @@ impl<'a> Outbox<'a> {
             let key = person.primary_group.as_deref();
             self.has_members |= key.is_some_and(|key| key.starts_with("gid:"));
         }
-        if !matches!(&observation, Observation::Unusable(unusable) if unusable.id.is_none()) {
+        let is_nobody = match &observation {
+            Observation::Unusable(unusable) => unusable.id.is_none(),
+            Observation::Left(..) | Observation::Other(_) => true,
+            _ => false,
+        };
+        if !is_nobody {
             self.identified += 1;
         }
         self.batch.push(observation);

@@ -66,6 +66,9 @@ pub struct Absorbed {
     /// Groups that lost all members of a role, together with most others: the attribute cannot be read
     /// any more.
     pub collapsed: u64,
+    /// People who would be disabled, together with most others, and stay as they were: the attribute behind
+    /// `people.enabled` cannot be read any more.
+    pub kept_enabled: u64,
 }
 
 impl Absorbed {
@@ -81,6 +84,7 @@ impl Absorbed {
             older: self.older + further.older,
             rewritten: self.rewritten + further.rewritten,
             collapsed: self.collapsed + further.collapsed,
+            kept_enabled: self.kept_enabled + further.kept_enabled,
         }
     }
 }
@@ -325,7 +329,7 @@ impl Store {
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
         let known = transaction.execute(
-            "UPDATE directory SET seen = NULL, behind = NULL, checkpoint = NULL, counts = 'accepted'
+            "UPDATE directory SET seen = NULL, behind = NULL, checkpoint = NULL, accepted = 1
              WHERE name = ?1",
             [directory],
         )?;
@@ -368,6 +372,8 @@ struct Absorption<'t> {
     behind: behind::Behind,
     /// Groups that have no member of a role any more: decided together, at the end.
     emptied: Vec<group::Emptied>,
+    /// People who are disabled since the last read: decided together, at the end.
+    disabled: Vec<EntryId>,
     /// Groups read that had members of a role before, by role.
     filled: HashMap<i64, u64>,
     /// Before the first full read one mark says it all.
@@ -391,7 +397,7 @@ impl<'t> Absorption<'t> {
         )?;
         let (directory, first, look, full_look, accepted, behind) = transaction.query_row(
             "UPDATE directory SET looks = looks + 1 WHERE name = ?1
-             RETURNING id, full_read_at IS NULL, looks, full_look, counts IS 'accepted', behind",
+             RETURNING id, full_read_at IS NULL, looks, full_look, accepted, behind",
             [directory],
             |row| {
                 Ok((
@@ -424,6 +430,7 @@ impl<'t> Absorption<'t> {
             behind: behind::Behind::read(behind.as_deref())?,
             emptied: Vec::new(),
             filled: HashMap::new(),
+            disabled: Vec::new(),
             first,
             bulk,
             marks: 0,
@@ -510,10 +517,13 @@ impl<'t> Absorption<'t> {
         self.absorbed.rewritten = 0;
         self.decide_emptied(read.proof == Proof::Complete)?;
         if read.proof == Proof::Complete {
+            self.decide_disabled()?;
+        }
+        if read.proof == Proof::Complete {
             self.sweep()?;
             self.transaction.execute(
                 "UPDATE directory SET full_read_at = ?2, listed_at = ?2, full_look = looks, behind = NULL,
-                     counts = NULL
+                     accepted = 0
                  WHERE id = ?1",
                 [self.directory, second],
             )?;
@@ -573,8 +583,32 @@ impl<'t> Absorption<'t> {
             }
         }
         self.forget_usable_groups()?;
+        self.forget_unusable_people()?;
         self.forget_loose_names()?;
         self.forget_solved_problems()
+    }
+
+    /// Of entries of people that could never be used, and that a complete read has not met, only the names
+    /// are left.
+    fn forget_unusable_people(&mut self) -> Result<(), StoreError> {
+        let unusable: Vec<EntryId> = self
+            .transaction
+            .prepare(
+                "SELECT id FROM entry WHERE directory = ?1 AND kind = 'person'
+                 AND NOT EXISTS (SELECT 1 FROM person WHERE person.id = entry.id)
+                 AND NOT EXISTS (SELECT 1 FROM former_person WHERE former_person.id = entry.id)",
+            )?
+            .query_map([self.directory], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        for id in unusable.into_iter().filter(|id| !self.seen.contains(id)) {
+            self.transaction
+                .prepare_cached(
+                    "UPDATE entry SET kind = 'name', stable_id = NULL, version = NULL, since = ?2,
+                         look = ?3, looked_up_at = NULL WHERE id = ?1",
+                )?
+                .execute(params![id, self.now.as_second(), self.look])?;
+        }
+        Ok(())
     }
 
     /// Forgets the problems that a complete read has not met again.

@@ -127,7 +127,11 @@ impl Store {
     pub fn whereabouts(&self, user: &UserId) -> Result<Vec<Whereabouts>, StoreError> {
         let connection = self.lock();
         let is_present = connection
-            .prepare_cached("SELECT 1 FROM person WHERE user_key = ?1")?
+            .prepare_cached(
+                "SELECT 1 FROM person WHERE user_key = ?1
+                 UNION ALL SELECT 1 FROM former_user JOIN person USING (id)
+                 WHERE former_user.user_key = ?1",
+            )?
             .exists([user.key()])?;
         if is_present {
             return Ok(vec![Whereabouts::Present]);

@@ -47,6 +47,8 @@ pub struct DirectoryState {
     pub unproven: Vec<(String, Evidence)>,
     /// Departures that are not proven: the group, the user ID (or nothing, for a group), and why.
     pub departures: Vec<(String, Option<String>, Reason)>,
+    /// People whose entries are gone or hidden while a group lists them: the user ID, the group, since when.
+    pub gone: Vec<(String, String, Timestamp)>,
     /// Since when the server is behind what was already read.
     pub behind_since: Option<Timestamp>,
 }
@@ -174,6 +176,17 @@ impl Store {
             .into_iter()
             .map(|(group, user, reason)| Ok((group, user, super::from_word(&reason)?)))
             .collect::<Result<_, StoreError>>()?;
+        let gone = connection
+            .prepare_cached(
+                "SELECT user_id, grp.group_id, gone_at FROM former_person JOIN entry USING (id)
+                 JOIN membership ON member_id = former_person.id
+                 JOIN grp ON grp.id = membership.group_id
+                 WHERE how = 'gone' AND directory = ?1 ORDER BY 1, 2",
+            )?
+            .query_map([id], |row| {
+                Ok((row.get(0)?, row.get(1)?, time(row.get(2)?)))
+            })?
+            .collect::<Result<_, _>>()?;
         let behind_since: Option<i64> = connection.query_row(
             "SELECT json_extract(behind, '$.since') FROM directory WHERE id = ?1",
             [id],
@@ -183,6 +196,7 @@ impl Store {
             stale,
             unproven,
             departures,
+            gone,
             behind_since: behind_since.map(time),
             name: name.to_owned(),
             people: count("person")?,

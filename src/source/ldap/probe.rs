@@ -76,7 +76,9 @@ async fn has(
 ) -> bool {
     ldap.with_timeout(timeout);
     let compared = caught(ldap.compare(&dn, &attribute, &value)).await;
-    matches!(compared.map(|result| result.0.rc), Ok(6 | 50) | Err(_))
+    // The value is not there, the entry or the type is not, or the server does not compare.
+    let says_no = |rc| matches!(rc, 2 | 5 | 12 | 16 | 17 | 21 | 32 | 53);
+    !compared.is_ok_and(|result| says_no(result.0.rc))
 }
 
 async fn absence(

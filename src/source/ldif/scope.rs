@@ -50,7 +50,13 @@ impl Scope {
         let mut attributes = self.attributes.iter();
         let unreadable = attributes.find_map(|name| entry.incomplete(name));
         let matches = unreadable.is_some() || self.filter.matches(entry);
-        if !matches && (self.kind == EntryKind::Group || kind == RecordKind::Cut) {
+        // What the filter asks for may be missing because the account that exported it may not read it.
+        let is_shown = self
+            .attributes
+            .iter()
+            .all(|name| !entry.values(name).is_empty());
+        let is_silent = self.kind == EntryKind::Group || kind == RecordKind::Cut || !is_shown;
+        if !matches && is_silent {
             return Verdict::Elsewhere;
         }
         // Where a name cannot be read, nobody knows where the entry is.

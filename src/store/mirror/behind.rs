@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Absorption, StoreError};
@@ -110,13 +110,25 @@ impl Store {
         Ok(statement.exists([directory])?)
     }
 
-    /// Forgets which entries were older: another server is read.
-    pub fn forget_behind(&self, directory: &str) -> Result<(), StoreError> {
-        self.lock().execute(
-            "UPDATE directory SET behind = NULL WHERE name = ?1",
-            [directory],
+    /// Sets aside which entries were older, while another server is read; what is given comes back instead.
+    pub fn swap_behind(
+        &self,
+        directory: &str,
+        behind: Option<&str>,
+    ) -> Result<Option<String>, StoreError> {
+        let connection = self.lock();
+        let before = connection
+            .query_row(
+                "SELECT behind FROM directory WHERE name = ?1",
+                [directory],
+                |row| row.get(0),
+            )
+            .optional()?;
+        connection.execute(
+            "UPDATE directory SET behind = ?2 WHERE name = ?1",
+            params![directory, behind],
         )?;
-        Ok(())
+        Ok(before.flatten())
     }
 
     /// Remembers which entries of a directory are older than when they were last read. The next read of a
@@ -128,12 +140,18 @@ impl Store {
         entries: BTreeSet<String>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if entries.is_empty() {
-            return Ok(());
-        }
+        let before: Option<String> = connection.query_row(
+            "SELECT behind FROM directory WHERE name = ?1",
+            [directory],
+            |row| row.get(0),
+        )?;
+        let since = match before {
+            Some(_) => Behind::read(before.as_deref())?.since,
+            None => now.as_second(),
+        };
         let behind = Behind {
             entries: entries.into_iter().take(MOST).collect(),
-            since: now.as_second(),
+            since,
             ..Behind::default()
         };
         let transaction = self.begin(connection)?;

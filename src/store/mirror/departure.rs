@@ -103,7 +103,7 @@ impl Absorption<'_> {
     /// Notes of the departures that this read has found in which state of the source they were found.
     pub(super) fn name_source(&self, source: &str) -> Result<(), StoreError> {
         self.transaction.execute(
-            "UPDATE departure SET source = ?3 WHERE look = ?2
+            "UPDATE departure SET source = ?3 WHERE (look = ?2 OR source IS NULL)
              AND group_id IN (SELECT id FROM entry WHERE directory = ?1)",
             params![self.directory, self.look, source],
         )?;
@@ -300,7 +300,8 @@ struct Departure {
 #[derive(Clone)]
 struct Left {
     group_id: GroupId,
-    is_known: bool,
+    /// Why not all of its members are known.
+    lacks: Option<Reason>,
     /// The newest read in which a name was first seen that the group lists and no entry has; 0: none.
     newest_name: i64,
 }
@@ -315,7 +316,7 @@ impl Judge<'_> {
     fn all(&self, directory: &str) -> Result<Vec<Departure>, StoreError> {
         let mut statement = self.transaction.prepare_cached(
             "SELECT group_id, role, member_id, departure.since, departure.look, reason,
-                 source IS NOT directory.seen, hidden
+                 source IS NOT NULL AND source IS NOT directory.seen, hidden
              FROM departure JOIN entry ON entry.id = group_id
              JOIN directory ON directory.id = entry.directory WHERE directory.name = ?1",
         )?;
@@ -343,7 +344,10 @@ impl Judge<'_> {
         let Some(group) = self.group(departure.group)? else {
             return Ok(None);
         };
-        if is_new || !group.is_known {
+        if let Some(reason) = group.lacks {
+            return Ok(Some(reason));
+        }
+        if is_new {
             return Ok(Some(Reason::Unconfirmed));
         }
         if departure.is_hidden {
@@ -358,7 +362,8 @@ impl Judge<'_> {
             may_be_renamed.then_some(Reason::Unconfirmed)
         } else {
             let last_seen = self.last_seen(departure)?;
-            (group.newest_name > last_seen).then_some(Reason::PerhapsListed)
+            let came_since = group.newest_name > last_seen || group.newest_name >= departure.look;
+            came_since.then_some(Reason::PerhapsListed)
         };
         let is_over = confirmation
             .vanished_until
@@ -384,7 +389,10 @@ impl Judge<'_> {
             None => None,
             Some((group_id, evidence, newest_name)) => Some(Left {
                 group_id: GroupId::new(group_id),
-                is_known: read_evidence(evidence.as_deref())?.is_known(),
+                lacks: read_evidence(evidence.as_deref())?
+                    .reasons()
+                    .first()
+                    .copied(),
                 newest_name,
             }),
         };

@@ -250,6 +250,7 @@ impl Absorption<'_> {
         if renamed {
             self.look_again_at_groups_of(known.id)?;
             self.free_name(name, Some(known.id))?;
+            self.look_again_at_stale(name)?;
             self.names.remove(known.name.as_str());
             self.remember(name, known.id);
             self.remember_name(&known.name, known.id)?;
@@ -296,6 +297,7 @@ impl Absorption<'_> {
             });
         }
         self.free_name(name, None)?;
+        self.look_again_at_stale(name)?;
         let id = self.insert_entry(name, Some(id), kind.as_str(), version)?;
         Ok(Placed {
             id,
@@ -355,6 +357,20 @@ impl Absorption<'_> {
         Ok(())
     }
 
+    /// Has the groups resolved again that list this as a former name: it is the present one of another entry.
+    fn look_again_at_stale(&self, name: &str) -> Result<(), StoreError> {
+        if !self.bulk {
+            self.transaction
+                .prepare_cached(
+                    "UPDATE grp SET digest = NULL WHERE id IN
+                         (SELECT group_id FROM stale_name JOIN entry ON entry.id = group_id
+                          WHERE stale_name.name = ?1 AND directory = ?2)",
+                )?
+                .execute(params![name, self.directory])?;
+        }
+        Ok(())
+    }
+
     /// Has the groups that mention an entry resolved again when they are next read.
     pub(super) fn look_again_at_groups_of(&self, member: EntryId) -> Result<(), StoreError> {
         if !self.bulk {
@@ -399,7 +415,9 @@ impl Absorption<'_> {
                  AND NOT EXISTS (SELECT 1 FROM grp WHERE grp.id = entry.id)
                  AND NOT EXISTS (SELECT 1 FROM membership WHERE member_id = entry.id)
                  AND NOT EXISTS (SELECT 1 FROM departure WHERE member_id = entry.id)
-                 AND NOT EXISTS (SELECT 1 FROM unusable_group WHERE unusable_group.id = entry.id)",
+                 AND NOT EXISTS (SELECT 1 FROM unusable_group WHERE unusable_group.id = entry.id)
+                 AND NOT EXISTS (SELECT 1 FROM former_person JOIN ledger USING (user_key)
+                     WHERE former_person.id = entry.id AND ledger.state <> 'removed')",
                 [self.directory],
             )?;
             for table in ["former_name", "former_user", "former_person"] {

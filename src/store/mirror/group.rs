@@ -71,6 +71,9 @@ impl Absorption<'_> {
                 && before.name == group.name
                 && before.primary_key == group.primary_key
         });
+        if same_members {
+            self.lost_nobody(&group.id);
+        }
         if same_members && same_names {
             return Ok(());
         }
@@ -495,17 +498,8 @@ impl Absorption<'_> {
         if let Some(user) = user {
             return self.mark(&Mark::Membership(group.clone(), UserId::new(user)));
         }
-        let is_group: bool = self
-            .transaction
-            .prepare_cached("SELECT kind = 'group' FROM entry WHERE id = ?1")?
-            .query_row([member], |row| row.get(0))
-            .optional()?
-            .unwrap_or(false);
-        if is_group {
-            self.mark(&Mark::Group(group.clone()))
-        } else {
-            Ok(())
-        }
+        // A group, or a name that may have been anybody's.
+        self.mark(&Mark::Group(group.clone()))
     }
 
     fn mark_outer_groups(&mut self, id: EntryId) -> Result<(), StoreError> {
@@ -560,7 +554,7 @@ impl Absorption<'_> {
 
 /// Whether so many losses at once are a sign that an attribute cannot be read any more: more than half, and
 /// more than one.
-fn is_collapse(lost: u64, before: u64) -> bool {
+pub(super) fn is_collapse(lost: u64, before: u64) -> bool {
     lost > 1 && lost * 2 > before
 }
 

@@ -86,12 +86,11 @@ impl Absorption<'_> {
         } else {
             self.stored_person(placed.id)?
         };
-        let primary = before
-            .as_ref()
-            .and_then(|before| before.primary_group.as_ref());
-        if now.primary_group.is_none() && primary.is_some_and(|key| key.starts_with("rid:")) {
-            // Every account of Active Directory has one: it cannot be read any more.
-            now.primary_group = primary.cloned();
+        // Every account has a primary group: one without has an attribute that cannot be read any more.
+        if now.primary_group.is_none()
+            && let Some(before) = &before
+        {
+            now.primary_group.clone_from(&before.primary_group);
         }
         if before
             .as_ref()
@@ -111,6 +110,9 @@ impl Absorption<'_> {
                 now.user_id.clear();
             }
         }
+        if before.as_ref().is_some_and(|before| before.enabled) && !now.enabled {
+            self.disabled.push(placed.id);
+        }
         self.write_person(placed.id, &now, placed.is_new)?;
         if !self.bulk {
             self.came_back(placed.id)?;
@@ -128,6 +130,12 @@ impl Absorption<'_> {
                 if placed.was_mentioned || now.primary_group.is_some() {
                     self.mark_person(placed.id, &now.user())?;
                 }
+                // Until now the name may have been anybody's.
+                if placed.was_mentioned && !self.first {
+                    for group in self.groups_with(placed.id)? {
+                        self.mark(&Mark::Group(group))?;
+                    }
+                }
             }
             Some(before) => {
                 self.absorbed.changed += 1;
@@ -135,6 +143,7 @@ impl Absorption<'_> {
                     self.mark_person(placed.id, &before.user())?;
                     self.mark_primary_group(before)?;
                     self.remember_user(placed.id, before, &now)?;
+                    self.mark_former_users(placed.id)?;
                     self.mark_person(placed.id, &now.user())?;
                 }
             }
@@ -152,6 +161,43 @@ impl Absorption<'_> {
             self.transaction
                 .prepare_cached("DELETE FROM former_user WHERE id = ?1 AND user_key = ?2")?
                 .execute(params![id, now.key()])?;
+        }
+        Ok(())
+    }
+
+    /// Marks the user IDs that a person had: what follows for them depends on the present one.
+    fn mark_former_users(&mut self, id: EntryId) -> Result<(), StoreError> {
+        let former: Vec<String> = self
+            .transaction
+            .prepare_cached("SELECT user_id FROM former_user WHERE id = ?1")?
+            .query_map([id], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        for user in former {
+            self.mark_person(id, &UserId::new(user))?;
+        }
+        Ok(())
+    }
+
+    /// Decides about the people who are disabled since the last read: when most are at once, the attribute
+    /// behind `people.enabled` cannot be read any more, and they stay as they were.
+    pub(super) fn decide_disabled(&mut self) -> Result<(), StoreError> {
+        let disabled = std::mem::take(&mut self.disabled);
+        let enabled: i64 = self
+            .transaction
+            .prepare_cached(
+                "SELECT count(*) FROM person JOIN entry USING (id) WHERE enabled AND directory = ?1",
+            )?
+            .query_row([self.directory], |row| row.get(0))?;
+        let lost = disabled.len() as u64;
+        let before = u64::try_from(enabled).unwrap_or(0) + lost;
+        if self.accepted || !super::group::is_collapse(lost, before) {
+            return Ok(());
+        }
+        for id in disabled {
+            self.absorbed.kept_enabled += 1;
+            self.transaction
+                .prepare_cached("UPDATE person SET enabled = 1 WHERE id = ?1")?
+                .execute([id])?;
         }
         Ok(())
     }
@@ -300,6 +346,13 @@ impl Absorption<'_> {
             .transaction
             .prepare_cached("SELECT look FROM entry WHERE id = ?1")?
             .query_row([id], |row| row.get(0))?;
+        // Names that came to a group when it did not list the person any more may be theirs.
+        let left_at: Option<i64> = self
+            .transaction
+            .prepare_cached("SELECT min(look) - 1 FROM departure WHERE member_id = ?1")?
+            .query_row([id], |row| row.get(0))?;
+        let seen = seen.max(self.full_look);
+        let seen = left_at.map_or(seen, |look| look.min(seen));
         let word = word(how);
         self.transaction
             .prepare_cached(
@@ -310,7 +363,7 @@ impl Absorption<'_> {
                 person.user_id,
                 person.user().key(),
                 self.now.as_second(),
-                seen.max(self.full_look),
+                seen,
                 word,
                 (how == Left::Filter).then(|| self.now.as_second()),
             ])?;
