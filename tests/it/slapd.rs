@@ -61,6 +61,10 @@ pub(crate) struct SlapdOptions {
     pub(crate) tls: bool,
     /// Whether the overlays memberof and refint are on.
     pub(crate) memberof: bool,
+    /// Whether the overlay refint is on, without memberof.
+    pub(crate) refint: bool,
+    /// Whether it tells how far it has come, for replicas.
+    pub(crate) syncprov: bool,
     /// What another server has been [saved](Slapd::backup) as, instead of all entries.
     pub(crate) backup: Option<String>,
 }
@@ -71,7 +75,7 @@ pub(crate) struct Slapd {
     dir: tempfile::TempDir,
     port: u16,
     tls_port: u16,
-    tls: bool,
+    options: SlapdOptions,
 }
 
 impl Slapd {
@@ -98,7 +102,7 @@ impl Slapd {
                 dir,
                 port,
                 tls_port,
-                tls: options.tls,
+                options: options.clone(),
             };
             if slapd.wait_until_ready() {
                 return slapd;
@@ -200,6 +204,48 @@ impl Slapd {
         let _ = self.child.wait();
     }
 
+    /// Asks the server to end, as an administrator does; returns at once.
+    pub(crate) fn ask_to_end(&self) {
+        let pid = self.child.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+    }
+
+    /// Ends the server as an administrator does.
+    pub(crate) fn stop(&mut self) {
+        self.ask_to_end();
+        let _ = self.child.wait();
+    }
+
+    /// Starts the server again after its end, at the same address.
+    pub(crate) fn resume(&mut self) {
+        let program = find("slapd");
+        // Another program may have the port for a moment.
+        for _ in 0..50 {
+            let (port, tls_port) = (self.port, self.tls_port);
+            self.child = spawn(&program, self.dir.path(), port, tls_port, self.options.tls);
+            if self.wait_until_ready() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("slapd does not start again");
+    }
+
+    /// The lines for the database's part of its configuration.
+    pub(crate) fn database(&self) -> &str {
+        &self.options.database
+    }
+
+    /// Starts the server again with other lines for the database's part of its configuration.
+    pub(crate) fn reconfigure(&mut self, database: &str) {
+        self.stop();
+        database.clone_into(&mut self.options.database);
+        let dir = self.dir.path();
+        let text = configuration(dir, &self.options);
+        fs::write(dir.join("slapd.conf"), text).unwrap();
+        self.resume();
+    }
+
     /// All entries as they are, their stable ids and change numbers too.
     pub(crate) fn backup(&self) -> String {
         let output = Command::new(find("slapcat"))
@@ -224,7 +270,7 @@ impl Slapd {
             }
             let ready = TcpStream::connect(("127.0.0.1", self.port)).is_ok()
                 && UnixStream::connect(self.socket()).is_ok()
-                && (!self.tls || TcpStream::connect(("127.0.0.1", self.tls_port)).is_ok());
+                && (!self.options.tls || TcpStream::connect(("127.0.0.1", self.tls_port)).is_ok());
             if ready {
                 return true;
             }
@@ -266,8 +312,13 @@ fn configuration(dir: &Path, options: &SlapdOptions) -> String {
     let modules = ["/usr/lib/ldap", "/usr/lib64/openldap", "/usr/lib/openldap"];
     if let Some(modules) = modules.iter().find(|path| Path::new(path).exists()) {
         writeln!(conf, "modulepath {modules}\nmoduleload back_mdb").unwrap();
-        if options.memberof {
-            writeln!(conf, "moduleload memberof\nmoduleload refint").unwrap();
+        let modules = [
+            (options.memberof, "memberof"),
+            (options.memberof || options.refint, "refint"),
+            (options.syncprov, "syncprov"),
+        ];
+        for (_, module) in modules.iter().filter(|(is_on, _)| *is_on) {
+            writeln!(conf, "moduleload {module}").unwrap();
         }
     }
     writeln!(conf, "pidfile {dir}/slapd.pid").unwrap();
@@ -296,11 +347,13 @@ fn configuration(dir: &Path, options: &SlapdOptions) -> String {
     .unwrap();
     conf.push_str(&options.database);
     if options.memberof {
-        writeln!(
-            conf,
-            "\noverlay memberof\noverlay refint\nrefint_attributes member\nrefint_nothing cn=nothing"
-        )
-        .unwrap();
+        conf.push_str("\noverlay memberof\n");
+    }
+    if options.memberof || options.refint {
+        conf.push_str("\noverlay refint\nrefint_attributes member\nrefint_nothing cn=nothing\n");
+    }
+    if options.syncprov {
+        conf.push_str("\noverlay syncprov\n");
     }
     conf
 }
