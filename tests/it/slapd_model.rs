@@ -16,7 +16,7 @@ use std::cell::RefCell;
 
 use proptest::collection::vec;
 use proptest::test_runner::{
-    Config, FileFailurePersistence, RngAlgorithm, TestCaseError, TestRng, TestRunner,
+    Config, FileFailurePersistence, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner,
 };
 
 mod campus;
@@ -96,8 +96,12 @@ fn play_all(name: &str, refint: bool) {
         judged,
         writes,
     } = *totals.borrow();
-    if let Err(error) = result {
-        panic!("ROLLBOOK_SLAPD_MODEL_SEED={seed}: {error}");
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(why, (site, steps))) => {
+            panic!("ROLLBOOK_SLAPD_MODEL_SEED={seed}: {why}\nsite {site}, steps {steps:?}")
+        }
+        Err(error) => panic!("ROLLBOOK_SLAPD_MODEL_SEED={seed}: {error}"),
     }
     let overlay = if refint { "with" } else { "without" };
     let told = format!(

@@ -83,6 +83,9 @@ pub(super) struct Directory {
     pub(super) filter_hidden: bool,
     /// The logins of entries that were deleted.
     pub(super) deleted: BTreeSet<String>,
+    /// The names under which a run has read entries with this state file. By a name from before nobody
+    /// can know an entry again.
+    seen: BTreeSet<Value>,
     refint: bool,
     made: u32,
 }
@@ -120,6 +123,7 @@ impl Directory {
             enabled_hidden: false,
             filter_hidden: false,
             deleted: BTreeSet::new(),
+            seen: BTreeSet::new(),
             refint,
             made: 0,
         };
@@ -279,7 +283,8 @@ impl Directory {
         while let Some(next) = open.pop() {
             for value in &self.groups[next].values {
                 let named = present.get(&value.dn).copied();
-                let meant = value.meant.and_then(|id| self.by_id(id));
+                let meant = value.meant.filter(|_| self.seen.contains(value));
+                let meant = meant.and_then(|id| self.by_id(id));
                 truth.dangling |= named.is_none() || meant.is_none();
                 // A name that another entry has now means that one: nobody can know better.
                 truth.doubtful |= named.is_some() && meant.is_some() && meant != named;
@@ -305,6 +310,34 @@ impl Directory {
             }
         }
         truth
+    }
+
+    /// Notes under which names the account sees entries; what is not read as a whole shows what is listed.
+    pub(super) fn note_read(&mut self, full: bool) {
+        let shown = |entry: &&Entry| match **entry {
+            Entry::Person(n) => {
+                let person = &self.people[n];
+                person.place != Place::Outside && !person.hidden && !person.filter_hidden
+            }
+            Entry::Group(n) => self.groups[n].place != Place::Outside,
+        };
+        let present = self.present();
+        let shown = present.values().filter(shown);
+        let mut shown: BTreeSet<Value> = shown.map(|entry| self.value(*entry)).collect();
+        if !full {
+            let listed = |value: &Value| {
+                self.groups
+                    .iter()
+                    .any(|g| g.there && g.values.contains(value))
+            };
+            shown.retain(listed);
+        }
+        self.seen.append(&mut shown);
+    }
+
+    /// Forgets the names: the state file is another.
+    pub(super) fn forget(&mut self) {
+        self.seen.clear();
     }
 
     /// Whether somebody of this login has an entry in the base.

@@ -15,7 +15,7 @@ use rollbook::sandbox::{Account, NewCategory, Options, Sandbox};
 use rollbook::store::Store;
 use secrecy::SecretString;
 
-use super::directory::Directory;
+use super::directory::{self, Directory};
 use super::step::Export;
 use crate::slapd::{self, PASSWORD, READER, SUFFIX, Slapd, SlapdOptions};
 
@@ -301,19 +301,7 @@ base = "ou=people,{SUFFIX}"
 user_id = "uid"
 [directory.groups]
 base = "ou=groups,{SUFFIX}"
-[[binding]]
-directory = "campus"
-group = "(?<channel>bio|chem|math|mix)(-[a-z]+)?"
-category = {{ reference_id = "{{channel}}" }}
-[[binding]]
-directory = "lab"
-group = "(?<channel>lab|mix)(-[a-z]+)?"
-category = {{ reference_id = "{{channel}}" }}
-[[binding]]
-directory = "export"
-group = "(?<channel>exp|mix)(-[a-z]+)?"
-category = {{ reference_id = "{{channel}}" }}
-[policy]
+{bindings}[policy]
 vanished_group = "{vanished}"
 [safety]
 first_run = "apply"
@@ -329,6 +317,7 @@ list_after = "{list_after}"
 "#,
             url = self.sandbox.url(),
             partner = self.sandbox.partner_id(),
+            bindings = bindings(),
             campus = server(self.campus.url()),
             lab = server(self.lab_server.url()),
             vanished = if self.variant.remove_vanished {
@@ -339,4 +328,26 @@ list_after = "{list_after}"
             list_after = if self.variant.lists { "0s" } else { "15m" },
         )
     }
+}
+
+/// Which groups feed which channel, one by one: then it is known what a directory that was never read may
+/// feed.
+fn bindings() -> String {
+    let campus = directory::CHANNELS.map(|channel| ("campus", channel));
+    let others = [
+        ("lab", "lab"),
+        ("lab", "mix"),
+        ("export", "exp"),
+        ("export", "mix"),
+    ];
+    let mut text = String::new();
+    for (directory, channel) in campus.into_iter().chain(others) {
+        writeln!(
+            text,
+            "[[binding]]\ndirectory = \"{directory}\"\ngroup = \"{channel}(-[a-z]+)?\"\n\
+             category = {{ reference_id = \"{channel}\" }}"
+        )
+        .unwrap();
+    }
+    text
 }

@@ -99,6 +99,7 @@ impl World {
             Step::NewState => {
                 self.site.new_state();
                 self.ever.clear();
+                self.directory.forget();
             }
             Step::Restart => {
                 campus::settle(&self.site.campus, &self.directory);
@@ -190,6 +191,15 @@ impl World {
         }
         if !run.lab {
             self.site.lab_server.resume();
+        }
+        let is_read = |result: &Result<Report, RunError>| {
+            let reads = result.as_ref().map_or(&[][..], |report| &report.reads);
+            reads
+                .iter()
+                .any(|read| read.directory == "campus" && read.unproven.is_none())
+        };
+        if is_read(&result) {
+            self.directory.note_read(run.full);
         }
         self.totals.runs += 1;
         let writes = calls.writes().len();
