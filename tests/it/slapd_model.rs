@@ -22,6 +22,7 @@ use proptest::test_runner::{
 mod campus;
 mod directory;
 mod site;
+
 mod step;
 mod world;
 
