@@ -20,8 +20,12 @@ use proptest::test_runner::{
 };
 
 mod campus;
+mod churn;
 mod directory;
+mod found;
+
 mod site;
+mod soak;
 
 mod step;
 mod world;
@@ -54,6 +58,12 @@ fn number(name: &str) -> Option<u64> {
     text.map(|text| text.parse().unwrap())
 }
 
+/// Where chance begins: elsewhere each time, if nobody says where.
+fn seed() -> u64 {
+    let fresh = || u64::try_from(rollbook::clock::now().as_microsecond()).unwrap() % 1_000_000_000;
+    number("SEED").unwrap_or_else(fresh)
+}
+
 #[test]
 fn a_server_that_keeps_the_names_of_members_right() {
     play_all("slapd_model_refint", true);
@@ -67,8 +77,7 @@ fn a_server_that_lets_the_names_of_members_grow_old() {
 fn play_all(name: &str, refint: bool) {
     let cases = u32::try_from(number("CASES").unwrap_or(8)).unwrap();
     let steps = usize::try_from(number("STEPS").unwrap_or(60)).unwrap();
-    let fresh = || u64::try_from(rollbook::clock::now().as_microsecond()).unwrap() % 1_000_000_000;
-    let seed = number("SEED").unwrap_or_else(fresh);
+    let seed = seed();
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let config = Config {

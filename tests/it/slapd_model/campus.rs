@@ -98,31 +98,37 @@ pub(super) fn rights(directory: &Directory) -> String {
     text + "access to attrs=userPassword by anonymous auth by * none\naccess to * by * read\n"
 }
 
+/// Groups with the names of their members.
+pub(super) type Groups = BTreeMap<String, BTreeSet<String>>;
+
 /// Waits until the server has the groups that the model has: the overlay works when it comes to it.
 pub(super) fn settle(slapd: &Slapd, directory: &Directory) {
-    let wanted: BTreeMap<String, BTreeSet<String>> = (0..directory.groups.len())
-        .filter(|n| directory.groups[*n].there)
-        .map(|n| {
-            let values = directory.groups[n].values.iter();
-            let values = values.map(|value| value.dn.clone()).collect();
-            (directory.dn(Entry::Group(n)), values)
-        })
-        .collect();
-    let end = Instant::now() + Duration::from_secs(5);
+    let there = (0..directory.groups.len()).filter(|n| directory.groups[*n].there);
+    let group = |n: usize| {
+        let values = directory.groups[n].values.iter();
+        let values = values.map(|value| value.dn.clone()).collect();
+        (directory.dn(Entry::Group(n)), values)
+    };
+    settle_as(slapd, &there.map(group).collect());
+}
+
+/// The same, for these groups.
+pub(super) fn settle_as(slapd: &Slapd, wanted: &Groups) {
+    let end = Instant::now() + Duration::from_secs(10);
     loop {
         let there = groups(slapd);
-        if there == wanted {
+        if there == *wanted {
             return;
         }
         if Instant::now() > end {
-            assert_eq!(there, wanted, "the server does otherwise than the model");
+            assert_eq!(there, *wanted, "the server does otherwise than the model");
         }
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
 /// The groups of the server with their members.
-pub(super) fn groups(slapd: &Slapd) -> BTreeMap<String, BTreeSet<String>> {
+fn groups(slapd: &Slapd) -> Groups {
     let found = slapd.ldapsearch(&[
         "-LLL",
         "-o",

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::directory::{self, Directory};
 use super::step::Export;
 use crate::slapd::{self, PASSWORD, READER, SUFFIX, Slapd, SlapdOptions};
 
-const ROOT: &str = "MediaSpace>site>channels";
+pub(super) const ROOT: &str = "MediaSpace>site>channels";
 /// What stands at the end of a whole export.
 const END: &str = "# end of export";
 /// All channels.
@@ -223,33 +223,8 @@ impl Site {
     }
 
     fn engine(&self) -> Engine {
-        let config = Config::parse(&self.configuration()).unwrap().config;
-        let source = |directory: &Source| {
-            let password = match directory {
-                Source::Ldap(_) => Some(SecretString::from(PASSWORD)),
-                Source::Ldif(_) => None,
-            };
-            rollbook::source::Source::new(directory, password).unwrap()
-        };
-        let secret = Credentials::AdminSecret(SecretString::from(self.sandbox.admin_secret()));
-        let short = Duration::from_millis(1);
-        let pace = Pace {
-            retries: 1,
-            first: short,
-            longest: short,
-            throttled: short,
-            settle: short,
-        };
-        Engine {
-            sources: Arc::new(config.directory.iter().map(source).collect()),
-            kaltura: Kaltura::new(&config.kaltura, secret)
-                .unwrap()
-                .with_pace(pace),
-            store: Store::open(&self.path("rollbook.db")).unwrap(),
-            bindings: Arc::new(Bindings::new(&config.binding).unwrap()),
-            progress: Progress::default(),
-            config: Arc::new(config),
-        }
+        let text = self.configuration();
+        assemble(&text, &self.sandbox, &self.path("rollbook.db"))
     }
 
     /// The limits are wide open, so that nothing but evidence protects anybody.
@@ -327,6 +302,37 @@ list_after = "{list_after}"
             },
             list_after = if self.variant.lists { "0s" } else { "15m" },
         )
+    }
+}
+
+/// An engine by this configuration, which tries again at once what fails.
+pub(super) fn assemble(configuration: &str, sandbox: &Sandbox, state: &Path) -> Engine {
+    let config = Config::parse(configuration).unwrap().config;
+    let source = |directory: &Source| {
+        let password = match directory {
+            Source::Ldap(_) => Some(SecretString::from(PASSWORD)),
+            Source::Ldif(_) => None,
+        };
+        rollbook::source::Source::new(directory, password).unwrap()
+    };
+    let secret = Credentials::AdminSecret(SecretString::from(sandbox.admin_secret()));
+    let short = Duration::from_millis(1);
+    let pace = Pace {
+        retries: 1,
+        first: short,
+        longest: short,
+        throttled: short,
+        settle: short,
+    };
+    Engine {
+        sources: Arc::new(config.directory.iter().map(source).collect()),
+        kaltura: Kaltura::new(&config.kaltura, secret)
+            .unwrap()
+            .with_pace(pace),
+        store: Store::open(state).unwrap(),
+        bindings: Arc::new(Bindings::new(&config.binding).unwrap()),
+        progress: Progress::default(),
+        config: Arc::new(config),
     }
 }
 

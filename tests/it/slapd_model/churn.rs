@@ -1,0 +1,274 @@
+//! People and groups of a directory that changes twenty times a second, some of whom never leave.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::slapd::{SUFFIX, Slapd};
+
+pub(super) const PEOPLE: usize = 40;
+/// The first of them stay in their groups, whatever else happens to their entries.
+pub(super) const STEADY: usize = 15;
+/// Each feeds a channel; the last is in the third, and has none.
+pub(super) const GROUPS: [&str; 4] = ["bio", "chem", "math", "inner"];
+const INNER: usize = 3;
+const OUTER: usize = 2;
+/// The time between two changes.
+const PAUSE: Duration = Duration::from_millis(50);
+/// For so long the overlay may still be at work on a change.
+const WORKS: Duration = Duration::from_secs(1);
+
+struct Person {
+    name: String,
+    unit: usize,
+    there: bool,
+    /// When the name was last changed, and how many runs had ended by then.
+    touched: (Instant, u64),
+}
+
+/// What is true in the directory, once the overlay has done its work.
+pub(super) struct Churn {
+    people: Vec<Person>,
+    members: [BTreeSet<usize>; 4],
+    units: [String; 3],
+    /// The name of the inner group.
+    inner: String,
+    random: u64,
+    made: u64,
+    pub(super) changes: u64,
+}
+
+impl Churn {
+    pub(super) fn new(seed: u64) -> Self {
+        let touched = (Instant::now(), 0);
+        let person = |n: usize| Person {
+            name: format!("p{n}"),
+            unit: n % 3,
+            there: true,
+            touched,
+        };
+        let members = |g: usize| (0..PEOPLE).filter(|p| p % 4 == g).collect();
+        Self {
+            people: (0..PEOPLE).map(person).collect(),
+            members: [0, 1, 2, 3].map(members),
+            units: ["a", "b", "c"].map(str::to_owned),
+            inner: "inner".to_owned(),
+            random: seed | 1,
+            made: 0,
+            changes: 0,
+        }
+    }
+
+    /// All of it, to begin with.
+    pub(super) fn ldif(&self) -> String {
+        let mut text = String::new();
+        for unit in 0..self.units.len() {
+            let dn = self.unit(unit);
+            writeln!(text, "dn: {dn}\nobjectClass: organizationalUnit\n").unwrap();
+        }
+        for p in 0..PEOPLE {
+            text += &self.entry(p);
+        }
+        for (g, members) in self.members.iter().enumerate() {
+            let (name, dn) = (self.group_name(g), self.group(g));
+            writeln!(text, "dn: {dn}\nobjectClass: groupOfNames\ncn: {name}").unwrap();
+            for p in members {
+                writeln!(text, "member: {}", self.person(*p)).unwrap();
+            }
+            if g == OUTER {
+                writeln!(text, "member: {}", self.group(INNER)).unwrap();
+            }
+            text += "\n";
+        }
+        text
+    }
+
+    /// Who is wanted in each channel.
+    pub(super) fn wanted(&self, group: usize) -> BTreeSet<String> {
+        let mut members = self.members[group].clone();
+        if group == OUTER {
+            members.extend(&self.members[INNER]);
+        }
+        members.iter().map(|p| format!("u{p}")).collect()
+    }
+
+    /// Who never leaves.
+    pub(super) fn steady(group: usize) -> BTreeSet<String> {
+        let is_in = |p: &usize| p % 4 == group || group == OUTER && p % 4 == INNER;
+        let steady = (0..STEADY).filter(is_in);
+        steady.map(|p| format!("u{p}")).collect()
+    }
+
+    /// The groups with their members' names, as the server has them at last.
+    pub(super) fn groups(&self) -> super::campus::Groups {
+        let group = |(g, members): (usize, &BTreeSet<usize>)| {
+            let mut names: BTreeSet<String> = members.iter().map(|p| self.person(*p)).collect();
+            if g == OUTER {
+                names.insert(self.group(INNER));
+            }
+            (self.group(g), names)
+        };
+        self.members.iter().enumerate().map(group).collect()
+    }
+
+    /// Changes the directory until it is told to stop.
+    pub(super) fn go_on(mut self, slapd: &Slapd, stop: &Arc<AtomicBool>, runs: &AtomicU64) -> Self {
+        let mut next = Instant::now();
+        while !stop.load(Ordering::SeqCst) {
+            // What comes up is often not possible.
+            let ldif = (0..100).find_map(|_| self.change(runs.load(Ordering::SeqCst)));
+            if let Some(ldif) = ldif {
+                slapd.modify(&ldif);
+                self.changes += 1;
+            }
+            next += PAUSE;
+            std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        }
+        self
+    }
+
+    /// One change, as LDIF; `None` where what came up is not possible.
+    fn change(&mut self, runs: u64) -> Option<String> {
+        let p = self.below(PEOPLE);
+        let g = self.below(GROUPS.len());
+        match self.below(20) {
+            0..5 => self.join(g, p),
+            5..10 => self.leave(g, p),
+            10..13 => self.rename(p, runs),
+            13..16 => self.relocate(p, runs),
+            16 => self.rename_unit(runs),
+            17 => self.rename_inner(),
+            18 => self.delete(p, runs),
+            _ => self.create(runs),
+        }
+    }
+
+    fn join(&mut self, g: usize, p: usize) -> Option<String> {
+        let rested = self.people[p].there && self.has_rested(p);
+        (rested && self.members[g].insert(p)).then(|| self.member(g, p, "add"))
+    }
+
+    fn leave(&mut self, g: usize, p: usize) -> Option<String> {
+        let may = p >= STEADY && self.has_rested(p) && self.members[g].len() > 1;
+        (may && self.members[g].remove(&p)).then(|| self.member(g, p, "delete"))
+    }
+
+    fn member(&self, g: usize, p: usize, change: &str) -> String {
+        format!(
+            "dn: {}\nchangetype: modify\n{change}: member\nmember: {}\n",
+            self.group(g),
+            self.person(p)
+        )
+    }
+
+    fn rename(&mut self, p: usize, runs: u64) -> Option<String> {
+        let from = self.person(p);
+        self.people[p].there.then(|| {
+            self.made += 1;
+            self.people[p].name = format!("f{}", self.made);
+            self.moved(&from, p, runs)
+        })
+    }
+
+    fn relocate(&mut self, p: usize, runs: u64) -> Option<String> {
+        let (from, to) = (self.person(p), self.below(self.units.len()));
+        (self.people[p].there && self.people[p].unit != to).then(|| {
+            self.people[p].unit = to;
+            self.moved(&from, p, runs)
+        })
+    }
+
+    fn moved(&mut self, from: &str, p: usize, runs: u64) -> String {
+        self.people[p].touched = (Instant::now(), runs);
+        let Person { name, unit, .. } = &self.people[p];
+        format!(
+            "dn: {from}\nchangetype: modrdn\nnewrdn: cn={name}\ndeleteoldrdn: 1\nnewsuperior: {}\n",
+            self.unit(*unit)
+        )
+    }
+
+    fn rename_unit(&mut self, runs: u64) -> Option<String> {
+        let unit = self.below(self.units.len());
+        let from = self.unit(unit);
+        self.made += 1;
+        self.units[unit] = format!("o{}", self.made);
+        for person in self.people.iter_mut().filter(|person| person.unit == unit) {
+            person.touched = (Instant::now(), runs);
+        }
+        let name = &self.units[unit];
+        Some(format!(
+            "dn: {from}\nchangetype: modrdn\nnewrdn: ou={name}\ndeleteoldrdn: 1\n"
+        ))
+    }
+
+    fn rename_inner(&mut self) -> Option<String> {
+        let from = self.group(INNER);
+        self.made += 1;
+        self.inner = format!("inner-{}", self.made);
+        let name = &self.inner;
+        Some(format!(
+            "dn: {from}\nchangetype: modrdn\nnewrdn: cn={name}\ndeleteoldrdn: 1\n"
+        ))
+    }
+
+    /// Deletes somebody whose entry is not the newest that a run may have seen: without that one a run
+    /// reads everything.
+    fn delete(&mut self, p: usize, runs: u64) -> Option<String> {
+        let (at, ended) = self.people[p].touched;
+        let is_old = at.elapsed() > 2 * WORKS && runs > ended + 3;
+        let in_all = self.members.iter().all(|members| members.len() > 1);
+        (p >= STEADY && is_old && in_all && self.people[p].there).then(|| {
+            let dn = self.person(p);
+            for members in &mut self.members {
+                members.remove(&p);
+            }
+            self.people[p].there = false;
+            self.people[p].touched = (Instant::now(), runs);
+            format!("dn: {dn}\nchangetype: delete\n")
+        })
+    }
+
+    fn create(&mut self, runs: u64) -> Option<String> {
+        let mut gone = 0..PEOPLE;
+        let p = gone.find(|p| !self.people[*p].there && self.has_rested(*p))?;
+        self.people[p].there = true;
+        self.people[p].touched = (Instant::now(), runs);
+        Some(self.entry(p))
+    }
+
+    /// Whether the overlay has done with the person's name.
+    fn has_rested(&self, p: usize) -> bool {
+        self.people[p].touched.0.elapsed() > WORKS
+    }
+
+    fn entry(&self, p: usize) -> String {
+        let (dn, name) = (self.person(p), &self.people[p].name);
+        format!("dn: {dn}\nobjectClass: inetOrgPerson\ncn: {name}\nsn: Family\nuid: u{p}\n\n")
+    }
+
+    fn unit(&self, n: usize) -> String {
+        format!("ou={},ou=people,{SUFFIX}", self.units[n])
+    }
+
+    fn person(&self, p: usize) -> String {
+        let Person { name, unit, .. } = &self.people[p];
+        format!("cn={name},{}", self.unit(*unit))
+    }
+
+    fn group_name(&self, g: usize) -> &str {
+        if g == INNER { &self.inner } else { GROUPS[g] }
+    }
+
+    fn group(&self, g: usize) -> String {
+        format!("cn={},ou=groups,{SUFFIX}", self.group_name(g))
+    }
+
+    fn below(&mut self, most: usize) -> usize {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        usize::try_from(self.random % (most as u64)).unwrap()
+    }
+}
