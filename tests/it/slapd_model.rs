@@ -20,6 +20,7 @@ use proptest::test_runner::{
 };
 
 mod campus;
+mod change;
 mod churn;
 mod directory;
 mod found;

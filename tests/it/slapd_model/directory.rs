@@ -86,6 +86,8 @@ pub(super) struct Directory {
     /// The names under which a run has read entries with this state file. By a name from before nobody
     /// can know an entry again.
     seen: BTreeSet<Value>,
+    /// What groups listed then, by a name that the entry had.
+    listed: BTreeSet<(u32, Value)>,
     refint: bool,
     made: u32,
 }
@@ -104,6 +106,8 @@ pub(super) struct Truth {
     pub(super) members: BTreeSet<String>,
     /// Whether any group in the base feeds the channel.
     pub(super) fed: bool,
+    /// People whose former name a group lists, as a run has seen, while another entry has the name now.
+    pub(super) former: BTreeSet<String>,
     /// Those of them whom a group lists by their present name, in the base.
     pub(super) by_name: BTreeSet<String>,
     /// Whether a group lists a name whose entry is gone, so that people without an entry may be meant.
@@ -124,6 +128,7 @@ impl Directory {
             filter_hidden: false,
             deleted: BTreeSet::new(),
             seen: BTreeSet::new(),
+            listed: BTreeSet::new(),
             refint,
             made: 0,
         };
@@ -288,6 +293,14 @@ impl Directory {
                 truth.dangling |= named.is_none() || meant.is_none();
                 // A name that another entry has now means that one: nobody can know better.
                 truth.doubtful |= named.is_some() && meant.is_some() && meant != named;
+                if let Some(Entry::Person(n)) = meant
+                    && named.is_some()
+                    && meant != named
+                    && self.people[n].enabled
+                    && self.listed.contains(&(self.groups[next].id, value.clone()))
+                {
+                    truth.former.insert(self.people[n].login.clone());
+                }
                 match named.or(meant) {
                     Some(Entry::Person(n)) => {
                         let person = &self.people[n];
@@ -332,12 +345,24 @@ impl Directory {
             };
             shown.retain(listed);
         }
+        let readable = |group: &&Group| {
+            group.there
+                && group.place != Place::Outside
+                && !group.unreadable
+                && !self.members_hidden
+        };
+        for group in self.groups.iter().filter(readable) {
+            let values = group.values.intersection(&shown);
+            self.listed
+                .extend(values.map(|value| (group.id, value.clone())));
+        }
         self.seen.append(&mut shown);
     }
 
     /// Forgets the names: the state file is another.
     pub(super) fn forget(&mut self) {
         self.seen.clear();
+        self.listed.clear();
     }
 
     /// Whether somebody of this login has an entry in the base.

@@ -7,7 +7,8 @@ use rollbook::reconcile::report::ReadReport;
 use rollbook::reconcile::{Report, Request, RunError, Verdict, reconcile};
 
 use super::Totals;
-use super::campus::{self, Change};
+use super::campus;
+use super::change::Change;
 use super::directory::{self, Directory};
 use super::site::{CHANNELS, Site, Snapshot, Variant};
 use super::step::{Export, Other, Run, Server, Step};
@@ -253,11 +254,10 @@ impl World {
         }
         for channel in CHANNELS {
             let members = self.members(channel);
+            let former = self.directory.truth(channel).former;
             let losses = seen.losses(channel);
-            let wrong: Vec<_> = losses
-                .iter()
-                .filter(|user| members.contains(**user))
-                .collect();
+            let is_kept = |user: &&&String| members.contains(**user) || former.contains(**user);
+            let wrong: Vec<_> = losses.iter().filter(is_kept).collect();
             assert!(
                 wrong.is_empty(),
                 "{wrong:?}: {}",
