@@ -129,17 +129,6 @@ impl Churn {
         self
     }
 
-    /// Adds a value to each group, so that each has a new time stamp: what the overlay takes from a group
-    /// has none, see `found::a_person_is_deleted_and_the_server_takes_the_name_from_the_groups`.
-    pub(super) fn touch_groups(&self, slapd: &Slapd) {
-        for g in 0..GROUPS.len() {
-            let dn = self.group(g);
-            slapd.modify(&format!(
-                "dn: {dn}\nchangetype: modify\nreplace: description\ndescription: at rest\n"
-            ));
-        }
-    }
-
     /// One change, as LDIF; `None` where what came up is not possible.
     fn change(&mut self, runs: u64) -> Option<String> {
         let p = self.below(PEOPLE);
