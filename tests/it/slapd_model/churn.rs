@@ -37,7 +37,8 @@ pub(super) struct Churn {
     inner: String,
     random: u64,
     made: u64,
-    pub(super) changes: u64,
+    /// What was done, one change in a line, with the number of runs that had ended.
+    pub(super) changes: Vec<String>,
 }
 
 impl Churn {
@@ -57,7 +58,7 @@ impl Churn {
             inner: "inner".to_owned(),
             random: seed | 1,
             made: 0,
-            changes: 0,
+            changes: Vec::new(),
         }
     }
 
@@ -118,10 +119,11 @@ impl Churn {
         let mut next = Instant::now();
         while !stop.load(Ordering::SeqCst) {
             // What comes up is often not possible.
-            let ldif = (0..100).find_map(|_| self.change(runs.load(Ordering::SeqCst)));
-            if let Some(ldif) = ldif {
+            let ended = runs.load(Ordering::SeqCst);
+            if let Some(ldif) = (0..100).find_map(|_| self.change(ended)) {
                 slapd.modify(&ldif);
-                self.changes += 1;
+                let line = ldif.trim_end().replace('\n', " | ");
+                self.changes.push(format!("after run {ended}: {line}"));
             }
             next += PAUSE;
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
