@@ -1,16 +1,16 @@
-//! People and groups of a directory that changes twenty times a second, some of whom never leave.
+//! People and groups of a directory that changes twenty times a second.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::slapd::{SUFFIX, Slapd};
 
 pub(super) const PEOPLE: usize = 40;
 /// The first of them stay in their groups, whatever else happens to their entries.
-pub(super) const STEADY: usize = 15;
+const STEADY: usize = 15;
 /// Each feeds a channel; the last is in the third, and has none.
 pub(super) const GROUPS: [&str; 4] = ["bio", "chem", "math", "inner"];
 const INNER: usize = 3;
@@ -28,6 +28,9 @@ struct Person {
     touched: (Instant, u64),
 }
 
+/// Since when people are in a group, by the numbers of group and person.
+pub(super) type Since = Arc<Mutex<BTreeMap<(usize, usize), Instant>>>;
+
 /// What is true in the directory, once the overlay has done its work.
 pub(super) struct Churn {
     people: Vec<Person>,
@@ -37,6 +40,7 @@ pub(super) struct Churn {
     inner: String,
     random: u64,
     made: u64,
+    pub(super) since: Since,
     /// What was done, one change in a line, with the number of runs that had ended.
     pub(super) changes: Vec<String>,
 }
@@ -51,15 +55,18 @@ impl Churn {
             touched,
         };
         let members = |g: usize| (0..PEOPLE).filter(|p| p % 4 == g).collect();
-        Self {
+        let churn = Self {
             people: (0..PEOPLE).map(person).collect(),
             members: [0, 1, 2, 3].map(members),
             units: ["a", "b", "c"].map(str::to_owned),
             inner: "inner".to_owned(),
             random: seed | 1,
             made: 0,
+            since: Since::default(),
             changes: Vec::new(),
-        }
+        };
+        churn.note_joined();
+        churn
     }
 
     /// All of it, to begin with.
@@ -95,11 +102,16 @@ impl Churn {
         members.iter().map(|p| format!("u{p}")).collect()
     }
 
-    /// Who never leaves.
-    pub(super) fn steady(group: usize) -> BTreeSet<String> {
-        let is_in = |p: &usize| p % 4 == group || group == OUTER && p % 4 == INNER;
-        let steady = (0..STEADY).filter(is_in);
-        steady.map(|p| format!("u{p}")).collect()
+    /// Whether this person has been wanted in a channel all the time since then.
+    pub(super) fn is_wanted_since(since: &Since, channel: usize, p: usize, then: Instant) -> bool {
+        let groups: &[usize] = if channel == OUTER {
+            &[OUTER, INNER]
+        } else {
+            &[channel]
+        };
+        let since = since.lock().unwrap();
+        let mut groups = groups.iter();
+        groups.any(|g| since.get(&(*g, p)).is_some_and(|at| *at < then))
     }
 
     /// The groups with their members' names, as the server has them at last.
@@ -121,7 +133,9 @@ impl Churn {
             // What comes up is often not possible.
             let ended = runs.load(Ordering::SeqCst);
             if let Some(ldif) = (0..100).find_map(|_| self.change(ended)) {
+                self.note_left();
                 slapd.modify(&ldif);
+                self.note_joined();
                 let line = ldif.trim_end().replace('\n', " | ");
                 self.changes.push(format!("after run {ended}: {line}"));
             }
@@ -129,6 +143,22 @@ impl Churn {
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }
         self
+    }
+
+    /// Forgets who is not in a group any more, before the server hears of it.
+    fn note_left(&self) {
+        let mut since = self.since.lock().unwrap();
+        since.retain(|(g, p), _| self.members[*g].contains(p));
+    }
+
+    /// Notes who has come into a group, after the server has heard of it.
+    fn note_joined(&self) {
+        let mut since = self.since.lock().unwrap();
+        for (g, members) in self.members.iter().enumerate() {
+            for p in members {
+                since.entry((g, *p)).or_insert_with(Instant::now);
+            }
+        }
     }
 
     /// One change, as LDIF; `None` where what came up is not possible.

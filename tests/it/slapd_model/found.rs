@@ -14,13 +14,13 @@ const INCREMENTAL: Step = Step::Run(Run {
 /// Each run lists the ids of all entries.
 const LISTS: u32 = 4;
 
-/// Lets these things happen, after which everybody in a channel must be wanted there.
-async fn nobody_stays_for_nothing(refint: bool, seed: u32, steps: &[Step]) {
+/// Lets these things happen, after which the channels must be as wanted.
+async fn in_step_after(refint: bool, seed: u32, steps: &[Step]) {
     let mut world = World::start(refint, seed).await;
     for step in steps {
         world.step(step).await;
     }
-    world.nobody_is_in_a_channel_for_nothing();
+    world.channels_are_as_wanted();
 }
 
 #[test]
@@ -47,14 +47,14 @@ async fn an_account_made_anew_is_disabled() {
         FULL,
         FULL,
     ];
-    nobody_stays_for_nothing(true, 0, &steps).await;
+    in_step_after(true, 0, &steps).await;
 }
 
 /// The overlay takes the name from the group without a new time stamp: the second run sees it.
 #[tokio::test]
 async fn a_person_is_deleted_and_the_server_takes_the_name_from_the_groups() {
     let steps = [Step::Delete(5), INCREMENTAL, INCREMENTAL];
-    nobody_stays_for_nothing(true, LISTS, &steps).await;
+    in_step_after(true, LISTS, &steps).await;
 }
 
 #[tokio::test]
@@ -68,5 +68,5 @@ async fn the_name_of_nobody_leaves_the_group() {
         INCREMENTAL,
         INCREMENTAL,
     ];
-    nobody_stays_for_nothing(false, LISTS, &steps).await;
+    in_step_after(false, LISTS, &steps).await;
 }
