@@ -3,7 +3,7 @@
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
-//! | `ROLLBOOK_SLAPD_MODEL_CASES` | sites that are started by each test | 8 |
+//! | `ROLLBOOK_SLAPD_MODEL_CASES` | sites that are started by each test | 14 |
 //! | `ROLLBOOK_SLAPD_MODEL_STEPS` | things that happen to each, at most | 60 |
 //! | `ROLLBOOK_SLAPD_MODEL_SHRINK_MS` | how long a failure is made smaller | 20000 |
 //! | `ROLLBOOK_SLAPD_MODEL_SEED` | where chance begins | another one each time |
@@ -76,7 +76,7 @@ fn a_server_that_lets_the_names_of_members_grow_old() {
 }
 
 fn play_all(name: &str, refint: bool) {
-    let cases = u32::try_from(number("CASES").unwrap_or(8)).unwrap();
+    let cases = u32::try_from(number("CASES").unwrap_or(14)).unwrap();
     let steps = usize::try_from(number("STEPS").unwrap_or(60)).unwrap();
     let seed = seed();
     let mut bytes = [0; 32];

@@ -20,12 +20,17 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// For so long the overlay may still be at work on a change.
 const WORKS: Duration = Duration::from_secs(1);
 
+/// After so many runs what has changed has been seen.
+const SOON: u64 = 3;
+
 struct Person {
     name: String,
     unit: usize,
     there: bool,
     /// When the name was last changed, and how many runs had ended by then.
     touched: (Instant, u64),
+    /// How many runs had ended when the person last joined a group.
+    joined: u64,
 }
 
 /// Since when people are in a group, by the numbers of group and person.
@@ -53,6 +58,7 @@ impl Churn {
             unit: n % 3,
             there: true,
             touched,
+            joined: 0,
         };
         let members = |g: usize| (0..PEOPLE).filter(|p| p % 4 == g).collect();
         let churn = Self {
@@ -166,8 +172,8 @@ impl Churn {
         let p = self.below(PEOPLE);
         let g = self.below(GROUPS.len());
         match self.below(20) {
-            0..5 => self.join(g, p),
-            5..10 => self.leave(g, p),
+            0..5 => self.join(g, p, runs),
+            5..10 => self.leave(g, p, runs),
             10..13 => self.rename(p, runs),
             13..16 => self.relocate(p, runs),
             16 => self.rename_unit(runs),
@@ -177,13 +183,18 @@ impl Churn {
         }
     }
 
-    fn join(&mut self, g: usize, p: usize) -> Option<String> {
-        let rested = self.people[p].there && self.has_rested(p);
-        (rested && self.members[g].insert(p)).then(|| self.member(g, p, "add"))
+    /// Not before a run has seen the name: see
+    /// `found::somebody_joins_and_the_unit_is_renamed_before_the_next_run`.
+    fn join(&mut self, g: usize, p: usize, runs: u64) -> Option<String> {
+        let rested = self.people[p].there && self.has_rested(p, runs);
+        (rested && self.members[g].insert(p)).then(|| {
+            self.people[p].joined = runs;
+            self.member(g, p, "add")
+        })
     }
 
-    fn leave(&mut self, g: usize, p: usize) -> Option<String> {
-        let may = p >= STEADY && self.has_rested(p) && self.members[g].len() > 1;
+    fn leave(&mut self, g: usize, p: usize, runs: u64) -> Option<String> {
+        let may = p >= STEADY && self.has_rested(p, runs) && self.members[g].len() > 1;
         (may && self.members[g].remove(&p)).then(|| self.member(g, p, "delete"))
     }
 
@@ -224,6 +235,11 @@ impl Churn {
     fn rename_unit(&mut self, runs: u64) -> Option<String> {
         let unit = self.below(self.units.len());
         let from = self.unit(unit);
+        let mut people = self.people.iter().filter(|person| person.unit == unit);
+        // Whoever has just joined must have been seen: see `join`.
+        if people.any(|person| runs <= person.joined + SOON) {
+            return None;
+        }
         self.made += 1;
         self.units[unit] = format!("o{}", self.made);
         for person in self.people.iter_mut().filter(|person| person.unit == unit) {
@@ -248,10 +264,8 @@ impl Churn {
     /// Deletes somebody whose entry is not the newest that a run may have seen: without that one a run
     /// reads everything.
     fn delete(&mut self, p: usize, runs: u64) -> Option<String> {
-        let (at, ended) = self.people[p].touched;
-        let is_old = at.elapsed() > 2 * WORKS && runs > ended + 3;
         let in_all = self.members.iter().all(|members| members.len() > 1);
-        (p >= STEADY && is_old && in_all && self.people[p].there).then(|| {
+        (p >= STEADY && self.has_rested(p, runs) && in_all && self.people[p].there).then(|| {
             let dn = self.person(p);
             for members in &mut self.members {
                 members.remove(&p);
@@ -264,15 +278,16 @@ impl Churn {
 
     fn create(&mut self, runs: u64) -> Option<String> {
         let mut gone = 0..PEOPLE;
-        let p = gone.find(|p| !self.people[*p].there && self.has_rested(*p))?;
+        let p = gone.find(|p| !self.people[*p].there && self.has_rested(*p, runs))?;
         self.people[p].there = true;
         self.people[p].touched = (Instant::now(), runs);
         Some(self.entry(p))
     }
 
-    /// Whether the overlay has done with the person's name.
-    fn has_rested(&self, p: usize) -> bool {
-        self.people[p].touched.0.elapsed() > WORKS
+    /// Whether the overlay has done with the person's name, and runs have seen it.
+    fn has_rested(&self, p: usize, runs: u64) -> bool {
+        let (at, ended) = self.people[p].touched;
+        at.elapsed() > 2 * WORKS && runs > ended + SOON
     }
 
     fn entry(&self, p: usize) -> String {

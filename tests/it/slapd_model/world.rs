@@ -18,8 +18,10 @@ pub(super) struct World {
     site: Site,
     /// The channels of groups that a run may have seen with this state file, by group ID.
     ever: BTreeSet<String>,
-    /// Whether rights have changed since the last complete full read.
-    other_rights: bool,
+    /// Whether rights have changed, or the name of a unit, since the last complete full read. Additions that
+    /// only a list of all names shows are not made: see
+    /// `found::somebody_joins_and_the_unit_is_renamed_and_entries_are_listed`.
+    unannounced: bool,
     pub(super) totals: Totals,
 }
 
@@ -86,7 +88,7 @@ impl World {
             directory,
             site,
             ever: BTreeSet::new(),
-            other_rights: false,
+            unannounced: false,
             totals: Totals::default(),
         };
         world.run(Run::FULL).await;
@@ -119,7 +121,8 @@ impl World {
                     slapd: &mut self.site.campus,
                 };
                 change.make(step);
-                self.other_rights |= self.site.campus.database() != before;
+                self.unannounced |= self.site.campus.database() != before;
+                self.unannounced |= matches!(step, Step::RenameUnit(_));
             }
         }
     }
@@ -134,7 +137,7 @@ impl World {
         let seen = self.watch(run).await;
         self.judge(&seen);
         if run.full && seen.is_complete("campus") {
-            self.other_rights = false;
+            self.unannounced = false;
         }
         if self.is_clean(&seen) {
             self.totals.clean += 1;
@@ -277,7 +280,7 @@ impl World {
 
     /// Whether the directory's server shows all there is, and a run sees it.
     fn shows_all(&self, seen: &Seen) -> bool {
-        let sees_all = seen.run.full || self.site.variant.lists && !self.other_rights;
+        let sees_all = seen.run.full || self.site.variant.lists && !self.unannounced;
         self.directory.is_plain() && seen.run.settled && sees_all && seen.is_complete("campus")
     }
 
