@@ -49,6 +49,10 @@ ou: groups
 ";
 
 /// What a server is started with.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one line of the configuration"
+)]
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SlapdOptions {
     /// Entries below [`BASE_LDIF`], loaded before the server starts.

@@ -21,9 +21,11 @@ impl Change<'_> {
             Step::Join(p, g) => self.member(g, Entry::Person(p), true),
             Step::Leave(p, g) => self.member(g, Entry::Person(p), false),
             Step::Nest(g, inner, on) if g != inner => self.member(g, Entry::Group(inner), on),
-            Step::Placeholder(g, on) => self.values(g, |values| match on {
-                true => _ = values.insert(nothing()),
-                false => values.retain(|value| *value != nothing()),
+            Step::Placeholder(g, on) => self.values(g, |values| {
+                values.remove(&nothing());
+                if on {
+                    values.insert(nothing());
+                }
             }),
             Step::Delete(p) => self.delete(p),
             Step::Recreate(p) => {

@@ -177,7 +177,7 @@ impl Churn {
             10..13 => self.rename(p, runs),
             13..16 => self.relocate(p, runs),
             16 => self.rename_unit(runs),
-            17 => self.rename_inner(),
+            17 => Some(self.rename_inner()),
             18 => self.delete(p, runs),
             _ => self.create(runs),
         }
@@ -208,7 +208,8 @@ impl Churn {
 
     fn rename(&mut self, p: usize, runs: u64) -> Option<String> {
         let from = self.person(p);
-        self.people[p].there.then(|| {
+        let may = self.people[p].there && self.is_seen(p, runs);
+        may.then(|| {
             self.made += 1;
             self.people[p].name = format!("f{}", self.made);
             self.moved(&from, p, runs)
@@ -217,7 +218,7 @@ impl Churn {
 
     fn relocate(&mut self, p: usize, runs: u64) -> Option<String> {
         let (from, to) = (self.person(p), self.below(self.units.len()));
-        (self.people[p].there && self.people[p].unit != to).then(|| {
+        (self.people[p].there && self.people[p].unit != to && self.is_seen(p, runs)).then(|| {
             self.people[p].unit = to;
             self.moved(&from, p, runs)
         })
@@ -235,9 +236,8 @@ impl Churn {
     fn rename_unit(&mut self, runs: u64) -> Option<String> {
         let unit = self.below(self.units.len());
         let from = self.unit(unit);
-        let mut people = self.people.iter().filter(|person| person.unit == unit);
-        // Whoever has just joined must have been seen: see `join`.
-        if people.any(|person| runs <= person.joined + SOON) {
+        let mut people = (0..PEOPLE).filter(|p| self.people[*p].unit == unit);
+        if !people.all(|p| self.is_seen(p, runs)) {
             return None;
         }
         self.made += 1;
@@ -251,14 +251,12 @@ impl Churn {
         ))
     }
 
-    fn rename_inner(&mut self) -> Option<String> {
+    fn rename_inner(&mut self) -> String {
         let from = self.group(INNER);
         self.made += 1;
         self.inner = format!("inner-{}", self.made);
         let name = &self.inner;
-        Some(format!(
-            "dn: {from}\nchangetype: modrdn\nnewrdn: cn={name}\ndeleteoldrdn: 1\n"
-        ))
+        format!("dn: {from}\nchangetype: modrdn\nnewrdn: cn={name}\ndeleteoldrdn: 1\n")
     }
 
     /// Deletes somebody whose entry is not the newest that a run may have seen: without that one a run
@@ -282,6 +280,12 @@ impl Churn {
         self.people[p].there = true;
         self.people[p].touched = (Instant::now(), runs);
         Some(self.entry(p))
+    }
+
+    /// Whether runs have seen what groups the person last joined: until then the name stays. See
+    /// `found::somebody_joins_and_the_unit_is_renamed_before_the_next_run`.
+    fn is_seen(&self, p: usize, runs: u64) -> bool {
+        runs > self.people[p].joined + SOON
     }
 
     /// Whether the overlay has done with the person's name, and runs have seen it.

@@ -38,6 +38,10 @@ pub(super) enum Flaw {
     BadId,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is set by a step of its own"
+)]
 #[derive(Debug, Clone)]
 pub(super) struct Person {
     /// Changes when the entry is made anew.
@@ -73,6 +77,10 @@ pub(super) struct Group {
     pub(super) unreadable: bool,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is set by a step of its own"
+)]
 #[derive(Debug, Clone)]
 pub(super) struct Directory {
     pub(super) people: Vec<Person>,

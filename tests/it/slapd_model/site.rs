@@ -26,6 +26,10 @@ const END: &str = "# end of export";
 pub(super) const CHANNELS: [&str; 6] = ["bio", "chem", "math", "mix", "exp", "lab"];
 
 /// What is not the same on each site.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one line of a configuration"
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Variant {
     /// Whether the server keeps the members' names right.
@@ -74,9 +78,10 @@ impl Small {
     /// Changes it; `false` where nothing changes, or nobody would be left.
     pub(super) fn change(&mut self, group: usize, person: usize, joins: bool) -> bool {
         let members = &mut self.groups[group].1;
-        match joins {
-            true => members.insert(person),
-            false => members.len() > 1 && members.remove(&person),
+        if joins {
+            members.insert(person)
+        } else {
+            members.len() > 1 && members.remove(&person)
         }
     }
 
@@ -189,7 +194,7 @@ impl Site {
         match export {
             Export::Whole => {}
             Export::Cut(share) => {
-                text.truncate((text.len() - END.len()) * usize::from(share) / 1000)
+                text.truncate((text.len() - END.len()) * usize::from(share) / 1000);
             }
             Export::Empty => text.clear(),
         }

@@ -1,6 +1,6 @@
 //! A site to which things happen, and what must hold after each run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rollbook::reconcile::report::ReadReport;
@@ -142,7 +142,7 @@ impl World {
         if self.is_clean(&seen) {
             self.totals.clean += 1;
             let again = Run {
-                full: self.totals.runs % 2 == 0,
+                full: self.totals.runs.is_multiple_of(2),
                 ..Run::FULL
             };
             let second = self.watch(again).await;
@@ -337,11 +337,8 @@ impl World {
         if !self.directory.truth(channel).fed {
             return true;
         }
-        let there: BTreeMap<&str, ()> = self.directory.group_ids().map(|id| (id, ())).collect();
-        let mut gone = self
-            .ever
-            .iter()
-            .filter(|id| !there.contains_key(id.as_str()));
+        let there: BTreeSet<&str> = self.directory.group_ids().collect();
+        let mut gone = self.ever.iter().filter(|id| !there.contains(id.as_str()));
         !self.site.variant.remove_vanished && gone.any(|id| directory::channel_of(id) == channel)
     }
 
@@ -354,6 +351,6 @@ impl World {
         seen.run == Run::FULL
             && seen.result.is_ok()
             && self.shows_all(seen)
-            && !directory::CHANNELS.iter().any(|channel| odd(channel))
+            && !directory::CHANNELS.iter().any(odd)
     }
 }
