@@ -108,6 +108,13 @@ impl Churn {
         members.iter().map(|p| format!("u{p}")).collect()
     }
 
+    /// Whether the person of this user ID is deleted. Such people may stay in a channel until a full run: see
+    /// `found::a_person_is_deleted_and_a_group_changes_before_the_next_run`.
+    pub(super) fn is_gone(&self, user: &str) -> bool {
+        let mut people = self.people.iter().enumerate();
+        people.any(|(p, person)| !person.there && format!("u{p}") == user)
+    }
+
     /// Whether this person has been wanted in a channel all the time since then.
     pub(super) fn is_wanted_since(since: &Since, channel: usize, p: usize, then: Instant) -> bool {
         let groups: &[usize] = if channel == OUTER {
