@@ -108,8 +108,8 @@ impl Churn {
         members.iter().map(|p| format!("u{p}")).collect()
     }
 
-    /// Whether the person of this user ID is deleted. Such people may stay in a channel until a full run: see
-    /// `found::a_person_is_deleted_and_a_group_changes_before_the_next_run`.
+    /// Whether the person of this user ID is deleted. Open: one in some soaks leaves such a person in a
+    /// channel until a full run, and it is not known yet by which steps.
     pub(super) fn is_gone(&self, user: &str) -> bool {
         let mut people = self.people.iter().enumerate();
         people.any(|(p, person)| !person.there && format!("u{p}") == user)

@@ -99,7 +99,6 @@ async fn somebody_joins_and_the_unit_is_renamed_and_entries_are_listed() {
 
 /// A run reads the group, which has changed otherwise, too, before it knows that the person is gone.
 #[tokio::test]
-#[ignore = "open: a churn found it, see `Churn::is_gone`"]
 async fn a_person_is_deleted_and_a_group_changes_before_the_next_run() {
     let steps = [
         Step::Delete(5),
