@@ -321,12 +321,10 @@ impl Directory {
                         }
                     }
                     Some(Entry::Group(n)) => {
-                        // A group outside the base that was never seen in it is none of ours.
+                        // A group that is listed by a name outside the base is none of ours.
                         let is_outside = self.groups[n].place == Place::Outside;
                         truth.doubtful |= is_outside;
-                        let id = Some(self.groups[n].id);
-                        let was_seen = self.seen.iter().any(|value| value.meant == id);
-                        if (!is_outside || was_seen) && met.insert(n) {
+                        if !(is_outside && named.is_some()) && met.insert(n) {
                             open.push(n);
                         }
                     }
