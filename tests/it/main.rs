@@ -6,4 +6,5 @@ mod ldap_source;
 mod model;
 mod sandbox;
 mod slapd;
+mod slapd_model;
 mod sync;

@@ -81,7 +81,7 @@ pub(crate) struct Slapd {
     dir: tempfile::TempDir,
     port: u16,
     tls_port: u16,
-    tls: bool,
+    options: SlapdOptions,
 }
 
 impl Slapd {
@@ -108,7 +108,7 @@ impl Slapd {
                 dir,
                 port,
                 tls_port,
-                tls: options.tls,
+                options: options.clone(),
             };
             if slapd.wait_until_ready() {
                 return slapd;
@@ -233,6 +233,48 @@ impl Slapd {
         let _ = self.child.wait();
     }
 
+    /// Asks the server to end, as an administrator does; returns at once.
+    pub(crate) fn ask_to_end(&self) {
+        let pid = self.child.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+    }
+
+    /// Ends the server as an administrator does.
+    pub(crate) fn stop(&mut self) {
+        self.ask_to_end();
+        let _ = self.child.wait();
+    }
+
+    /// Starts the server again after its end, at the same address.
+    pub(crate) fn resume(&mut self) {
+        let program = find("slapd");
+        // Another program may have the port for a moment.
+        for _ in 0..50 {
+            let (port, tls_port) = (self.port, self.tls_port);
+            self.child = spawn(&program, self.dir.path(), port, tls_port, self.options.tls);
+            if self.wait_until_ready() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("slapd does not start again");
+    }
+
+    /// The lines for the database's part of its configuration.
+    pub(crate) fn database(&self) -> &str {
+        &self.options.database
+    }
+
+    /// Starts the server again with other lines for the database's part of its configuration.
+    pub(crate) fn reconfigure(&mut self, database: &str) {
+        self.stop();
+        database.clone_into(&mut self.options.database);
+        let dir = self.dir.path();
+        let text = configuration(dir, &self.options);
+        fs::write(dir.join("slapd.conf"), text).unwrap();
+        self.resume();
+    }
+
     /// All entries as they are, their stable ids and change numbers too.
     pub(crate) fn backup(&self) -> String {
         let output = Command::new(find("slapcat"))
@@ -257,7 +299,7 @@ impl Slapd {
             }
             let ready = TcpStream::connect(("127.0.0.1", self.port)).is_ok()
                 && UnixStream::connect(self.socket()).is_ok()
-                && (!self.tls || TcpStream::connect(("127.0.0.1", self.tls_port)).is_ok());
+                && (!self.options.tls || TcpStream::connect(("127.0.0.1", self.tls_port)).is_ok());
             if ready {
                 return true;
             }
