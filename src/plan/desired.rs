@@ -608,10 +608,13 @@ impl Desired {
     /// Whether a member is no person of ours, and what follows from that.
     fn is_nobody_of_ours(&mut self, member: EntryId, roster: &Roster) -> bool {
         if let Some(gone) = roster.gone.get(&member) {
-            if gone.is_kept {
-                self.kept.insert(gone.user.clone(), Reason::StillListed);
-            } else {
-                self.causes.insert(gone.user.clone(), gone.cause);
+            let former = roster.former_ids.get(&member).into_iter().flatten();
+            for user in former.chain([&gone.user]) {
+                if gone.is_kept {
+                    self.kept.insert(user.clone(), Reason::StillListed);
+                } else {
+                    self.causes.insert(user.clone(), gone.cause);
+                }
             }
             return true;
         }

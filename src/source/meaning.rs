@@ -196,6 +196,10 @@ impl PeopleMeaning {
     }
 
     fn understand(&self, entry: &Entry, id: StableId) -> Result<Understood<Person>, EntryProblem> {
+        let mut states = self.enabled_attributes.iter();
+        if let Some(problem) = states.find_map(|name| entry.incomplete(name)) {
+            return Err(problem);
+        }
         let mut flaws = Vec::new();
         let mut optional = |name: &str| {
             let text = entry.text(name).unwrap_or_else(|problem| {

@@ -374,6 +374,8 @@ struct Absorption<'t> {
     emptied: Vec<group::Emptied>,
     /// People who are disabled since the last read: decided together, at the end.
     disabled: Vec<EntryId>,
+    /// People whom other groups mean since this read, as they were before it.
+    known_before: HashMap<EntryId, person::Stored>,
     /// Groups read that had members of a role before, by role.
     filled: HashMap<i64, u64>,
     /// Before the first full read one mark says it all.
@@ -429,6 +431,7 @@ impl<'t> Absorption<'t> {
             accepted,
             behind: behind::Behind::read(behind.as_deref())?,
             emptied: Vec::new(),
+            known_before: HashMap::new(),
             filled: HashMap::new(),
             disabled: Vec::new(),
             first,
@@ -503,6 +506,10 @@ impl<'t> Absorption<'t> {
         let Some(entry) = self.entry_of(id)? else {
             return Ok(());
         };
+        if self.seen.contains(&entry.id) {
+            // A copy of it is there.
+            return Ok(());
+        }
         let left = match kind {
             EntryKind::Person => self.person_left(entry.id, how)?,
             EntryKind::Group => self.group_left(entry.id)?,

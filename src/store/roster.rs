@@ -371,6 +371,7 @@ impl Store {
                         }
                     } else {
                         unusual(&mut roster, member, row, 5, terms)?;
+                        former_ids(&connection, &mut roster, member)?;
                     }
                 }
             }

@@ -26,7 +26,8 @@ pub(super) fn begins_inside(line: &[u8]) -> bool {
         let (before, after) = rest.split_at(colon);
         let is_first = rest.len() == line.len();
         // The first colon of a line ends the name of its own attribute.
-        if before.ends_with(b"dn") && !is_first && name_in(after).is_some() {
+        let ends = before.len().saturating_sub(2);
+        if before[ends..].eq_ignore_ascii_case(b"dn") && !is_first && name_in(after).is_some() {
             return true;
         }
         rest = &after[1..];
@@ -122,6 +123,7 @@ mod tests {
         for line in [
             "member: uid=bodn: ou=people,dc=example,dc=edu",
             "member:dn: ou=people,dc=example,dc=edu",
+            "member: uid=boDN: ou=people,dc=example,dc=edu",
             "member: dn: ou=people,dc=example,dc=edu",
             "jpegPhoto:: /9j/4AAdn: ou=people,dc=example,dc=edu",
             "dn: cn=g,ou=grodn:: b3U9cGVvcGxlLGRjPWV4YW1wbGUsZGM9ZWR1",

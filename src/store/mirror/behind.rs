@@ -52,6 +52,10 @@ impl Absorption<'_> {
         let (Some(version), Some(known)) = (version, self.entry_of(id)?) else {
             return Ok(false);
         };
+        // A second copy in one read is judged by its content.
+        if self.seen.contains(&known.id) {
+            return Ok(false);
+        }
         let Some(before) = &known.version else {
             return Ok(false);
         };

@@ -353,22 +353,21 @@ impl Judge<'_> {
         if departure.is_hidden {
             return Ok(Some(Reason::AttributeUnreadable));
         }
-        let doubt = if self.is_listed_by_a_former_name(departure)? {
-            Some(Reason::FormerName)
-        } else if self.is_there(departure.member)? {
+        if self.is_listed_by_a_former_name(departure)? {
+            return Ok(Some(Reason::FormerName));
+        }
+        if self.is_there(departure.member)? {
             let may_be_renamed = !confirmation.read_again
                 && !departure.is_other_source
                 && group.newest_name >= departure.look;
-            may_be_renamed.then_some(Reason::Unconfirmed)
-        } else {
-            let last_seen = self.last_seen(departure)?;
-            let came_since = group.newest_name > last_seen || group.newest_name >= departure.look;
-            came_since.then_some(Reason::PerhapsListed)
-        };
+            return Ok(may_be_renamed.then_some(Reason::Unconfirmed));
+        }
+        let last_seen = self.last_seen(departure)?;
+        let came_since = group.newest_name > last_seen || group.newest_name >= departure.look;
         let is_over = confirmation
             .vanished_until
             .is_some_and(|until| departure.since <= until.as_second());
-        Ok(doubt.filter(|_| !is_over))
+        Ok((came_since && !is_over).then_some(Reason::PerhapsListed))
     }
 
     fn group(&mut self, id: EntryId) -> Result<Option<Left>, StoreError> {
@@ -400,7 +399,8 @@ impl Judge<'_> {
         Ok(found)
     }
 
-    /// Whether the group lists a former name of the member, which another entry has now.
+    /// Whether the group lists a former name of the member, which another entry has now. One with the same
+    /// user ID is the same person, with an account made anew.
     fn is_listed_by_a_former_name(&self, departure: &Departure) -> Result<bool, StoreError> {
         Ok(self
             .transaction
@@ -408,7 +408,11 @@ impl Judge<'_> {
                 "SELECT 1 FROM former_name
                  JOIN entry ON entry.directory = former_name.directory AND entry.name = former_name.name
                  JOIN membership ON membership.member_id = entry.id
-                 WHERE former_name.id = ?1 AND membership.group_id = ?2",
+                 WHERE former_name.id = ?1 AND membership.group_id = ?2
+                 AND NOT EXISTS (SELECT 1 FROM person
+                     WHERE person.id = entry.id AND person.user_key IN
+                         (SELECT user_key FROM former_person WHERE former_person.id = ?1
+                          UNION ALL SELECT user_key FROM person WHERE person.id = ?1))",
             )?
             .exists([departure.member, departure.group])?)
     }

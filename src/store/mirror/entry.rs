@@ -333,6 +333,7 @@ impl Absorption<'_> {
                 self.transaction.prepare_cached(sql)?.execute([holder.id])?;
             }
             self.is_listed_again(heir)?;
+            self.mark_groups_with(heir)?;
         } else {
             // Groups that list the name may mean whoever had it.
             self.remember_name(name, holder.id)?;
@@ -395,10 +396,16 @@ impl Absorption<'_> {
                  WHERE directory = ?1 AND name = ?2 AND kind = 'name'",
             )?
             .execute(params![self.directory, dn.as_str()])?;
-        if changed > 0
-            && let Some(id) = self.named(dn.as_str())?
-        {
-            for group in self.groups_with(id)? {
+        match self.named(dn.as_str())? {
+            Some(id) if changed > 0 => self.mark_groups_with(id),
+            _ => Ok(()),
+        }
+    }
+
+    /// Marks the groups that list an entry: what is known of it has changed.
+    pub(super) fn mark_groups_with(&mut self, member: EntryId) -> Result<(), StoreError> {
+        if !self.first {
+            for group in self.groups_with(member)? {
                 self.mark(&Mark::Group(group))?;
             }
         }

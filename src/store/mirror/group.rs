@@ -8,6 +8,7 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, params};
 use sha2::{Digest as _, Sha256};
 
+use super::person::is_lost;
 use super::{Absorption, Mark, StoreError};
 use crate::category::UserId;
 use crate::directory::{
@@ -56,8 +57,9 @@ impl Absorption<'_> {
         let is_twice = !placed.is_new && self.seen.len() == met;
         let before = self.stored_group(placed.id)?;
         let mut group = Cow::Borrowed(group);
-        if let Some(before) = before.as_ref().filter(|_| group.primary_key.is_none())
+        if let Some(before) = &before
             && before.primary_key.is_some()
+            && is_lost(before.primary_key.as_deref(), group.primary_key.as_deref())
         {
             // A group does not lose its number: it cannot be read any more.
             group.to_mut().primary_key.clone_from(&before.primary_key);
@@ -75,6 +77,15 @@ impl Absorption<'_> {
             self.lost_nobody(&group.id);
         }
         if same_members && same_names {
+            return Ok(());
+        }
+        let same_group = before
+            .as_ref()
+            .is_some_and(|before| before.group_id == group.group_id);
+        if is_twice && !same_group {
+            // Two groups with one ID: the second is none that could be told from the first.
+            self.twice(group.dn.as_str(), EntryKind::Group)?;
+            self.unidentified.insert(EntryKind::Group);
             return Ok(());
         }
         let mut evidence = group.evidence.clone();
@@ -436,19 +447,24 @@ impl Absorption<'_> {
             *lost.entry(group.role).or_default() += 1;
         }
         let mut collapsed = HashSet::new();
-        for (role, lost) in lost {
-            let before = if is_complete {
+        let mut before = HashMap::new();
+        for (&role, &lost) in &lost {
+            let filled = if is_complete {
                 self.groups_with_role(role)?
             } else {
                 self.filled.get(&role).copied().unwrap_or(0)
             };
-            if !self.accepted && is_collapse(lost, before) {
+            before.insert(role, filled);
+            if !self.accepted && is_collapse(lost, filled) {
                 collapsed.insert(role);
             }
         }
         for group in emptied {
-            // What could not be read stays so until a complete read shows that others can be.
-            let is_still = group.was_unreadable && !is_complete && !self.accepted;
+            // What could not be read stays so until a complete read shows that two thirds can be.
+            let most = before.get(&group.role).copied().unwrap_or(0);
+            let is_believed =
+                is_complete && lost.get(&group.role).copied().unwrap_or(0) * 3 <= most;
+            let is_still = group.was_unreadable && !is_believed && !self.accepted;
             if collapsed.contains(&group.role) || is_still {
                 self.absorbed.collapsed += 1;
                 self.set_evidence(group.group, &Evidence::unknown(Reason::AttributeCollapsed))?;

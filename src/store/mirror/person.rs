@@ -9,8 +9,8 @@ use crate::directory::{EntryKind, GroupId, Left, Person, Version};
 use crate::plan::desired::EntryId;
 
 /// A person's row.
-#[derive(PartialEq)]
-struct Stored {
+#[derive(Clone, PartialEq)]
+pub(super) struct Stored {
     user_id: String,
     login: Option<String>,
     first_name: Option<String>,
@@ -63,6 +63,27 @@ impl From<&Person> for Stored {
     }
 }
 
+impl Stored {
+    /// Keeps what every account has, and this one had: it cannot be read any more. An identifier of Active
+    /// Directory does not give way to a number of POSIX either.
+    fn keep_what_is_not_shown(&mut self, before: &Self) {
+        if is_lost(
+            before.primary_group.as_deref(),
+            self.primary_group.as_deref(),
+        ) {
+            self.primary_group.clone_from(&before.primary_group);
+        }
+        if self.login.is_none() {
+            self.login.clone_from(&before.login);
+        }
+    }
+
+    /// Whether the same groups mean both.
+    fn is_member_like(&self, other: &Self) -> bool {
+        self.primary_group == other.primary_group && self.login == other.login
+    }
+}
+
 impl Absorption<'_> {
     pub(super) fn person(
         &mut self,
@@ -86,11 +107,8 @@ impl Absorption<'_> {
         } else {
             self.stored_person(placed.id)?
         };
-        // Every account has a primary group: one without has an attribute that cannot be read any more.
-        if now.primary_group.is_none()
-            && let Some(before) = &before
-        {
-            now.primary_group.clone_from(&before.primary_group);
+        if let Some(before) = &before {
+            now.keep_what_is_not_shown(before);
         }
         if before
             .as_ref()
@@ -104,11 +122,20 @@ impl Absorption<'_> {
         if let Some(before) = before.as_ref().filter(|_| is_twice) {
             self.twice(person.dn.as_str(), EntryKind::Person)?;
             now.enabled |= before.enabled;
+            // Nobody knows which copy is right: what was known before this read stays.
+            let known = self.known_before.get(&placed.id).unwrap_or(before);
+            now.primary_group.clone_from(&known.primary_group);
+            now.login.clone_from(&known.login);
             if before.user().key() != now.user().key() {
-                // Nobody knows which ID is right: none can be used, and whoever has one of them is kept.
+                // No ID can be used, and whoever has one of them is kept.
                 self.remember_user(placed.id, &now, before)?;
                 now.user_id.clear();
             }
+        }
+        if let Some(before) = before.as_ref().filter(|_| !is_twice)
+            && !before.is_member_like(&now)
+        {
+            self.known_before.insert(placed.id, before.clone());
         }
         if before.as_ref().is_some_and(|before| before.enabled) && !now.enabled {
             self.disabled.push(placed.id);
@@ -131,10 +158,8 @@ impl Absorption<'_> {
                     self.mark_person(placed.id, &now.user())?;
                 }
                 // Until now the name may have been anybody's.
-                if placed.was_mentioned && !self.first {
-                    for group in self.groups_with(placed.id)? {
-                        self.mark(&Mark::Group(group))?;
-                    }
+                if placed.was_mentioned {
+                    self.mark_groups_with(placed.id)?;
                 }
             }
             Some(before) => {
@@ -303,6 +328,7 @@ impl Absorption<'_> {
             .prepare_cached("DELETE FROM membership WHERE member_id = ?1")?
             .execute([mentioned])?;
         self.is_listed_again(id)?;
+        self.mark_groups_with(id)?;
         let user = self.stored_person(id)?.map(|person| person.user());
         user.map_or(Ok(()), |user| self.mark_person(id, &user))
     }
@@ -394,6 +420,12 @@ impl Absorption<'_> {
         }
         Ok(false)
     }
+}
+
+/// Whether the key of a primary group, or of a group that may be one, cannot be read any more.
+pub(super) fn is_lost(before: Option<&str>, now: Option<&str>) -> bool {
+    let is_of_a_domain = |key: Option<&str>| key.is_some_and(|key| key.starts_with("rid:"));
+    now.is_none() || (is_of_a_domain(before) && !is_of_a_domain(now))
 }
 
 /// A way of leaving, as it is stored.

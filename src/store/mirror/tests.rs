@@ -871,6 +871,58 @@ fn a_person_read_twice_with_two_user_ids_keeps_both_from_harm() {
 }
 
 #[test]
+fn a_person_read_twice_keeps_the_primary_group_and_the_login_that_were_known() {
+    let own = || Group {
+        primary_key: Some("gid:100".to_owned()),
+        ..group("staff", &[])
+    };
+    let ada = |number: &str, login: &str| {
+        is(Person {
+            primary_group: Some(format!("gid:{number}")),
+            login: Some(login.to_owned()),
+            ..person("ada")
+        })
+    };
+    let (right, wrong) = (|| ada("100", "ada"), || ada("200", "eve"));
+    let mirror = Mirror::of(vec![right(), has(own())]);
+    for copies in [[right(), wrong()], [wrong(), right()]] {
+        mirror.full([copies.to_vec(), vec![has(own())]].concat());
+        assert_eq!(mirror.members("staff"), ["ada"]);
+    }
+    // What cannot be read any more is no change either.
+    mirror.full(vec![is(person("ada")), has(own())]);
+    assert_eq!(mirror.members("staff"), ["ada"]);
+}
+
+#[test]
+fn a_copy_that_does_not_match_the_filter_does_not_send_away_whose_other_copy_does() {
+    let mirror = Mirror::of(vec![is(person("ada")), has(group("bio", &["ada"]))]);
+    let left = Observation::Left(EntryKind::Person, person("ada").id, Left::Filter);
+    mirror.full(vec![is(person("ada")), left, has(group("bio", &["ada"]))]);
+    assert_eq!(mirror.members("bio"), ["ada"]);
+}
+
+#[test]
+fn two_groups_with_one_stable_id_take_neither_away() {
+    let mirror = Mirror::of(vec![
+        is(person("ada")),
+        has(group("bio", &["ada"])),
+        has(group("art", &["ada"])),
+    ]);
+    let same = Group {
+        id: group("bio", &[]).id,
+        ..group("art", &["ada"])
+    };
+    mirror.full(vec![
+        is(person("ada")),
+        has(group("bio", &["ada"])),
+        has(same),
+    ]);
+    assert_eq!(mirror.members("bio"), ["ada"]);
+    assert_eq!(mirror.members("art"), ["ada"]);
+}
+
+#[test]
 fn when_most_groups_lose_all_members_at_once_the_attribute_cannot_be_read() {
     let people = ["ada", "alan", "grace"];
     let everybody = || people.map(|name| is(person(name))).to_vec();
