@@ -224,7 +224,8 @@ pub struct Groups {
     pub primary: bool,
     /// Whether a group may be without a member although it belongs to a class that must have one, such as
     /// `groupOfNames` (RFC 4519, section 3.5). Otherwise one without a member counts as unreadable, where the
-    /// server does not say that it is empty. Default false.
+    /// server does not say that it is empty. Without it, a read in which no group at all has a member proves
+    /// nothing. Default false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub may_be_empty: bool,
     /// Further attributes of the group, with the role of the people they name:

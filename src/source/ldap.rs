@@ -198,7 +198,7 @@ impl Ldap {
                 "the account may not read the attribute {attribute} of people, which directory.people.enabled or directory.groups.members needs; let it read that"
             ));
         }
-        out.nobody_in_any_group().then(|| self.groups.no_members())
+        self.groups.no_members(out)
     }
 
     /// Lists what may have changed; see [`Source::changes_since`](super::Source::changes_since).

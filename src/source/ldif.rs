@@ -229,7 +229,8 @@ impl Inner {
             .or_else(|| self.not_merged(&additions))
             .or_else(|| {
                 unseen.map(|kind| format!("it holds no {kind} at all under the configured base"))
-            });
+            })
+            .or_else(|| self.groups.no_members(sink.sent()));
         let entries = passages.iter().map(|p| p.entries).sum();
         let reason = problem
             .map(|problem| format!("{} is not a whole export: {problem}", self.path.display()))

@@ -8,6 +8,7 @@ use regex::Regex;
 use super::SourceError;
 use super::entry::{Entry, not_text};
 use super::filter::{self, Filter};
+use super::outbox::Outbox;
 use crate::config::directory::{Groups, People};
 use crate::directory::{
     Dn, EntryKind, EntryProblem, Evidence, Group, GroupId, Member, MemberName, Observation, Person,
@@ -348,15 +349,19 @@ impl GroupMeaning {
         self.ranged.iter().find(missing).map(String::as_str)
     }
 
-    /// What to say where there are groups, and none of them has a member.
-    pub(super) fn no_members(&self) -> String {
+    /// What to say where there are groups, and none of them has a member: an account without the right to
+    /// read them gets the same answer.
+    pub(super) fn no_members(&self, out: &Outbox<'_>) -> Option<String> {
+        if !out.nobody_in_any_group() || self.may_be_empty {
+            return None;
+        }
         let attribute = self
             .members
             .first()
             .map_or(MEMBER_OF, |member| &member.name);
-        format!(
-            "none of the groups has a member. Check that {attribute} is the right attribute (directory.groups.members), and that the account may read it"
-        )
+        Some(format!(
+            "none of the groups has a member. Check that {attribute} is the right attribute (directory.groups.members), and that the account may read it. If all groups are empty, set directory.groups.may_be_empty = true"
+        ))
     }
 
     fn understand(&self, entry: &Entry, id: StableId) -> Result<Understood<Group>, EntryProblem> {

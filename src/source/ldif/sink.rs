@@ -27,6 +27,11 @@ impl<'a> Sink<'a> {
         self.runtime.block_on(self.out.flush())
     }
 
+    /// What has been sent.
+    pub(super) fn sent(&self) -> &Outbox<'a> {
+        &self.out
+    }
+
     /// How many of those sent were of entries that could be identified.
     pub(super) fn identified(&self) -> u64 {
         self.out.identified()
