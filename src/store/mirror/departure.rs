@@ -406,7 +406,12 @@ impl Judge<'_> {
             .transaction
             .prepare_cached(
                 "SELECT 1 FROM former_name
-                 JOIN entry ON entry.directory = former_name.directory AND entry.name = former_name.name
+                 JOIN entry ON entry.id IN (
+                     SELECT id FROM entry AS named
+                     WHERE named.directory = former_name.directory AND named.name = former_name.name
+                     UNION ALL SELECT id FROM person
+                     WHERE former_name.name LIKE ':login:%' AND login = substr(former_name.name, 8))
+                     AND entry.directory = former_name.directory
                  JOIN membership ON membership.member_id = entry.id
                  WHERE former_name.id = ?1 AND membership.group_id = ?2
                  AND NOT EXISTS (SELECT 1 FROM person

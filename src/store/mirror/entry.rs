@@ -359,7 +359,7 @@ impl Absorption<'_> {
     }
 
     /// Has the groups resolved again that list this as a former name: it is the present one of another entry.
-    fn look_again_at_stale(&self, name: &str) -> Result<(), StoreError> {
+    pub(super) fn look_again_at_stale(&self, name: &str) -> Result<(), StoreError> {
         if !self.bulk {
             self.transaction
                 .prepare_cached(

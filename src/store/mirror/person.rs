@@ -147,7 +147,12 @@ impl Absorption<'_> {
         let login_changed = before.as_ref().map(|before| &before.login) != Some(&now.login);
         if login_changed {
             self.look_again_at_groups_of(placed.id)?;
+            // A group that lists the former login means this person, as with a former name.
+            if let Some(login) = before.as_ref().and_then(|before| before.login.as_ref()) {
+                self.remember_name(&login_name(login), placed.id)?;
+            }
             if let Some(login) = &now.login {
+                self.look_again_at_stale(&login_name(login))?;
                 self.adopt_login(placed.id, login)?;
             }
         }

@@ -895,6 +895,40 @@ fn a_person_read_twice_keeps_the_primary_group_and_the_login_that_were_known() {
 }
 
 #[test]
+fn a_group_that_lists_a_former_login_means_who_had_it() {
+    let with_login = |name: &str, login: &str| {
+        is(Person {
+            login: Some(login.to_owned()),
+            ..person(name)
+        })
+    };
+    let by_login = || Group {
+        members: vec![Member {
+            role: Role::member(),
+            name: MemberName::Login("ada".to_owned()),
+        }],
+        ..group("bio", &[])
+    };
+    let mirror = Mirror::of(vec![with_login("ada", "ada"), has(by_login())]);
+    for _ in 0..2 {
+        mirror.full(vec![with_login("ada", "ada2"), has(by_login())]);
+        mirror.settle(i64::MAX);
+        assert_eq!(mirror.members("bio"), ["ada"]);
+    }
+    // Somebody else has it now: both may be meant.
+    let both = || vec![with_login("ada", "ada2"), with_login("eve", "ada")];
+    for _ in 0..2 {
+        mirror.full([both(), vec![has(by_login())]].concat());
+        mirror.settle(i64::MAX);
+        assert_eq!(mirror.members("bio"), ["eve"]);
+        assert_eq!(
+            mirror.departures(),
+            [("ada".to_owned(), Reason::FormerName)]
+        );
+    }
+}
+
+#[test]
 fn a_copy_that_does_not_match_the_filter_does_not_send_away_whose_other_copy_does() {
     let mirror = Mirror::of(vec![is(person("ada")), has(group("bio", &["ada"]))]);
     let left = Observation::Left(EntryKind::Person, person("ada").id, Left::Filter);
