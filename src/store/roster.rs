@@ -323,7 +323,9 @@ impl Store {
         for group in groups {
             departures(&connection, &mut roster, group, &roles)?;
         }
-        let mut statement = connection.prepare_cached("SELECT id, user_id FROM former_user")?;
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT id, user_id FROM former_user WHERE {STILL_THEIRS}"
+        ))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let user = UserId::new(row.get::<_, String>(1)?);
@@ -467,13 +469,18 @@ fn departures(
     Ok(())
 }
 
+/// A former ID of somebody who is gone says nothing once another person has it.
+const STILL_THEIRS: &str = "(EXISTS (SELECT 1 FROM person WHERE person.id = former_user.id)
+    OR NOT EXISTS (SELECT 1 FROM person WHERE person.user_key = former_user.user_key))";
+
 fn former_ids(
     connection: &Connection,
     roster: &mut Roster,
     member: EntryId,
 ) -> Result<(), StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT user_id FROM former_user WHERE id = ?1")?;
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT user_id FROM former_user WHERE id = ?1 AND {STILL_THEIRS}"
+    ))?;
     let mut rows = statement.query([member])?;
     while let Some(row) = rows.next()? {
         let user = UserId::new(row.get::<_, String>(0)?);
