@@ -2,7 +2,7 @@
 //!
 //! *Its one idea: an answer is about what was seen.* A held plan is kept channel by channel, as it was
 //! shown; each channel's part has its own digest and its own answer. Where the next plan has the same
-//! part, the answer counts; where it is otherwise, it is asked anew.
+//! part, the answer counts; where it differs, it is asked again.
 
 use std::collections::BTreeSet;
 

@@ -33,6 +33,7 @@ use crate::plan::desired::EntryId;
 use crate::source::{Checkpoint, Moved, Proof, Read, Seen};
 
 mod behind;
+mod collapse;
 pub mod departure;
 mod entry;
 mod group;
@@ -371,7 +372,7 @@ struct Absorption<'t> {
     accepted: bool,
     behind: behind::Behind,
     /// Groups that have no member of a role any more: decided together, at the end.
-    emptied: Vec<group::Emptied>,
+    emptied: Vec<collapse::Emptied>,
     /// People who are disabled since the last read: decided together, at the end.
     disabled: Vec<EntryId>,
     /// People whom other groups mean since this read, as they were before it.
@@ -525,8 +526,6 @@ impl<'t> Absorption<'t> {
         self.decide_emptied(read.proof == Proof::Complete)?;
         if read.proof == Proof::Complete {
             self.decide_disabled()?;
-        }
-        if read.proof == Proof::Complete {
             self.sweep()?;
             self.transaction.execute(
                 "UPDATE directory SET full_read_at = ?2, listed_at = ?2, full_look = looks, behind = NULL,

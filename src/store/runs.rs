@@ -178,7 +178,8 @@ impl Store {
             .collect::<Result<_, StoreError>>()?;
         let gone = connection
             .prepare_cached(
-                "SELECT user_id, grp.group_id, gone_at FROM former_person JOIN entry USING (id)
+                "SELECT coalesce(nullif(user_id, ''), entry.name), grp.group_id, gone_at
+                 FROM former_person JOIN entry USING (id)
                  JOIN membership ON member_id = former_person.id
                  JOIN grp ON grp.id = membership.group_id
                  WHERE how = 'gone' AND directory = ?1 ORDER BY 1, 2",

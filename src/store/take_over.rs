@@ -46,7 +46,7 @@ impl Store {
                 run: 0,
                 command: "sync",
                 configuration: None,
-                reason: "it was rejected before the state file was made anew",
+                reason: "it was rejected before the state file was rebuilt",
                 is_whole: false,
             };
             let digest = self.hold(&Plan::new(parts), &cause, now)?;

@@ -400,7 +400,7 @@ impl Judge<'_> {
     }
 
     /// Whether the group lists a former name of the member, which another entry has now. One with the same
-    /// user ID is the same person, with an account made anew.
+    /// user ID is the same person, with a new account.
     fn is_listed_by_a_former_name(&self, departure: &Departure) -> Result<bool, StoreError> {
         Ok(self
             .transaction

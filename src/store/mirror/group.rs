@@ -1,13 +1,13 @@
 //! Groups in the mirror, and who is in them.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, params};
 use sha2::{Digest as _, Sha256};
 
+use super::collapse::Emptied;
 use super::person::is_lost;
 use super::{Absorption, Mark, StoreError};
 use crate::category::UserId;
@@ -26,15 +26,6 @@ struct Stored {
     digest: Option<Vec<u8>>,
     evidence: Evidence,
     primary_key: Option<String>,
-}
-
-/// A group that has no member of a role any more.
-pub(super) struct Emptied {
-    group: EntryId,
-    group_id: GroupId,
-    role: i64,
-    /// Whether the attribute could not be read before.
-    was_unreadable: bool,
 }
 
 impl Absorption<'_> {
@@ -218,7 +209,11 @@ impl Absorption<'_> {
     }
 
     /// Sets how much is known of a group's members, and has them resolved again when it is next read.
-    fn set_evidence(&mut self, id: EntryId, evidence: &Evidence) -> Result<(), StoreError> {
+    pub(super) fn set_evidence(
+        &mut self,
+        id: EntryId,
+        evidence: &Evidence,
+    ) -> Result<(), StoreError> {
         self.transaction
             .prepare_cached("UPDATE grp SET evidence = ?2, digest = NULL WHERE id = ?1")?
             .execute(params![id, write_evidence(evidence)?])?;
@@ -438,62 +433,8 @@ impl Absorption<'_> {
         }
     }
 
-    /// Decides about the groups that have nobody in a role any more: when most groups have lost all at
-    /// once, the attribute cannot be read any more, and says nothing.
-    pub(super) fn decide_emptied(&mut self, is_complete: bool) -> Result<(), StoreError> {
-        let emptied = std::mem::take(&mut self.emptied);
-        let mut lost: HashMap<i64, u64> = HashMap::new();
-        for group in &emptied {
-            *lost.entry(group.role).or_default() += 1;
-        }
-        let mut collapsed = HashSet::new();
-        let mut before = HashMap::new();
-        for (&role, &lost) in &lost {
-            let filled = if is_complete {
-                self.groups_with_role(role)?
-            } else {
-                self.filled.get(&role).copied().unwrap_or(0)
-            };
-            before.insert(role, filled);
-            if !self.accepted && is_collapse(lost, filled) {
-                collapsed.insert(role);
-            }
-        }
-        for group in emptied {
-            // What could not be read stays so until a complete read shows that two thirds can be.
-            let most = before.get(&group.role).copied().unwrap_or(0);
-            let is_believed =
-                is_complete && lost.get(&group.role).copied().unwrap_or(0) * 3 <= most;
-            let is_still = group.was_unreadable && !is_believed && !self.accepted;
-            if collapsed.contains(&group.role) || is_still {
-                self.absorbed.collapsed += 1;
-                self.set_evidence(group.group, &Evidence::unknown(Reason::AttributeCollapsed))?;
-                self.mark(&Mark::Group(group.group_id))?;
-                continue;
-            }
-            let members = self.members_there(group.group)?.into_iter();
-            let gone: Vec<_> = members.filter(|(role, _)| *role == group.role).collect();
-            self.departed(group.group, &[], &gone)?;
-            self.absorbed.changed += 1;
-            self.mark(&Mark::Group(group.group_id))?;
-        }
-        Ok(())
-    }
-
-    /// How many groups have somebody in a role.
-    fn groups_with_role(&self, role: i64) -> Result<u64, StoreError> {
-        let groups: i64 = self
-            .transaction
-            .prepare_cached(
-                "SELECT count(DISTINCT group_id) FROM membership JOIN entry ON entry.id = group_id
-                 WHERE role = ?1 AND directory = ?2",
-            )?
-            .query_row([role, self.directory], |row| row.get(0))?;
-        Ok(u64::try_from(groups).unwrap_or(0))
-    }
-
     /// The members as the mirror has them, in order.
-    fn members_there(&self, id: EntryId) -> Result<Vec<(i64, EntryId)>, StoreError> {
+    pub(super) fn members_there(&self, id: EntryId) -> Result<Vec<(i64, EntryId)>, StoreError> {
         Ok(self
             .transaction
             .prepare_cached("SELECT role, member_id FROM membership WHERE group_id = ?1 ORDER BY role, member_id")?
@@ -566,12 +507,6 @@ impl Absorption<'_> {
         self.roles.insert(role.clone(), id);
         Ok(id)
     }
-}
-
-/// Whether so many losses at once are a sign that an attribute cannot be read any more: more than half, and
-/// more than one.
-pub(super) fn is_collapse(lost: u64, before: u64) -> bool {
-    lost > 1 && lost * 2 > before
 }
 
 /// Reads how much is known of a group's members, as it is stored.

@@ -208,30 +208,6 @@ impl Absorption<'_> {
         Ok(())
     }
 
-    /// Decides about the people who are disabled since the last read: when most are at once, the attribute
-    /// behind `people.enabled` cannot be read any more, and they stay as they were.
-    pub(super) fn decide_disabled(&mut self) -> Result<(), StoreError> {
-        let disabled = std::mem::take(&mut self.disabled);
-        let enabled: i64 = self
-            .transaction
-            .prepare_cached(
-                "SELECT count(*) FROM person JOIN entry USING (id) WHERE enabled AND directory = ?1",
-            )?
-            .query_row([self.directory], |row| row.get(0))?;
-        let lost = disabled.len() as u64;
-        let before = u64::try_from(enabled).unwrap_or(0) + lost;
-        if self.accepted || !super::group::is_collapse(lost, before) {
-            return Ok(());
-        }
-        for id in disabled {
-            self.absorbed.kept_enabled += 1;
-            self.transaction
-                .prepare_cached("UPDATE person SET enabled = 1 WHERE id = ?1")?
-                .execute([id])?;
-        }
-        Ok(())
-    }
-
     /// Forgets that a person was gone.
     fn came_back(&self, id: EntryId) -> Result<(), StoreError> {
         self.transaction
