@@ -11,9 +11,10 @@
 //! | a person | whose entry left the people's filter | they have left |
 //! | a person | whose entry is gone or hidden, and the group lists no name that came since and that no entry has | they have left |
 //! | a person | whose entry is gone or hidden, and the group lists such a name | it may be theirs: `policy.vanished_person` |
-//! | a person's present name | but a former one, which another entry has now | they may be meant: `policy.vanished_person` |
+//! | a person's present name or login | but a former one, which another entry has now | they may be meant, until the group does not list it |
 //! | a member | which the server says the group has, or does not tell | a right covers some values only |
 //! | an inner group | which is there | it has left |
+//! | a member of another entry with the same group ID, which is gone | | as if that entry had been this one |
 //! | an inner group | which is gone, and the group lists a name that came at the same time and that no entry has | it may be that one |
 
 use std::collections::HashMap;
@@ -96,6 +97,53 @@ impl Absorption<'_> {
                     "DELETE FROM membership WHERE group_id = ?1 AND role = ?2 AND member_id = ?3",
                 )?
                 .execute([group, *role, *member])?;
+        }
+        Ok(())
+    }
+
+    /// Where another entry has the group ID of a group that is gone, whoever is not in that one has left it:
+    /// a departure like any other. Those that were open stay open.
+    pub(super) fn hand_over_departures(
+        &self,
+        gone: EntryId,
+        group_id: &GroupId,
+    ) -> Result<(), StoreError> {
+        let heirs: Vec<EntryId> = self
+            .transaction
+            .prepare_cached(
+                "SELECT grp.id FROM grp JOIN entry USING (id)
+                 WHERE group_id = ?1 AND directory = ?2 AND grp.id <> ?3",
+            )?
+            .query_map(params![group_id.as_str(), self.directory, gone], |row| {
+                row.get(0)
+            })?
+            .collect::<Result<_, _>>()?;
+        for heir in heirs {
+            self.transaction
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO departure
+                     SELECT ?1, role, member_id, since, look, reason, source, hidden FROM departure
+                     WHERE group_id = ?2
+                     UNION ALL
+                     SELECT ?1, role, member_id, ?3, ?4, ?5, NULL, 0
+                     FROM membership JOIN entry ON entry.id = member_id
+                     WHERE group_id = ?2 AND entry.kind IN ('person', 'group')",
+                )?
+                .execute(params![
+                    heir,
+                    gone,
+                    self.now.as_second(),
+                    self.look,
+                    Reason::Unconfirmed.code()
+                ])?;
+            self.transaction
+                .prepare_cached(
+                    "DELETE FROM departure WHERE group_id = ?1 AND EXISTS
+                         (SELECT 1 FROM membership WHERE membership.group_id = departure.group_id
+                          AND membership.role = departure.role
+                          AND membership.member_id = departure.member_id)",
+                )?
+                .execute([heir])?;
         }
         Ok(())
     }

@@ -475,6 +475,7 @@ impl Absorption<'_> {
             return Ok(false);
         };
         self.mark_outer_groups(id)?;
+        self.hand_over_departures(id, &group.group_id)?;
         for sql in [
             "DELETE FROM membership WHERE group_id = ?1",
             "DELETE FROM departure WHERE group_id = ?1",

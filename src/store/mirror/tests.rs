@@ -937,6 +937,22 @@ fn a_copy_that_does_not_match_the_filter_does_not_send_away_whose_other_copy_doe
 }
 
 #[test]
+fn who_is_not_in_a_group_that_was_created_again_has_left_it_like_any_other() {
+    let people = || vec![is(person("ada")), is(person("bob"))];
+    let mirror = Mirror::of([people(), vec![has(group("bio", &["ada", "bob"]))]].concat());
+    let again = Group {
+        id: StableId::new("id-other"),
+        ..group("bio", &["ada"])
+    };
+    mirror.full([people(), vec![has(again)]].concat());
+    assert_eq!(mirror.members("bio"), ["ada"]);
+    assert_eq!(
+        mirror.departures(),
+        [("bob".to_owned(), Reason::Unconfirmed)]
+    );
+}
+
+#[test]
 fn two_groups_with_one_stable_id_take_neither_away() {
     let mirror = Mirror::of(vec![
         is(person("ada")),
