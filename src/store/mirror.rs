@@ -22,6 +22,7 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
+use rusqlite::types::FromSql;
 use rusqlite::{OptionalExtension, Transaction, params};
 use tokio::sync::{mpsc, oneshot};
 
@@ -112,15 +113,11 @@ impl Store {
 
     /// From where to look for changes in a directory; `None`: it has never been read in full.
     pub fn checkpoint(&self, directory: &str) -> Result<Option<Checkpoint>, StoreError> {
-        let checkpoint: Option<Option<String>> = self
-            .lock()
-            .query_row(
-                "SELECT checkpoint FROM directory WHERE name = ?1 AND full_read_at IS NOT NULL",
-                [directory],
-                |row| row.get(0),
-            )
-            .optional()?;
-        Ok(checkpoint.flatten().map(Checkpoint))
+        let checkpoint = self.of_directory(
+            directory,
+            "CASE WHEN full_read_at IS NOT NULL THEN checkpoint END",
+        )?;
+        Ok(checkpoint.map(Checkpoint))
     }
 
     /// Of entries that may have moved, those whose present version is not the one in the mirror.
@@ -279,17 +276,25 @@ impl Store {
         Ok(Some(absorbed))
     }
 
+    /// What an expression is for the row of a directory; `None`: null, or there is no such row.
+    fn of_directory<T: FromSql>(
+        &self,
+        directory: &str,
+        expression: &'static str,
+    ) -> Result<Option<T>, StoreError> {
+        let found = self
+            .lock()
+            .prepare_cached(&format!(
+                "SELECT {expression} FROM directory WHERE name = ?1"
+            ))?
+            .query_row([directory], |row| row.get(0))
+            .optional()?;
+        Ok(found.flatten())
+    }
+
     /// The newest state of each server that was seen, in the source's own words.
     pub fn seen(&self, directory: &str) -> Result<Option<Seen>, StoreError> {
-        let seen: Option<Option<String>> = self
-            .lock()
-            .query_row(
-                "SELECT seen FROM directory WHERE name = ?1",
-                [directory],
-                |row| row.get(0),
-            )
-            .optional()?;
-        Ok(seen.flatten().map(Seen))
+        Ok(self.of_directory(directory, "seen")?.map(Seen))
     }
 
     /// How many groups of a directory could not be read in full, though their entries are sound.
@@ -313,15 +318,8 @@ impl Store {
 
     /// When a directory was last read in full; `None`: never.
     pub fn full_read_at(&self, directory: &str) -> Result<Option<Timestamp>, StoreError> {
-        let at: Option<Option<i64>> = self
-            .lock()
-            .query_row(
-                "SELECT full_read_at FROM directory WHERE name = ?1",
-                [directory],
-                |row| row.get(0),
-            )
-            .optional()?;
-        Ok(at.flatten().and_then(|at| Timestamp::from_second(at).ok()))
+        let at = self.of_directory(directory, "full_read_at")?;
+        Ok(at.and_then(|at| Timestamp::from_second(at).ok()))
     }
 
     /// Takes what a directory says now for right, although it is older than what was read before, or

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Absorption, StoreError};
@@ -108,10 +108,8 @@ impl Absorption<'_> {
 impl Store {
     /// Whether it is remembered which entries of a directory were older than when they were last read.
     pub fn is_behind(&self, directory: &str) -> Result<bool, StoreError> {
-        let connection = self.lock();
-        let mut statement = connection
-            .prepare_cached("SELECT 1 FROM directory WHERE name = ?1 AND behind IS NOT NULL")?;
-        Ok(statement.exists([directory])?)
+        let is_behind = self.of_directory(directory, "behind IS NOT NULL")?;
+        Ok(is_behind.unwrap_or(false))
     }
 
     /// Sets aside which entries were older, while another server is read; what is given comes back instead.
@@ -120,19 +118,12 @@ impl Store {
         directory: &str,
         behind: Option<&str>,
     ) -> Result<Option<String>, StoreError> {
-        let connection = self.lock();
-        let before = connection
-            .query_row(
-                "SELECT behind FROM directory WHERE name = ?1",
-                [directory],
-                |row| row.get(0),
-            )
-            .optional()?;
-        connection.execute(
+        let before = self.of_directory(directory, "behind")?;
+        self.lock().execute(
             "UPDATE directory SET behind = ?2 WHERE name = ?1",
             params![directory, behind],
         )?;
-        Ok(before.flatten())
+        Ok(before)
     }
 
     /// Remembers which entries of a directory are older than when they were last read. The next read of a

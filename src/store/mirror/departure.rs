@@ -162,15 +162,7 @@ impl Absorption<'_> {
 impl Store {
     /// The number of the last read of a directory.
     pub fn last_look(&self, directory: &str) -> Result<i64, StoreError> {
-        let look = self
-            .lock()
-            .query_row(
-                "SELECT looks FROM directory WHERE name = ?1",
-                [directory],
-                |row| row.get(0),
-            )
-            .optional()?;
-        Ok(look.unwrap_or(0))
+        Ok(self.of_directory(directory, "looks")?.unwrap_or(0))
     }
 
     /// What must be read a second time: the groups and the members of departures seen until then, and

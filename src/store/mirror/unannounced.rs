@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use super::StoreError;
 use crate::category::UserId;
@@ -19,15 +19,8 @@ const VANISHED_UNTIL: &str = "vanished_until";
 impl Store {
     /// When the ids of a directory's entries were last listed; `None`: never.
     pub fn listed_at(&self, directory: &str) -> Result<Option<Timestamp>, StoreError> {
-        let at: Option<Option<i64>> = self
-            .lock()
-            .query_row(
-                "SELECT listed_at FROM directory WHERE name = ?1",
-                [directory],
-                |row| row.get(0),
-            )
-            .optional()?;
-        Ok(at.flatten().and_then(|at| Timestamp::from_second(at).ok()))
+        let at = self.of_directory(directory, "listed_at")?;
+        Ok(at.and_then(|at| Timestamp::from_second(at).ok()))
     }
 
     /// Notes that the ids of a directory's entries have been listed, and what was found has been read.
