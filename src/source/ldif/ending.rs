@@ -50,7 +50,7 @@ impl Ending {
         let references = references.count();
         if references > 0 {
             return Some(format!(
-                "it refers to other servers for {references} parts of the tree, which are not in it"
+                "it refers to other servers for parts of the tree ({references}), which are not in it. Export those, too"
             ));
         }
         if let Some(result) = &self.result {

@@ -183,10 +183,10 @@ async fn values_in_records_of_changes_that_add_are_part_of_their_group() {
     let (read, _) = Export::new(format!("{people}{g}{}", more("other", 1)))
         .read()
         .await;
-    assert!(unproven(read).contains("cn=other"));
+    assert!(unproven(read).contains("values are added to an entry"));
     let login = format!("dn: uid=p1,{PEOPLE}\nchangetype: modify\nadd: uid\nuid: q1\n-\n\n");
     let (read, _) = Export::new(format!("{people}{g}{login}")).read().await;
-    assert!(unproven(read).contains("uid=p1"));
+    assert!(unproven(read).contains("values are added to an entry"));
     let delete = more("g", 1).replace("add:", "delete:");
     let (read, told) = Export::new(format!("{people}{g}{delete}")).read().await;
     assert!(unproven(read).contains("changetype"));

@@ -237,7 +237,7 @@ fn references_elsewhere_do_not_matter() {
     assert!(
         problem(&text("ldap://x/dc=sub,dc=edu??sub"))
             .unwrap()
-            .contains("2 parts")
+            .contains("parts of the tree (2)")
     );
     assert!(problem(&text("ldap://x")).is_some());
 }
