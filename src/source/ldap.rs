@@ -4,7 +4,9 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`session`] | a connection to the first server that answers and is not behind |
+//! | [`session`], [`tls`], [`wire`] | a connection, and what comes over it |
+//! | [`server`] | what a server says about itself |
+//! | [`lookup`] | entries and attributes that did not come |
 //! | [`search`] | a search whose end is judged |
 //! | [`range`] | attributes that come in parts |
 //! | [`probe`] | whether an attribute that did not come is absent, or cannot be read |
@@ -438,7 +440,7 @@ impl Ldap {
             }
             *newest_usn = usn(&entry).max(*newest_usn);
             range::complete(search.session(), &mut entry, self.ranged(kind)).await?;
-            if self.lacks(kind, &entry).is_some() {
+            if !self.lacks(kind, &entry).is_empty() {
                 lacking.push((entry, id));
                 continue;
             }
@@ -626,8 +628,8 @@ impl Ldap {
         filter.as_ref().map(|filter| filter.matches(entry))
     }
 
-    /// The attribute that an entry should have and has not, where that decides about somebody's access.
-    fn lacks(&self, kind: EntryKind, entry: &Entry) -> Option<&str> {
+    /// The attributes that an entry should have and has not, where they decide about somebody's access.
+    fn lacks(&self, kind: EntryKind, entry: &Entry) -> Vec<&str> {
         match kind {
             EntryKind::Person => self.people.lacks(entry),
             EntryKind::Group => self.groups.lacks(entry),

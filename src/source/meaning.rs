@@ -160,19 +160,15 @@ impl PeopleMeaning {
         names
     }
 
-    /// The attribute that a person should have and has not, where that decides about their access: one for
-    /// which the account counts as disabled, or the groups, where people name them.
-    pub(super) fn lacks(&self, entry: &Entry) -> Option<&str> {
-        if let Some(enabled) = &self.enabled
-            && !enabled.matches(entry)
-        {
-            let missing = |name: &&String| entry.values(name).is_empty();
-            if let Some(name) = self.enabled_attributes.iter().find(missing) {
-                return Some(name);
-            }
-        }
-        let name = self.ranged.first()?;
-        entry.values(name).is_empty().then_some(name)
+    /// The attributes that a person should have and has not, where they decide about their access: those for
+    /// which the account counts as disabled, and the groups, where people name them.
+    pub(super) fn lacks(&self, entry: &Entry) -> Vec<&str> {
+        let is_disabled = |enabled: &Filter| !enabled.matches(entry);
+        let of_the_account = match &self.enabled {
+            Some(enabled) if is_disabled(enabled) => self.enabled_attributes.as_slice(),
+            _ => &[],
+        };
+        missing(entry, of_the_account.iter().chain(self.ranged.first()))
     }
 
     /// Whether an attribute decides whether an account is in use, rather than in which groups it is.
@@ -302,15 +298,16 @@ impl GroupMeaning {
             ("groupOfNames", "member"),
             ("groupOfUniqueNames", "uniquemember"),
         ];
-        let lacks = self.lacks(entry).map(str::to_owned);
-        let is_impossible = must_have.iter().any(|(class, attribute)| {
+        let lacks = self.lacks(entry);
+        let impossible = must_have.into_iter().find(|(class, attribute)| {
             let mut classes = entry.values("objectclass").iter();
-            lacks.as_deref() == Some(attribute)
+            lacks.contains(attribute)
                 && classes.any(|found| found.eq_ignore_ascii_case(class.as_bytes()))
         });
-        if let (Some(Observation::Group(group, _)), Some(attribute), true) =
-            (told.first_mut(), lacks, is_impossible && !self.may_be_empty)
+        if let (Some(Observation::Group(group, _)), Some((_, attribute)), false) =
+            (told.first_mut(), impossible, self.may_be_empty)
         {
+            let attribute = attribute.to_owned();
             group.evidence = Evidence::unknown(Reason::AttributeUnreadable);
             let flawed = Unusable {
                 kind: EntryKind::Group,
@@ -343,10 +340,9 @@ impl GroupMeaning {
             .collect()
     }
 
-    /// The member attribute that a group has no value of.
-    pub(super) fn lacks(&self, entry: &Entry) -> Option<&str> {
-        let missing = |name: &&String| entry.values(name).is_empty();
-        self.ranged.iter().find(missing).map(String::as_str)
+    /// The member attributes that a group has no value of.
+    pub(super) fn lacks(&self, entry: &Entry) -> Vec<&str> {
+        missing(entry, &self.ranged)
     }
 
     /// What to say where there are groups, and none of them has a member: an account without the right to
@@ -512,6 +508,11 @@ fn primary_key(name: &str, value: &str) -> String {
 }
 
 /// What people write who have this as their primary group: the last part of its SID, or its number.
+fn missing<'n>(entry: &Entry, names: impl IntoIterator<Item = &'n String>) -> Vec<&'n str> {
+    let names = names.into_iter().map(String::as_str);
+    names.filter(|name| entry.values(name).is_empty()).collect()
+}
+
 fn own_primary_key(entry: &Entry) -> Option<String> {
     let sid = entry.values("objectsid").iter().next();
     if let Some(rid) = sid.and_then(|sid| relative_id(sid)) {
@@ -542,4 +543,33 @@ fn check_base(base: &str) -> Result<(), String> {
     Dn::parse(base).map(drop).map_err(|_| {
         format!("found {base:?}; it must be a distinguished name, such as \"ou=people,dc=example,dc=edu\"")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::entry;
+    use super::*;
+
+    #[test]
+    fn a_person_lacks_whatever_decides_about_their_access_and_did_not_come() {
+        let groups = toml::from_str("base = \"dc=x\"\nmembers = \"memberOf\"").unwrap();
+        let groups = GroupMeaning::new("campus", &groups).unwrap();
+        let people =
+            "base = \"dc=x\"\nuser_id = \"uid\"\nenabled = \"(&(status=on)(!(locked=1)))\"";
+        let people = toml::from_str(people).unwrap();
+        let people = PeopleMeaning::new("campus", &people, &groups).unwrap();
+        let lacks = |attributes: &[(&str, &[&str])]| {
+            let entry = entry("uid=ada,dc=x", attributes);
+            people.lacks(&entry).join(" ")
+        };
+        assert_eq!(lacks(&[]), "status locked memberof");
+        assert_eq!(lacks(&[("status", &["off"])]), "locked memberof");
+        assert_eq!(lacks(&[("status", &["on"])]), "memberof");
+        let all: &[(&str, &[&str])] = &[
+            ("status", &["off"]),
+            ("locked", &["0"]),
+            ("memberOf", &["cn=a"]),
+        ];
+        assert_eq!(lacks(all), "");
+    }
 }

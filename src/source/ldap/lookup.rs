@@ -66,6 +66,13 @@ impl Ldap {
                     listed.push(Listed { kind, id, name });
                 }
             }
+            if !listed.iter().any(|listed| listed.kind == kind) {
+                tracing::info!(
+                    directory = self.name,
+                    "no {kind} is listed: an account without the right to read gets the same answer, so nothing follows from it"
+                );
+                return Ok(None);
+            }
         }
         session.close().await;
         Ok(Some(listed))
@@ -98,12 +105,10 @@ impl Ldap {
 
     async fn look_up_one(&self, reading: &mut Reading<'_>, name: &Dn) -> Result<(), Early> {
         let mut found = false;
-        for kind in KINDS {
-            let base = Dn::parse(self.base(kind));
-            let in_base = base.is_ok_and(|base| name.is_under(&base));
-            if !in_base {
-                continue;
-            }
+        let is_in_base =
+            |kind: &EntryKind| Dn::parse(self.base(*kind)).is_ok_and(|base| name.is_under(&base));
+        let kinds: Vec<EntryKind> = KINDS.into_iter().filter(is_in_base).collect();
+        for &kind in &kinds {
             let filter = self.filter(kind).to_owned();
             match self.read_named(reading, kind, name, filter).await {
                 Ok(read) => found |= read,
@@ -115,9 +120,11 @@ impl Ldap {
         if found {
             return Ok(());
         }
-        // Whether it is there at all. What the filters ask for may be hidden, so only an entry that shows its
-        // object classes, and does not match by them, is known to be none of ours.
-        let query = Query::entry(name.as_str(), vec!["objectClass".to_owned()]);
+        // Whether it is there at all. What the filters ask for may be hidden, so only an entry that shows it and
+        // does not match, and that is of no class of people, is known to be none of ours.
+        let mut attributes = vec!["objectClass".to_owned()];
+        attributes.extend(kinds.iter().flat_map(|kind| self.filter_attributes(*kind)));
+        let query = Query::entry(name.as_str(), attributes);
         let mut search = Search::new(&mut reading.session, query);
         let entry = match search.next().await {
             Ok(Some(entry)) => entry,
@@ -132,7 +139,14 @@ impl Ldap {
                 .iter()
                 .any(|known| class.eq_ignore_ascii_case(known.as_bytes()))
         });
-        if !entry.values("objectclass").is_empty() && !is_person {
+        if entry.values("objectclass").is_empty() || is_person {
+            return Ok(());
+        }
+        let mut is_other = true;
+        for kind in kinds {
+            is_other = is_other && self.left_the_filter(reading, kind, &entry).await;
+        }
+        if is_other {
             reading.out.push(Observation::Other(name.clone())).await?;
         }
         Ok(())
@@ -162,7 +176,6 @@ impl Ldap {
         questions: &[Membership],
         seen: Option<&Seen>,
     ) -> Result<Vec<bool>, SourceError> {
-        let (mut session, _, _) = self.open(&Replica::seen(seen)).await?;
         let (mut asked, mut of) = (Vec::new(), Vec::new());
         for (n, question) in questions.iter().enumerate() {
             for (attribute, value) in self.groups.values_of(&question.role, &question.member) {
@@ -174,9 +187,13 @@ impl Ldap {
                 of.push(n);
             }
         }
+        let mut hidden = vec![false; questions.len()];
+        if asked.is_empty() {
+            return Ok(hidden);
+        }
+        let (mut session, _, _) = self.open(&Replica::seen(seen)).await?;
         let answers = hides(&mut session, &asked).await;
         session.close().await;
-        let mut hidden = vec![false; questions.len()];
         for (n, answer) in of.into_iter().zip(answers) {
             hidden[n] |= answer;
         }
@@ -228,7 +245,8 @@ impl Ldap {
         kind: EntryKind,
         entry: &Entry,
     ) -> bool {
-        if self.matches(kind, entry) == Some(true) {
+        // A filter that only the server can evaluate tells nothing here.
+        if self.matches(kind, entry) != Some(false) {
             return false;
         }
         let attributes = self.filter_attributes(kind);
@@ -255,11 +273,11 @@ impl Ldap {
     ) -> Result<(), Early> {
         let mut by_attribute: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (n, (entry, _)) in lacking.iter().enumerate() {
-            if let Some(attribute) = self.lacks(kind, entry) {
+            for attribute in self.lacks(kind, entry) {
                 by_attribute.entry(attribute).or_default().push(n);
             }
         }
-        let mut unreadable: BTreeMap<usize, String> = BTreeMap::new();
+        let mut unreadable: BTreeMap<usize, &str> = BTreeMap::new();
         for (attribute, mut entries) in by_attribute {
             let names_groups =
                 kind == EntryKind::Person && !self.people.is_of_the_account(attribute);
@@ -270,15 +288,20 @@ impl Ldap {
             let asked = self.absences(reading, kind, attribute, &names).await?;
             let (mut hidden, of) = (0, asked.len());
             for (n, absence) in entries.into_iter().zip(asked) {
-                if self.is_unreadable(kind, absence) {
-                    hidden += 1;
-                    unreadable.insert(n, attribute.to_owned());
+                hidden += usize::from(absence == Absence::Unreadable);
+                // A state that cannot be read says more than groups that cannot.
+                let is_first = !names_groups || !unreadable.contains_key(&n);
+                if self.is_unreadable(kind, absence) && is_first {
+                    unreadable.insert(n, attribute);
                 }
             }
-            // One person may be hidden from the account; where it is most, a right is missing.
+            // One person may be hidden from the account. Where it is most of those without the attribute, the
+            // account has no right to it.
             let is_of_many = hidden > 1 && hidden * 2 > of;
             if kind == EntryKind::Person && hidden > 0 && (names_groups || is_of_many) {
-                reading.unreadable.get_or_insert(attribute.to_owned());
+                reading
+                    .unreadable
+                    .get_or_insert_with(|| attribute.to_owned());
             }
         }
         for (n, (entry, id)) in lacking.into_iter().enumerate() {
@@ -286,8 +309,8 @@ impl Ldap {
             note_version(&reading.replica, &entry, &mut observations);
             if let Some(attribute) = unreadable.remove(&n) {
                 let keeps_state =
-                    kind == EntryKind::Person && self.people.is_of_the_account(&attribute);
-                note_unreadable(&entry, attribute, keeps_state, &mut observations);
+                    kind == EntryKind::Person && self.people.is_of_the_account(attribute);
+                note_unreadable(&entry, attribute.to_owned(), keeps_state, &mut observations);
             }
             if let Some(by_people) = &mut reading.by_people {
                 by_people.look_at(&entry, &mut observations);
@@ -313,11 +336,17 @@ impl Ldap {
             return Ok(absences(&mut reading.session, attribute, entries).await);
         }
         if kind == EntryKind::Person {
-            let always = ALWAYS_THERE.contains(&attribute);
-            let absence = if always {
-                Absence::Unreadable
-            } else {
-                Absence::NotAnswered
+            let base = self.people.base.clone();
+            let is_shown = !ALWAYS_THERE.contains(&attribute)
+                && self
+                    .has_any(reading, base, &format!("({attribute}=*)"))
+                    .await?
+                    == Some(true);
+            // In whose account it decides keeps the state that was known; a group that nobody names is empty.
+            let absence = match (is_shown, self.people.is_of_the_account(attribute)) {
+                (false, _) => Absence::Unreadable,
+                (true, true) => Absence::NotAnswered,
+                (true, false) => Absence::Absent,
             };
             return Ok(vec![absence; entries.len()]);
         }

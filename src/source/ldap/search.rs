@@ -225,16 +225,19 @@ impl<'s> Search<'s> {
 
     fn after_page(&mut self, result: &LdapResult) -> State {
         if result.rc == 0 {
-            let cookie = self
-                .query
-                .page_size
-                .and_then(|_| wire::next_page(&result.ctrls));
+            let cookie = match self.query.page_size {
+                Some(_) => wire::next_page(&result.ctrls),
+                None => Some(Vec::new()),
+            };
             return match cookie {
-                Some(cookie) => State::Asking(cookie),
-                None if self.references.count > 0 => State::Over(Err(Cut::Referred {
+                None => State::Over(Err(Cut::Broken {
+                    reason: "the server sent a page control that cannot be decoded".to_owned(),
+                })),
+                Some(cookie) if !cookie.is_empty() => State::Asking(cookie),
+                _ if self.references.count > 0 => State::Over(Err(Cut::Referred {
                     references: self.references.clone(),
                 })),
-                None => State::Over(Ok(())),
+                _ => State::Over(Ok(())),
             };
         }
         // A server that allows only smaller pages says so before the first entry.

@@ -1,4 +1,4 @@
-//! One connection to one server, from the first URL that answers.
+//! One connection to one server.
 //!
 //! *Its one idea: no way to end a search looks like its success.* The LDAP library reports a cut
 //! connection once and success after that, reports limits only to those who ask, waits for ever on a

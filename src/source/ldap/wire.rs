@@ -33,13 +33,14 @@ fn attribute(tag: StructureTag) -> Option<Attribute> {
     })
 }
 
-/// The cookie to ask for the next page with; `None` where there is no next page, which a server
-/// says with an empty cookie or no paging control at all.
+/// The cookie to ask for the next page with; empty where there is no next page, which a server says with an
+/// empty cookie or no paging control at all (RFC 2696, section 3). `None`: the control cannot be decoded.
 pub(super) fn next_page(controls: &[Control]) -> Option<Vec<u8>> {
-    let Control(_, raw) = controls.iter().find(|c| c.1.ctype == PAGED_RESULTS)?;
+    let Some(Control(_, raw)) = controls.iter().find(|c| c.1.ctype == PAGED_RESULTS) else {
+        return Some(Vec::new());
+    };
     let (_, tag) = parse_tag(raw.val.as_deref()?).ok()?;
-    let cookie = primitive(constructed(tag)?.into_iter().nth(1)?)?;
-    (!cookie.is_empty()).then_some(cookie)
+    primitive(constructed(tag)?.into_iter().nth(1)?)
 }
 
 /// Reads the URLs of a search result reference (RFC 4511, section 4.5.3).
@@ -64,4 +65,36 @@ fn primitive(tag: StructureTag) -> Option<Vec<u8>> {
 
 fn text(tag: StructureTag) -> Option<String> {
     String::from_utf8(primitive(tag)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use ldap3::controls::RawControl;
+
+    use super::*;
+
+    fn next(value: Option<&[u8]>) -> Option<Vec<u8>> {
+        let raw = RawControl {
+            ctype: PAGED_RESULTS.to_owned(),
+            crit: false,
+            val: value.map(<[u8]>::to_vec),
+        };
+        next_page(&[Control(None, raw)])
+    }
+
+    #[test]
+    fn a_page_control_that_cannot_be_decoded_is_not_the_last_page() {
+        assert_eq!(next_page(&[]), Some(vec![]));
+        assert_eq!(next(Some(b"\x30\x05\x02\x01\0\x04\0")), Some(vec![]));
+        let cookie = next(Some(b"\x30\x07\x02\x01\0\x04\x02go"));
+        assert_eq!(cookie, Some(b"go".to_vec()));
+        for broken in [
+            None,
+            Some(&b""[..]),
+            Some(b"\x30\x09\x02"),
+            Some(b"\x30\x03\x02\x01\0"),
+        ] {
+            assert_eq!(next(broken), None, "{broken:?}");
+        }
+    }
 }

@@ -168,6 +168,26 @@ async fn somebody_hidden_from_the_beginning_may_be_anybody_without_an_entry() {
 }
 
 #[tokio::test]
+async fn a_list_of_people_that_is_empty_says_nothing_about_anybody() {
+    let mut site = start()
+        .set(|settings| settings.schedule = "list_after = \"0s\"".to_owned())
+        .in_step()
+        .await;
+    let people = format!(
+        "access to dn.children=\"ou=people,{SUFFIX}\" by dn.exact=\"{READER}\" none by * read"
+    );
+    restart(&mut site, &people);
+    site.leave("bio", 1);
+    for _ in 0..3 {
+        site.rollbook(&["sync"]).await;
+        assert_eq!(site.taken(), [""; 0]);
+    }
+    restart(&mut site, "");
+    site.sync_full().await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p2", "p3"]);
+}
+
+#[tokio::test]
 async fn a_filter_whose_attribute_cannot_be_read_sends_nobody_away() {
     let employed = |n: usize| {
         format!(
