@@ -78,6 +78,10 @@ CREATE TABLE departure (
     PRIMARY KEY (group_id, role, member_id)
 ) WITHOUT ROWID;
 
+CREATE INDEX departure_by_member ON departure (member_id);
+CREATE INDEX former_user_by_user ON former_user (user_key);
+CREATE INDEX stale_name_by_name ON stale_name (name);
+
 -- Group IDs that entries may have which cannot be used.
 CREATE TABLE unusable_group (
     directory INTEGER NOT NULL,

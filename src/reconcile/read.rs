@@ -394,10 +394,12 @@ impl Reader<'_> {
             if self.source.is_server() {
                 let again = self.entries(&due, None).await?;
                 report = report.and(again);
+                if report.unproven.is_none() {
+                    report = self.resolve_again(report).await?;
+                }
                 if report.unproven.is_some() {
                     break;
                 }
-                report = self.resolve_again(report).await?;
                 self.ask_about_departures(seen_until).await?;
             }
             let confirmation = Confirmation {

@@ -373,6 +373,8 @@ struct Absorption<'t> {
     emptied: Vec<collapse::Emptied>,
     /// People who are disabled since the last read: decided together, at the end.
     disabled: Vec<EntryId>,
+    /// Entries that have left, and how: decided together, at the end.
+    left: Vec<(EntryKind, EntryId, Left)>,
     /// People whom other groups mean since this read, as they were before it.
     known_before: HashMap<EntryId, person::Stored>,
     /// Groups read that had members of a role before, by role.
@@ -430,6 +432,7 @@ impl<'t> Absorption<'t> {
             accepted,
             behind: behind::Behind::read(behind.as_deref())?,
             emptied: Vec::new(),
+            left: Vec::new(),
             known_before: HashMap::new(),
             filled: HashMap::new(),
             disabled: Vec::new(),
@@ -505,13 +508,25 @@ impl<'t> Absorption<'t> {
         let Some(entry) = self.entry_of(id)? else {
             return Ok(());
         };
-        if self.seen.contains(&entry.id) {
-            // A copy of it is there.
-            return Ok(());
+        // What is told of one entry more than once depends on no order.
+        self.left.push((kind, entry.id, how));
+        Ok(())
+    }
+
+    /// Drops those who have left. Where another copy of an entry was read, it is there.
+    fn decide_left(&mut self) -> Result<(), StoreError> {
+        for (kind, id, how) in std::mem::take(&mut self.left) {
+            if !self.seen.contains(&id) {
+                self.leave(kind, id, how)?;
+            }
         }
+        Ok(())
+    }
+
+    fn leave(&mut self, kind: EntryKind, id: EntryId, how: Left) -> Result<(), StoreError> {
         let left = match kind {
-            EntryKind::Person => self.person_left(entry.id, how)?,
-            EntryKind::Group => self.group_left(entry.id)?,
+            EntryKind::Person => self.person_left(id, how)?,
+            EntryKind::Group => self.group_left(id)?,
         };
         self.absorbed.gone += u64::from(left);
         Ok(())
@@ -521,9 +536,10 @@ impl<'t> Absorption<'t> {
         let second = self.now.as_second();
         // The server has caught up.
         self.absorbed.rewritten = 0;
+        self.decide_left()?;
         self.decide_emptied(read.proof == Proof::Complete)?;
+        self.decide_disabled(&read.proof)?;
         if read.proof == Proof::Complete {
-            self.decide_disabled()?;
             self.sweep()?;
             self.transaction.execute(
                 "UPDATE directory SET full_read_at = ?2, listed_at = ?2, full_look = looks, behind = NULL,
@@ -579,11 +595,7 @@ impl<'t> Absorption<'t> {
                 .map(|(id, _)| id);
             let unseen: Vec<EntryId> = unseen.collect();
             for id in unseen {
-                let left = match kind {
-                    EntryKind::Person => self.person_left(id, Left::Gone)?,
-                    EntryKind::Group => self.group_left(id)?,
-                };
-                self.absorbed.gone += u64::from(left);
+                self.leave(kind, id, Left::Gone)?;
             }
         }
         self.forget_usable_groups()?;

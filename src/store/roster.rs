@@ -365,8 +365,9 @@ impl Store {
                         members.push((role.cloned().unwrap_or_else(Role::member), member));
                     }
                     if row.get_ref(2)? != rusqlite::types::ValueRef::Null {
-                        roster.people.insert(member, listed(row, 2)?);
-                        former_ids(&connection, &mut roster, member)?;
+                        if roster.people.insert(member, listed(row, 2)?).is_none() {
+                            former_ids(&connection, &mut roster, member)?;
+                        }
                     } else if row.get_ref(5)?.as_str().unwrap_or_default() == "group" {
                         if met.insert(member) {
                             open.push(member);
@@ -387,8 +388,11 @@ impl Store {
                 )?;
                 let mut rows = statement.query(rusqlite::params![key, id])?;
                 while let Some(row) = rows.next()? {
-                    roster.people.insert(row.get(0)?, listed(row, 1)?);
-                    roster.add(id, row.get(0)?);
+                    let member = row.get(0)?;
+                    if roster.people.insert(member, listed(row, 1)?).is_none() {
+                        former_ids(&connection, &mut roster, member)?;
+                    }
+                    roster.add(id, member);
                 }
             }
         }

@@ -163,12 +163,13 @@ impl Store {
             .collect::<Result<_, _>>()?;
         let departures: Vec<(String, Option<String>, String)> = connection
             .prepare_cached(
-                "SELECT grp.group_id, coalesce(person.user_id, former_person.user_id), reason
+                "SELECT grp.group_id, coalesce(person.user_id, former_person.user_id, theirs.name), reason
                  FROM departure JOIN grp ON grp.id = departure.group_id
                  JOIN entry ON entry.id = grp.id
+                 JOIN entry AS theirs ON theirs.id = member_id
                  LEFT JOIN person ON person.id = member_id
                  LEFT JOIN former_person ON former_person.id = member_id
-                 WHERE directory = ?1 ORDER BY 1, 2",
+                 WHERE entry.directory = ?1 ORDER BY 1, 2",
             )?
             .query_map([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
             .collect::<Result<_, _>>()?;

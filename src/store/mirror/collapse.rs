@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Absorption, Mark, StoreError};
 use crate::directory::{Evidence, GroupId, Reason};
 use crate::plan::desired::EntryId;
+use crate::source::Proof;
 
 /// A group that has no member of a role any more.
 pub(super) struct Emptied {
@@ -75,9 +76,13 @@ impl Absorption<'_> {
     }
 
     /// Decides about the people who are disabled since the last read: when most are at once, the attribute
-    /// behind `people.enabled` cannot be read any more, and they stay as they were.
-    pub(super) fn decide_disabled(&mut self) -> Result<(), StoreError> {
+    /// behind `people.enabled` cannot be read any more, and they stay as they were. So do all of them after a
+    /// read that proves nothing.
+    pub(super) fn decide_disabled(&mut self, proof: &Proof) -> Result<(), StoreError> {
         let disabled = std::mem::take(&mut self.disabled);
+        if disabled.is_empty() {
+            return Ok(());
+        }
         let enabled: i64 = self
             .transaction
             .prepare_cached(
@@ -86,14 +91,20 @@ impl Absorption<'_> {
             .query_row([self.directory], |row| row.get(0))?;
         let lost = disabled.len() as u64;
         let before = u64::try_from(enabled).unwrap_or(0) + lost;
-        if self.accepted || !is_collapse(lost, before) {
+        let is_unproven = matches!(proof, Proof::Unproven { .. });
+        let has_collapsed = !self.accepted && is_collapse(lost, before);
+        if !is_unproven && !has_collapsed {
             return Ok(());
         }
+        self.absorbed.kept_enabled += if is_unproven { 0 } else { lost };
         for id in disabled {
-            self.absorbed.kept_enabled += 1;
-            self.transaction
-                .prepare_cached("UPDATE person SET enabled = 1 WHERE id = ?1")?
-                .execute([id])?;
+            for sql in [
+                "UPDATE person SET enabled = 1 WHERE id = ?1",
+                // It is read again when anything says that it may have changed.
+                "UPDATE entry SET version = NULL WHERE id = ?1",
+            ] {
+                self.transaction.prepare_cached(sql)?.execute([id])?;
+            }
         }
         Ok(())
     }

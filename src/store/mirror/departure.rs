@@ -14,6 +14,7 @@
 //! | a person's present name or login | but a former one, which another entry has now | they may be meant, until the group does not list it |
 //! | a member | which the server says the group has, or does not tell | a right covers some values only |
 //! | an inner group | which is there | it has left |
+//! | a name that no entry has | | it was perhaps somebody's: the second look decides |
 //! | a member of another entry with the same group ID, which is gone | | as if that entry had been this one |
 //! | an inner group | which is gone, and the group lists a name that came at the same time and that no entry has | it may be that one |
 
@@ -82,7 +83,7 @@ impl Absorption<'_> {
                     "INSERT OR IGNORE INTO departure
                          (group_id, role, member_id, since, look, reason)
                      SELECT ?1, ?2, id, ?4, ?5, ?6 FROM entry
-                     WHERE id = ?3 AND kind IN ('person', 'group')",
+                     WHERE id = ?3 AND kind IN ('person', 'group', 'name')",
                 )?
                 .execute(params![
                     group,
@@ -127,7 +128,7 @@ impl Absorption<'_> {
                      UNION ALL
                      SELECT ?1, role, member_id, ?3, ?4, ?5, NULL, 0
                      FROM membership JOIN entry ON entry.id = member_id
-                     WHERE group_id = ?2 AND entry.kind IN ('person', 'group')",
+                     WHERE group_id = ?2 AND entry.kind IN ('person', 'group', 'name')",
                 )?
                 .execute(params![
                     heir,
@@ -152,7 +153,7 @@ impl Absorption<'_> {
     pub(super) fn name_source(&self, source: &str) -> Result<(), StoreError> {
         self.transaction.execute(
             "UPDATE departure SET source = ?3 WHERE (look = ?2 OR source IS NULL)
-             AND group_id IN (SELECT id FROM entry WHERE directory = ?1)",
+             AND EXISTS (SELECT 1 FROM entry WHERE entry.id = group_id AND directory = ?1)",
             params![self.directory, self.look, source],
         )?;
         Ok(())
@@ -261,8 +262,9 @@ impl Store {
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
         transaction.execute(
-            "UPDATE departure SET hidden = 0 WHERE hidden AND group_id IN
-                 (SELECT id FROM entry WHERE directory = (SELECT id FROM directory WHERE name = ?1))",
+            "UPDATE departure SET hidden = 0 WHERE hidden AND EXISTS
+                 (SELECT 1 FROM entry WHERE entry.id = group_id
+                  AND directory = (SELECT id FROM directory WHERE name = ?1))",
             [directory],
         )?;
         for Key(group, role, member) in hidden {
@@ -291,11 +293,17 @@ impl Store {
             groups: HashMap::new(),
         };
         let mut settled = Settled::default();
-        for departure in judge.all(directory)? {
+        let (names, members): (Vec<_>, Vec<_>) =
+            judge.all(directory)?.into_iter().partition(|d| d.is_name);
+        // Whether a name may be theirs is asked of members who are gone, so names are decided first.
+        for departure in names.iter().chain(&members) {
             settled.new += u64::from(departure.look >= confirmation.before_look);
-            match judge.doubt(&departure)? {
+            match judge.doubt(departure)? {
                 None => {
-                    judge.settle(&departure)?;
+                    judge.settle(departure)?;
+                    if departure.is_name {
+                        judge.groups.remove(&departure.group);
+                    }
                     settled.proven += 1;
                 }
                 Some(reason) if reason.code() != departure.reason => {
@@ -334,6 +342,8 @@ struct Departure {
     is_other_source: bool,
     /// Whether the server says that the group has the member.
     is_hidden: bool,
+    /// Whether the member is a name only, which no entry has.
+    is_name: bool,
 }
 
 /// What is known of a group that somebody may have left.
@@ -356,8 +366,9 @@ impl Judge<'_> {
     fn all(&self, directory: &str) -> Result<Vec<Departure>, StoreError> {
         let mut statement = self.transaction.prepare_cached(
             "SELECT group_id, role, member_id, departure.since, departure.look, reason,
-                 source IS NOT NULL AND source IS NOT directory.seen, hidden
+                 source IS NOT NULL AND source IS NOT directory.seen, hidden, theirs.kind = 'name'
              FROM departure JOIN entry ON entry.id = group_id
+             JOIN entry AS theirs ON theirs.id = member_id
              JOIN directory ON directory.id = entry.directory WHERE directory.name = ?1",
         )?;
         let rows = statement.query_map([directory], |row| {
@@ -370,6 +381,7 @@ impl Judge<'_> {
                 reason: row.get(5)?,
                 is_other_source: row.get(6)?,
                 is_hidden: row.get(7)?,
+                is_name: row.get(8)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -396,7 +408,7 @@ impl Judge<'_> {
         if self.is_listed_by_a_former_name(departure)? {
             return Ok(Some(Reason::FormerName));
         }
-        if self.is_there(departure.member)? {
+        if departure.is_name || self.is_there(departure.member)? {
             let may_be_renamed = !confirmation.read_again
                 && !departure.is_other_source
                 && group.newest_name >= departure.look;
@@ -418,8 +430,9 @@ impl Judge<'_> {
             .transaction
             .prepare_cached(
                 "SELECT group_id, evidence,
-                     (SELECT coalesce(max(look), 0) FROM membership JOIN entry ON entry.id = member_id
-                      WHERE membership.group_id = grp.id AND kind = 'name')
+                     (SELECT coalesce(max(look), 0) FROM entry WHERE kind = 'name' AND id IN
+                         (SELECT member_id FROM membership WHERE membership.group_id = grp.id
+                          UNION ALL SELECT member_id FROM departure WHERE departure.group_id = grp.id))
                  FROM grp WHERE id = ?1",
             )?
             .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))

@@ -325,6 +325,11 @@ impl Absorption<'_> {
                     "UPDATE OR IGNORE membership SET member_id = ?2 WHERE member_id = ?1",
                 )?
                 .execute([holder.id, heir])?;
+            self.transaction
+                .prepare_cached(
+                    "UPDATE OR IGNORE departure SET member_id = ?2 WHERE member_id = ?1",
+                )?
+                .execute([holder.id, heir])?;
             for sql in [
                 "DELETE FROM membership WHERE member_id = ?1",
                 "DELETE FROM departure WHERE member_id = ?1",
@@ -364,7 +369,7 @@ impl Absorption<'_> {
             self.transaction
                 .prepare_cached(
                     "UPDATE grp SET digest = NULL WHERE id IN
-                         (SELECT group_id FROM stale_name JOIN entry ON entry.id = group_id
+                         (SELECT group_id FROM stale_name CROSS JOIN entry ON entry.id = group_id
                           WHERE stale_name.name = ?1 AND directory = ?2)",
                 )?
                 .execute(params![name, self.directory])?;

@@ -306,8 +306,13 @@ impl Absorption<'_> {
             .prepare_cached("UPDATE OR IGNORE membership SET member_id = ?2 WHERE member_id = ?1")?
             .execute([mentioned, id])?;
         self.transaction
-            .prepare_cached("DELETE FROM membership WHERE member_id = ?1")?
-            .execute([mentioned])?;
+            .prepare_cached("UPDATE OR IGNORE departure SET member_id = ?2 WHERE member_id = ?1")?
+            .execute([mentioned, id])?;
+        for table in ["membership", "departure"] {
+            self.transaction
+                .prepare_cached(&format!("DELETE FROM {table} WHERE member_id = ?1"))?
+                .execute([mentioned])?;
+        }
         self.is_listed_again(id)?;
         self.mark_groups_with(id)?;
         let user = self.stored_person(id)?.map(|person| person.user());

@@ -43,10 +43,47 @@ fn somebody_who_is_gone_while_the_group_has_a_new_name_may_have_that_name() {
     mirror.settle(3);
     let ada = ("ada".to_owned(), Reason::PerhapsListed);
     assert_eq!(mirror.departures(), [ada]);
-    // The name goes, and with it the doubt.
+    // The name goes: until a second look it may have been a mistake, as for everybody else.
     mirror.full(vec![is(person("alan")), has(group("bio", &["alan"]))]);
     mirror.settle(4);
+    let name = ("?".to_owned(), Reason::Unconfirmed);
+    assert_eq!(
+        mirror.departures(),
+        [("ada".to_owned(), Reason::PerhapsListed), name]
+    );
+    mirror.full(vec![is(person("alan")), has(group("bio", &["alan"]))]);
+    mirror.settle(5);
     assert_eq!(mirror.departures(), []);
+}
+
+#[test]
+fn a_name_that_left_a_group_before_its_entry_came_is_looked_at_twice_like_a_person() {
+    let mirror = Mirror::of(vec![is(person("alan")), has(group("bio", &["zoe"]))]);
+    let alan = || is(person("alan"));
+    mirror.full(vec![alan(), has(group("bio", &[]))]);
+    mirror.full(vec![alan(), is(person("zoe")), has(group("bio", &[]))]);
+    let zoe = ("zoe".to_owned(), Reason::Unconfirmed);
+    assert_eq!(mirror.departures(), [zoe]);
+    mirror.settle(3);
+    assert_eq!(mirror.departures(), []);
+}
+
+#[test]
+fn a_read_that_proves_nothing_disables_nobody() {
+    let mirror = Mirror::of(vec![is(person("ada")), is(person("alan"))]);
+    let disabled = || Person {
+        enabled: false,
+        ..person("ada")
+    };
+    let is_enabled = || {
+        let roster = mirror.store.whole_roster(&terms()).unwrap();
+        let ada = roster.people.values().find(|p| p.user.as_str() == "ada");
+        ada.unwrap().enabled
+    };
+    mirror.cut_off(vec![is(disabled())]);
+    assert!(is_enabled());
+    mirror.full(vec![is(disabled()), is(person("alan"))]);
+    assert!(!is_enabled());
 }
 
 #[test]
