@@ -15,6 +15,7 @@
 //! | a member | which the server says the group has, or does not tell | a right covers some values only |
 //! | an inner group | which is there | it has left |
 //! | a name that no entry has | | it was perhaps somebody's: the second look decides |
+//! | a person | who had it as their primary group, and does not, or whose entry is gone or hidden | as above |
 //! | a member of another entry with the same group ID, which is gone | | as if that entry had been this one |
 //! | an inner group | which is gone, and the group lists a name that came at the same time and that no entry has | it may be that one |
 
@@ -98,6 +99,32 @@ impl Absorption<'_> {
                     "DELETE FROM membership WHERE group_id = ?1 AND role = ?2 AND member_id = ?3",
                 )?
                 .execute([group, *role, *member])?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a person leaves their primary group, or a group all who have it as theirs, before that is
+    /// written: no group lists them for it.
+    pub(super) fn leaves_primary_group(&mut self, id: EntryId) -> Result<(), StoreError> {
+        let role = self.role(&Role::member())?;
+        for theirs in ["person.id", "grp.id"] {
+            self.transaction
+                .prepare_cached(&format!(
+                    "INSERT OR REPLACE INTO departure (group_id, role, member_id, since, look, reason)
+                     SELECT grp.id, ?2, person.id, ?3, ?4, ?5
+                     FROM person JOIN grp ON primary_key = primary_group
+                     JOIN entry AS mine ON mine.id = grp.id JOIN entry AS named ON named.id = person.id
+                     WHERE {theirs} = ?1 AND mine.directory = named.directory
+                     AND NOT EXISTS (SELECT 1 FROM membership
+                         WHERE group_id = grp.id AND role = ?2 AND member_id = person.id)"
+                ))?
+                .execute(params![
+                    id,
+                    role,
+                    self.now.as_second(),
+                    self.look,
+                    Reason::Unconfirmed.code()
+                ])?;
         }
         Ok(())
     }

@@ -86,9 +86,9 @@ impl Absorption<'_> {
             self.emptied.retain(|emptied| emptied.group != placed.id);
         }
         let digest = digest.filter(|_| evidence.is_known());
+        self.note_primary_key(placed.id, before.as_ref(), group)?;
         self.write_group(placed.id, group, digest.as_deref(), &evidence)?;
         self.note_group_id(before.as_ref(), group)?;
-        self.note_primary_key(before.as_ref(), group)?;
         let changed = if same_members {
             false
         } else {
@@ -264,9 +264,10 @@ impl Absorption<'_> {
         Ok(())
     }
 
-    /// Marks the members of a group by primary group, when that has changed.
+    /// Notes who leaves a group and marks who comes to it when its primary key changes, before that is written.
     fn note_primary_key(
         &mut self,
+        id: EntryId,
         before: Option<&Stored>,
         group: &Group,
     ) -> Result<(), StoreError> {
@@ -274,6 +275,7 @@ impl Absorption<'_> {
         if before == group.primary_key.as_ref() {
             return Ok(());
         }
+        self.leaves_primary_group(id)?;
         self.mark(&Mark::Group(group.group_id.clone()))
     }
 
@@ -498,7 +500,7 @@ impl Absorption<'_> {
         Ok(())
     }
 
-    fn role(&mut self, role: &Role) -> Result<i64, StoreError> {
+    pub(super) fn role(&mut self, role: &Role) -> Result<i64, StoreError> {
         if let Some(id) = self.roles.get(role) {
             return Ok(*id);
         }

@@ -140,6 +140,12 @@ impl Absorption<'_> {
         if before.as_ref().is_some_and(|before| before.enabled) && !now.enabled {
             self.disabled.push(placed.id);
         }
+        if before
+            .as_ref()
+            .is_some_and(|before| before.primary_group != now.primary_group)
+        {
+            self.leaves_primary_group(placed.id)?;
+        }
         self.write_person(placed.id, &now, placed.is_new)?;
         if !self.bulk {
             self.came_back(placed.id)?;
@@ -350,6 +356,7 @@ impl Absorption<'_> {
         };
         self.mark_person(id, &person.user())?;
         self.mark_primary_group(&person)?;
+        self.leaves_primary_group(id)?;
         if person.login.is_some() {
             // Groups that name people by login may mean somebody else now.
             self.look_again_at_groups_of(id)?;

@@ -395,6 +395,43 @@ fn people_are_members_of_their_primary_group() {
 }
 
 #[test]
+fn who_leaves_a_primary_group_is_looked_at_twice_whatever_has_changed() {
+    let has_primary = |key: &str| {
+        is(Person {
+            primary_group: Some(key.to_owned()),
+            ..person("ada")
+        })
+    };
+    let staff = |key: &str, members: &[&str]| {
+        has(Group {
+            primary_key: Some(key.to_owned()),
+            ..group("staff", members)
+        })
+    };
+    let alan = || is(person("alan"));
+    for now in [
+        vec![alan(), has_primary("gid:600"), staff("gid:500", &[])],
+        vec![alan(), has_primary("gid:500"), staff("gid:600", &[])],
+        vec![alan(), staff("gid:500", &[])],
+    ] {
+        let mirror = Mirror::of(vec![alan(), has_primary("gid:500"), staff("gid:500", &[])]);
+        mirror.full(now.clone());
+        let ada = ("ada".to_owned(), Reason::Unconfirmed);
+        assert_eq!(mirror.departures(), [ada]);
+        mirror.settle(2);
+        assert_eq!(mirror.departures().len(), 1, "seen once");
+        mirror.full(now);
+        mirror.settle(3);
+        assert_eq!(mirror.departures(), []);
+    }
+    // Active Directory adds a member value when a group is nobody's primary group any more.
+    let mirror = Mirror::of(vec![has_primary("gid:500"), staff("gid:500", &[])]);
+    mirror.full(vec![has_primary("gid:600"), staff("gid:500", &["ada"])]);
+    assert_eq!(mirror.departures(), []);
+    assert_eq!(mirror.members("staff"), ["ada"]);
+}
+
+#[test]
 fn entries_in_two_directories_are_one_person_where_they_are_joined() {
     let mirror = Mirror::of(vec![is(person("ada"))]);
     let joined = |key: Option<&str>| Person {
