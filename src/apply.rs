@@ -197,11 +197,6 @@ impl Task {
     fn action(&self) -> &Action {
         &self.part.actions[self.index]
     }
-
-    /// Whether what is there was read from the database, and not long ago.
-    fn is_fresh(&self) -> bool {
-        self.part.fresh && self.attempt == 1
-    }
 }
 
 impl Applier {

@@ -11,7 +11,8 @@
 //! | `transport` | one request, at the agreed pace |
 //! | `request` | many calls, with patience: what may be repeated |
 //! | `question`, `list`, `pack` | lists to their end, in few pages |
-//! | `change` | writes, and what became of them |
+//! | `change`, `writing` | writes, and what became of them |
+//! | `fence` | the right to write |
 //! | [`csv`] | the same writes as files, and what the log of a file says became of them |
 //! | `bulk`, `single` | files of changes: handed in, followed, found again |
 //! | `standing` | what the session may do |
@@ -31,6 +32,7 @@ mod bulk;
 mod change;
 pub mod csv;
 mod error;
+mod fence;
 mod ks;
 mod list;
 mod pace;
@@ -42,17 +44,20 @@ mod single;
 mod standing;
 mod transport;
 mod wire;
+mod writing;
 
 pub use api_error::{ApiError, Disposition};
 pub use bulk::{FileKind, FoundJobs, Job, JobId, JobLog, JobStatus, Submitted};
 pub use change::{Write, WriteOutcome};
 pub use error::{Fault, KalturaError};
+pub use fence::Fence;
 pub use pace::Pace;
 pub use standing::Standing;
+pub use writing::Writing;
 
 use list::Reading;
 use question::{Categories, Members};
-use request::{Client, Sent, refused};
+use request::{Client, refused};
 use wire::{Call, CategoryRow, Listed, MemberRow};
 
 /// The IDs in one `category.list`: the server's search cuts a list of IDs at 150, silently.
@@ -92,7 +97,7 @@ impl Credentials {
 
 /// A Kaltura account. Cheap to clone; clones share the session and the pace.
 #[derive(Clone)]
-pub struct Kaltura(Arc<Client>);
+pub struct Kaltura(Arc<Client>, Option<Fence>);
 
 impl fmt::Debug for Kaltura {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -132,7 +137,7 @@ pub enum Found {
 impl Kaltura {
     /// Sets up a client. Nothing is sent before the first question.
     pub fn new(config: &config::Kaltura, credentials: Credentials) -> Result<Self, KalturaError> {
-        Client::new(config, credentials).map(|client| Self(Arc::new(client)))
+        Client::new(config, credentials).map(|client| Self(Arc::new(client), None))
     }
 
     /// The same with other waits between attempts. Only for a client that has not been cloned.
@@ -142,6 +147,12 @@ impl Kaltura {
             client.pace = pace;
         }
         self
+    }
+
+    /// The same account, of which nothing is written once the fence is closed.
+    #[must_use]
+    pub fn under(&self, fence: Fence) -> Self {
+        Self(Arc::clone(&self.0), Some(fence))
     }
 
     /// The waits between attempts.
@@ -310,22 +321,9 @@ impl Kaltura {
         Ok(found)
     }
 
-    /// Writes one batch in one request, in order: one outcome for each write. An error means that
-    /// nothing was done.
-    pub async fn write(&self, writes: &[Write]) -> Result<Vec<WriteOutcome>, KalturaError> {
-        if writes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let calls: Vec<Call> = writes.iter().map(Write::call).collect();
-        let sent = self.0.write(&calls).await?;
-        Ok(writes
-            .iter()
-            .zip(sent)
-            .map(|(write, sent)| match sent {
-                Sent::Answered(answer) => write.outcome(answer),
-                Sent::Unknown => WriteOutcome::Unknown,
-            })
-            .collect())
+    /// Begins with the writes of one batch.
+    pub fn writing(&self) -> Writing<'_> {
+        Writing::new(&self.0, self.1.as_ref())
     }
 
     /// How many writes belong in one batch.

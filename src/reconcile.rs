@@ -81,6 +81,17 @@ pub struct Engine {
     pub progress: Progress,
 }
 
+impl Engine {
+    /// The same, which writes to the state file and to Kaltura only while the lease is its own.
+    fn under(&self, lease: Lease) -> Self {
+        Self {
+            store: self.store.under(lease),
+            kaltura: self.kaltura.under(lease::fence(&self.store, lease)),
+            ..self.clone()
+        }
+    }
+}
+
 /// What a run is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Request {
@@ -222,10 +233,7 @@ impl From<ApplyError> for RunError {
 /// Runs once, alone: takes the lease, keeps it fresh, and gives it back.
 pub async fn reconcile(engine: &Engine, request: &Request) -> Result<Report, RunError> {
     let lease = lease::claim(&engine.store).await?;
-    let fenced = Engine {
-        store: engine.store.under(lease),
-        ..engine.clone()
-    };
+    let fenced = engine.under(lease);
     let result = run(&fenced, request, lease).await;
     engine.progress.end();
     let released = lease::release(&engine.store, lease).await;

@@ -7,7 +7,7 @@ use super::steps::{self, Stands};
 use super::{Applied, Applier, ApplyError, Task};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
-use crate::kaltura::{Found, WriteOutcome};
+use crate::kaltura::{Found, Write, WriteOutcome};
 use crate::killpoint;
 use crate::plan::Decision;
 use crate::store::journal::{Open, Outcome};
@@ -51,8 +51,7 @@ impl Applier {
     ) -> Result<Vec<Task>, ApplyError> {
         let rows = self.open(&tasks).await?;
         killpoint::here("after-opening");
-        let mut ends: Vec<Option<End>> = self.look_first(&tasks).await?;
-        killpoint::here("before-writing");
+        let mut ends: Vec<Option<End>> = vec![None; tasks.len()];
         self.write(&tasks, &mut ends).await?;
         killpoint::here("after-writing");
         self.look_after(&tasks, &mut ends).await?;
@@ -75,11 +74,15 @@ impl Applier {
             .await?)
     }
 
-    /// Looks once more at what takes access away: the index lags behind, and the server deletes
-    /// manual memberships without a word.
-    async fn look_first(&self, tasks: &[Task]) -> Result<Vec<Option<End>>, ApplyError> {
-        let stale = |task: &Task| !task.is_fresh() && steps::needs_a_look(task.action());
-        let found = self.look(tasks, |index| stale(&tasks[index])).await?;
+    /// Looks at some of the tasks as they are now: the index lags behind, somebody may have changed them since the
+    /// plan was made, and the server deletes manual memberships without a word. Answers how those end that are
+    /// not as they were.
+    async fn look_first(
+        &self,
+        tasks: &[Task],
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<Vec<Option<End>>, ApplyError> {
+        let found = self.look(tasks, wanted).await?;
         Ok(tasks
             .iter()
             .zip(found)
@@ -102,31 +105,35 @@ impl Applier {
             .collect())
     }
 
+    /// Writes, and again what the server did not begin with. What takes access away is looked at right before,
+    /// each time.
     async fn write(&self, tasks: &[Task], ends: &mut [Option<End>]) -> Result<(), ApplyError> {
-        let open: Vec<usize> = (0..tasks.len())
-            .filter(|index| ends[*index].is_none())
-            .collect();
-        let steps: Vec<_> = open
-            .iter()
-            .map(|index| steps::writes(tasks[*index].category(), tasks[*index].action()))
-            .collect();
-        let writes: Vec<_> = steps.iter().flatten().cloned().collect();
-        if writes.is_empty() {
-            return Ok(());
+        let mut under_way: Vec<UnderWay> = tasks.iter().map(UnderWay::new).collect();
+        let mut writing = self.kaltura.writing();
+        loop {
+            let is_untouched = |index: usize| ends[index].is_none() && !under_way[index].is_begun();
+            let stale =
+                |index: usize| is_untouched(index) && steps::needs_a_look(tasks[index].action());
+            let looked = self.look_first(tasks, stale).await?;
+            for (end, looked) in ends.iter_mut().zip(looked) {
+                *end = end.take().or(looked);
+            }
+            killpoint::here("before-writing");
+            let open = |index: &usize| ends[*index].is_none();
+            let open: Vec<usize> = (0..tasks.len()).filter(open).collect();
+            let left = open.iter().flat_map(|index| under_way[*index].left());
+            let writes: Vec<Write> = left.cloned().collect();
+            let mut outcomes = writing.attempt(&writes).await?.into_iter();
+            let is_over = outcomes.len() == writes.len();
+            for index in open {
+                under_way[index].take(&mut outcomes);
+            }
+            if is_over {
+                break;
+            }
         }
-        // The look may have taken long, or the process may have slept.
-        let lease = self.lease;
-        self.store.run(move |store| store.is_ours(lease)).await?;
-        let mut outcomes = self.kaltura.write(&writes).await?.into_iter();
-        for (index, steps) in open.into_iter().zip(steps) {
-            let outcomes: Vec<_> = outcomes.by_ref().take(steps.len()).collect();
-            let is_ours = tasks[index].attempt > 1 || steps.is_empty();
-            let nothing_done = |outcome: &WriteOutcome| *outcome == WriteOutcome::AlreadySo;
-            ends[index] = Some(if !is_ours && outcomes.iter().all(nothing_done) {
-                End::found_so()
-            } else {
-                sum_up(outcomes.into_iter())
-            });
+        for ((task, end), under_way) in tasks.iter().zip(ends).zip(under_way) {
+            *end = end.take().or_else(|| Some(under_way.end(task.attempt)));
         }
         Ok(())
     }
@@ -246,6 +253,44 @@ impl Applier {
         killpoint::here("after-closing");
         self.progress.advance(count - again.len() as u64);
         Ok(again)
+    }
+}
+
+/// The calls of an action, and what became of the first of them.
+struct UnderWay {
+    writes: Vec<Write>,
+    outcomes: Vec<WriteOutcome>,
+}
+
+impl UnderWay {
+    fn new(task: &Task) -> Self {
+        Self {
+            writes: steps::writes(task.category(), task.action()),
+            outcomes: Vec::new(),
+        }
+    }
+
+    fn is_begun(&self) -> bool {
+        !self.outcomes.is_empty()
+    }
+
+    fn left(&self) -> &[Write] {
+        &self.writes[self.outcomes.len()..]
+    }
+
+    fn take(&mut self, outcomes: &mut impl Iterator<Item = WriteOutcome>) {
+        let left = self.left().len();
+        self.outcomes.extend(outcomes.take(left));
+    }
+
+    fn end(self, attempt: u32) -> End {
+        let is_ours = attempt > 1 || self.outcomes.is_empty();
+        let nothing_done = |outcome: &WriteOutcome| *outcome == WriteOutcome::AlreadySo;
+        if !is_ours && self.outcomes.iter().all(nothing_done) {
+            End::found_so()
+        } else {
+            sum_up(self.outcomes.into_iter())
+        }
     }
 }
 

@@ -38,7 +38,8 @@ pub(super) fn writes(category: CategoryId, action: &Action) -> Vec<Write> {
         Decision::Add { level } => vec![add(level)],
         Decision::SetLevel { to, .. } => vec![set_level(to)],
         Decision::Replace { to, .. } => vec![remove(), add(to)],
-        Decision::Activate { from, to } if from == to => vec![activate()],
+        Decision::Activate { from, to } if from == to && !is_manual => vec![activate()],
+        // A request to join is manual, and stays so when it is granted: nobody could leave any more.
         Decision::Activate { to, .. } => vec![set_level(to), activate()],
         // However many rows there really are, one is left; also when it is done twice.
         Decision::Merge { surplus, to } => {
@@ -186,7 +187,10 @@ fn is_as_wanted(action: &Action, there: Option<&Entitlement>) -> bool {
     match action.decision {
         Decision::Add { level } => active(level),
         Decision::SetLevel { to, .. } => there.is_some_and(|there| there.level == to),
-        Decision::Replace { to, .. } | Decision::Activate { to, .. } => active(to),
+        Decision::Replace { to, .. } => active(to),
+        Decision::Activate { to, .. } => {
+            active(to) && there.is_some_and(|there| there.method == UpdateMethod::Automatic)
+        }
         Decision::Remove { .. } | Decision::TakeBack => there.is_none(),
         Decision::Deactivate => there.is_none_or(|there| there.status == Status::NotActive),
         Decision::Restore {

@@ -171,7 +171,7 @@ impl Kaltura {
             name,
             content: &content,
         };
-        let answer = match self.0.hand_in(&upload).await? {
+        let answer = match self.0.hand_in(&upload, self.1.as_ref()).await? {
             Sent::Answered(answer) => answer,
             Sent::Unknown => return Ok(Submitted::Unknown),
         };

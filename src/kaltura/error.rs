@@ -43,6 +43,11 @@ pub enum KalturaError {
         /// What came instead.
         fault: Fault,
     },
+    /// This process may not write any more.
+    #[error(
+        "nothing more is written to Kaltura: another run has taken over, or the state file cannot be read. The next run goes on with what is left"
+    )]
+    Withdrawn,
     /// A list did not add up, twice.
     #[error(
         "the list of {subject} is not complete: Kaltura says {expected} and gave {found}, and a \
@@ -82,7 +87,7 @@ impl KalturaError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Setup { .. } | Self::Crowded { .. } | Self::Unreadable { .. } => false,
-            Self::Incomplete { .. } => true,
+            Self::Incomplete { .. } | Self::Withdrawn => true,
             Self::Session { error, .. } | Self::Refused { error, .. } => matches!(
                 error.disposition(),
                 Disposition::Passing | Disposition::Throttled
@@ -130,6 +135,9 @@ pub enum Fault {
     /// The request could not be written: nothing was sent.
     #[error("the request could not be put into words")]
     Unwritable(#[source] serde_json::Error),
+    /// This process may not write any more: nothing was sent.
+    #[error("another run has taken over")]
+    Withdrawn,
     /// A value looks like a token that the server would replace: nothing was sent.
     #[error("a value looks like the multirequest token {{1:result}}, which Kaltura would replace")]
     Token,
@@ -145,6 +153,7 @@ impl Fault {
             | Self::Empty
             | Self::NotJson
             | Self::NoLog
+            | Self::Withdrawn
             | Self::Mismatch { .. } => true,
             Self::Status(status) => matches!(status, 413 | 429 | 500 | 502 | 503 | 504),
             Self::TooLarge(_) | Self::Unwritable(_) | Self::Token => false,
@@ -155,7 +164,11 @@ impl Fault {
     pub fn is_harmless(&self) -> bool {
         matches!(
             self,
-            Self::Connect(_) | Self::Unwritable(_) | Self::Token | Self::Status(301..=308)
+            Self::Connect(_)
+                | Self::Unwritable(_)
+                | Self::Withdrawn
+                | Self::Token
+                | Self::Status(301..=308)
         )
     }
 

@@ -127,7 +127,7 @@ impl Client {
 
     /// A request that has as many answers as calls.
     async fn multirequest(&self, ks: &str, calls: &[&Call]) -> Result<Vec<Answer>, Fault> {
-        let answers = self.transport.multirequest(ks, calls).await?;
+        let answers = self.transport.multirequest(ks, calls, None).await?;
         if answers.len() == calls.len() {
             Ok(answers)
         } else {
@@ -137,85 +137,6 @@ impl Client {
             })
         }
     }
-
-    /// Orders in one request. What is sent again is the tail that the server refused before it did
-    /// anything, so that the order of the calls is kept.
-    pub(super) async fn write(&self, calls: &[Call]) -> Result<Vec<Sent>, KalturaError> {
-        let calls: Vec<&Call> = calls.iter().collect();
-        let mut sent = Vec::with_capacity(calls.len());
-        // What the tail met the last time it was sent.
-        let mut refusals = Vec::new();
-        let mut patience = Patience::new(&self.pace);
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let tail = &calls[sent.len()..];
-            let ticket = match self.session.ticket(&self.transport, &self.pace).await {
-                Ok(ticket) => ticket,
-                Err(error) => return give_up(sent, refusals, error),
-            };
-            let mut answers = match self
-                .transport
-                .multirequest(ticket.ks.expose_secret(), tail)
-                .await
-            {
-                Ok(answers) => answers,
-                Err(fault) if fault.is_harmless() => {
-                    let Some(wait) = patience.after_fault(&fault) else {
-                        let action = tail.first().map(|call| call.name()).unwrap_or_default();
-                        let error = KalturaError::NoAnswer {
-                            action,
-                            attempts,
-                            fault,
-                        };
-                        return give_up(sent, refusals, error);
-                    };
-                    tokio::time::sleep(wait).await;
-                    continue;
-                }
-                Err(fault) => return Ok(unknown_from_here(sent, &calls, &fault)),
-            };
-            if answers.len() != tail.len() {
-                let fault = Fault::Mismatch {
-                    calls: tail.len(),
-                    answers: answers.len(),
-                };
-                // Too few: those that came are in order. Too many: nothing can be told.
-                if answers.len() < tail.len() {
-                    sent.extend(answers.into_iter().map(Sent::Answered));
-                }
-                return Ok(unknown_from_here(sent, &calls, &fault));
-            }
-
-            let refused = answers
-                .iter()
-                .rev()
-                .take_while(|answer| is_untouched(answer))
-                .count();
-            refusals = answers.split_off(answers.len() - refused);
-            sent.extend(answers.into_iter().map(Sent::Answered));
-            let wish = worst(&refusals);
-            let Some(wait) = self.wait(&mut patience, wish, &ticket).await else {
-                sent.extend(refusals.into_iter().map(Sent::Answered));
-                return Ok(sent);
-            };
-            tokio::time::sleep(wait).await;
-        }
-    }
-}
-
-/// Ends a write early. What was refused before is known; only where nothing is known at all is
-/// there nothing to hand back but the error.
-fn give_up(
-    mut sent: Vec<Sent>,
-    refusals: Vec<Answer>,
-    error: KalturaError,
-) -> Result<Vec<Sent>, KalturaError> {
-    if refusals.is_empty() {
-        return Err(error);
-    }
-    sent.extend(refusals.into_iter().map(Sent::Answered));
-    Ok(sent)
 }
 
 fn is_final(answer: Option<&Answer>) -> bool {
@@ -234,7 +155,7 @@ pub(super) fn is_untouched(answer: &Answer) -> bool {
 }
 
 /// What must be done before the request is sent again: the gravest of its answers' wishes.
-fn worst(answers: &[Answer]) -> Disposition {
+pub(super) fn worst(answers: &[Answer]) -> Disposition {
     let wishes: Vec<Disposition> = answers
         .iter()
         .filter_map(|answer| answer.as_ref().err())
@@ -248,13 +169,6 @@ fn worst(answers: &[Answer]) -> Disposition {
     .into_iter()
     .find(|wish| wishes.contains(wish))
     .unwrap_or(Disposition::Permanent)
-}
-
-fn unknown_from_here(mut sent: Vec<Sent>, calls: &[&Call], fault: &Fault) -> Vec<Sent> {
-    let unknown = calls.len() - sent.len();
-    tracing::warn!(writes = unknown, %fault, "it is not known whether Kaltura did these writes");
-    sent.extend((0..unknown).map(|_| Sent::Unknown));
-    sent
 }
 
 /// What a read that must succeed answered.

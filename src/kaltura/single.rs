@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use super::api_error::Disposition;
 use super::bulk::{JobId, JobLog};
 use super::error::{Fault, KalturaError};
+use super::fence::Fence;
 use super::pace::Patience;
 use super::request::{Client, Sent, is_untouched, refused};
 use super::wire::{LogRequest, Upload};
@@ -16,14 +17,18 @@ use super::wire::{LogRequest, Upload};
 impl Client {
     /// Hands in a file, again only where the server certainly did not begin. An error means that
     /// nothing was done.
-    pub(super) async fn hand_in(&self, upload: &Upload<'_>) -> Result<Sent, KalturaError> {
+    pub(super) async fn hand_in(
+        &self,
+        upload: &Upload<'_>,
+        fence: Option<&Fence>,
+    ) -> Result<Sent, KalturaError> {
         let mut patience = Patience::new(&self.pace);
         let mut attempts = 0;
         loop {
             attempts += 1;
             let ticket = self.session.ticket(&self.transport, &self.pace).await?;
             let ks = ticket.ks.expose_secret();
-            let wait = match self.transport.upload(ks, upload).await {
+            let wait = match self.transport.upload(ks, upload, fence).await {
                 Ok(answer) => {
                     let wish = match &answer {
                         Err(error) if is_untouched(&answer) => error.disposition(),
@@ -34,6 +39,7 @@ impl Client {
                     };
                     wait
                 }
+                Err(Fault::Withdrawn) => return Err(KalturaError::Withdrawn),
                 Err(fault) if fault.is_harmless() => {
                     let Some(wait) = patience.after_fault(&fault) else {
                         return Err(no_answer(upload.action(), attempts, fault));

@@ -24,6 +24,7 @@ use super::Traffic;
 use super::api_error::ApiError;
 use super::bulk::{JobId, JobLog};
 use super::error::{Fault, KalturaError};
+use super::fence::Fence;
 use super::wire::{self, Call, LogRequest, Login, Multirequest, Upload};
 use crate::config;
 
@@ -69,12 +70,13 @@ impl Transport {
         &self,
         ks: &str,
         calls: &[&Call],
+        fence: Option<&Fence>,
     ) -> Result<Vec<Answer>, Fault> {
         let body = Multirequest { ks, calls }.to_bytes()?;
         let more = u32::try_from(calls.len()).unwrap_or(u32::MAX);
         let timeout = self.timeout + MORE_TIME_PER_CALL * more;
         match self
-            .post("multirequest", body, calls.len(), timeout)
+            .post("multirequest", body, calls.len(), timeout, fence)
             .await?
         {
             Value::Array(answers) => Ok(answers.into_iter().map(answer).collect()),
@@ -92,7 +94,7 @@ impl Transport {
     /// Sends a call that makes a session.
     pub(super) async fn login(&self, login: &Login<'_>) -> Result<Answer, Fault> {
         let body = serde_json::to_vec(login).map_err(Fault::Unwritable)?;
-        self.post(login.path(), body, 1, self.timeout)
+        self.post(login.path(), body, 1, self.timeout, None)
             .await
             .map(answer)
     }
@@ -105,7 +107,12 @@ impl Transport {
     }
 
     /// Hands in a file.
-    pub(super) async fn upload(&self, ks: &str, upload: &Upload<'_>) -> Result<Answer, Fault> {
+    pub(super) async fn upload(
+        &self,
+        ks: &str,
+        upload: &Upload<'_>,
+        fence: Option<&Fence>,
+    ) -> Result<Answer, Fault> {
         let fields = upload.fields(ks).map_err(Fault::Unwritable)?;
         let file = Part::bytes(upload.content.to_vec())
             .file_name(upload.name.to_owned())
@@ -115,7 +122,7 @@ impl Transport {
             .part(Upload::FILE, file);
         let path = upload.path();
         let request = self.request(path).multipart(form);
-        let reply = self.send(path, request, 1, self.timeout).await?;
+        let reply = self.send(path, request, 1, self.timeout, fence).await?;
         reply.json().map(answer)
     }
 
@@ -128,7 +135,7 @@ impl Transport {
         let body = serde_json::to_vec(&LogRequest::new(ks, job)).map_err(Fault::Unwritable)?;
         let path = LogRequest::PATH;
         let request = self.json_request(path, body);
-        let reply = self.send(path, request, 1, self.timeout).await?;
+        let reply = self.send(path, request, 1, self.timeout, None).await?;
         wire::read_log(&reply.content_type, reply.body)
     }
 
@@ -138,9 +145,12 @@ impl Transport {
         body: Vec<u8>,
         calls: usize,
         timeout: Duration,
+        fence: Option<&Fence>,
     ) -> Result<Value, Fault> {
         let request = self.json_request(path, body);
-        self.send(path, request, calls, timeout).await?.json()
+        self.send(path, request, calls, timeout, fence)
+            .await?
+            .json()
     }
 
     fn json_request(&self, path: &str, body: Vec<u8>) -> RequestBuilder {
@@ -160,10 +170,14 @@ impl Transport {
         request: RequestBuilder,
         calls: usize,
         timeout: Duration,
+        fence: Option<&Fence>,
     ) -> Result<Reply, Fault> {
         // The semaphore is never closed, so there is always a slot to be had.
         let _slot = self.slots.acquire().await.ok();
         self.pace.until_ready().await;
+        if !Fence::is_open(fence).await {
+            return Err(Fault::Withdrawn);
+        }
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.calls
             .fetch_add(u64::try_from(calls).unwrap_or_default(), Ordering::Relaxed);

@@ -64,10 +64,7 @@ impl Settled {
 /// Settles the files in a folder, alone: takes the lease, and gives it back.
 pub async fn settle(engine: &Engine, settling: &Settling) -> Result<Settled, RunError> {
     let lease = lease::claim(&engine.store).await?;
-    let fenced = Engine {
-        store: engine.store.under(lease),
-        ..engine.clone()
-    };
+    let fenced = engine.under(lease);
     let work = Box::pin(steps(&fenced, settling));
     let settled = lease::keep(&engine.store, lease, work).await;
     let released = lease::release(&engine.store, lease).await;

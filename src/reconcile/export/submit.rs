@@ -116,10 +116,7 @@ async fn alone<T>(
     work: impl AsyncFnOnce(&Engine) -> Result<T, RunError>,
 ) -> Result<T, RunError> {
     let lease = lease::claim(&engine.store).await?;
-    let fenced = Engine {
-        store: engine.store.under(lease),
-        ..engine.clone()
-    };
+    let fenced = engine.under(lease);
     let done = lease::keep(&engine.store, lease, Box::pin(work(&fenced))).await;
     let released = lease::release(&engine.store, lease).await;
     let done = done?;

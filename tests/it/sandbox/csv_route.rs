@@ -15,6 +15,8 @@ use rollbook::kaltura::{Credentials, Kaltura, Write};
 use rollbook::sandbox::{NewCategory, Options, Sandbox};
 use tokio::runtime::Runtime;
 
+use crate::kaltura_client::write;
+
 use super::client::{call, multipart, send_bytes};
 
 mod log;
@@ -259,7 +261,7 @@ fn a_file_leaves_the_memberships_that_calls_leave() {
                 let rows = pieces.iter().flat_map(|piece| &piece.rows);
                 by_file.hand_in("categoryUser", &file(style, rows));
             }
-            by_call.runtime.block_on(client.write(&calls)).unwrap();
+            by_call.runtime.block_on(write(&client, &calls)).unwrap();
             for id in ids {
                 prop_assert_eq!(by_file.members(id), by_call.members(id));
             }

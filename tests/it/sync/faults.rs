@@ -226,3 +226,27 @@ async fn random_trouble_ends_well() {
         recovers(&site, 1).await;
     }
 }
+
+#[tokio::test]
+async fn who_is_made_manual_between_two_attempts_at_their_removal_stays() {
+    let site = with(20, &[("bio", BIO)])
+        .set(|settings| settings.safety += "\ncategory = { percent = 50, at_least = 5 }")
+        .in_step()
+        .await;
+    let faults = site.account().faults().clone();
+    faults.fail_next("categoryUser.delete", 3, "LOCK_TIMED_OUT");
+    for person in 0..3 {
+        site.leave("bio", person);
+    }
+    let meanwhile = async {
+        while faults.injected().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        site.put("bio", "p1", (MEMBER, MANUAL, ACTIVE));
+    };
+    tokio::join!(site.sync(), meanwhile);
+    let mut wanted: Vec<String> = (3..12).map(|n| format!("p{n}")).collect();
+    wanted.push("p1 manual".to_owned());
+    wanted.sort();
+    assert_eq!(site.members("bio"), wanted);
+}

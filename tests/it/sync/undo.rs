@@ -141,7 +141,9 @@ async fn permissions_beyond_the_level_come_back() {
         over_manual: false,
         extra_permissions: subscribe.clone(),
     };
-    kaltura.write(&[subscribed]).await.unwrap();
+    crate::kaltura_client::write(&kaltura, &[subscribed])
+        .await
+        .unwrap();
     site.leave("bio", 1);
     site.sync().await.is(0);
     let run = site.last_run().await;
