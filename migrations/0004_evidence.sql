@@ -75,6 +75,7 @@ CREATE TABLE departure (
     reason    TEXT NOT NULL,           -- why it is not proven
     source    TEXT,                    -- the state of the source in which it was first seen
     hidden    INTEGER NOT NULL DEFAULT 0, -- 1: the server says that the group has the value all the same
+    own       INTEGER NOT NULL DEFAULT 0, -- 1: the member's own entry said it, by the primary group
     PRIMARY KEY (group_id, role, member_id)
 ) WITHOUT ROWID;
 

@@ -48,15 +48,16 @@ impl Attribute {
 
     /// The options of its description, where this is its name.
     fn options_if_named(&self, name: &str) -> Option<Options> {
-        let (base, options) = split_options(&self.description);
+        // Asked of each attribute of each entry: a look at the first octets settles most.
+        let (base, rest) = self.description.split_at_checked(name.len())?;
         if !base.eq_ignore_ascii_case(name) {
             return None;
         }
-        Some(if options.is_empty() {
-            Options::default()
-        } else {
-            Options::read(options)
-        })
+        match rest.strip_prefix(';') {
+            None => rest.is_empty().then(Options::default),
+            Some("") => Some(Options::default()),
+            Some(options) => Some(Options::read(options)),
+        }
     }
 }
 
@@ -228,10 +229,6 @@ fn unreadable_value(name: &str) -> EntryProblem {
     EntryProblem::Unreadable {
         attribute: name.to_owned(),
     }
-}
-
-fn split_options(description: &str) -> (&str, &str) {
-    description.split_once(';').unwrap_or((description, ""))
 }
 
 /// The problem of a value that is not UTF-8.

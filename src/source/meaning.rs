@@ -61,6 +61,8 @@ pub(super) struct GroupMeaning {
     pub(super) ranged: Vec<String>,
     /// Whether the plain members are read from the people.
     pub(super) by_people: bool,
+    /// Whether groups in groups are followed.
+    pub(super) nested: bool,
     /// Whether people are members by their primary group.
     primary: bool,
     /// Whether a group may be without a member, although its class must have one.
@@ -80,6 +82,14 @@ struct Understood<T> {
     what: T,
     flaws: Vec<EntryProblem>,
 }
+
+/// Attributes that every account of Active Directory has (MS-ADSC, class user).
+pub(super) const ALWAYS_THERE: [&str; 4] = [
+    "useraccountcontrol",
+    "primarygroupid",
+    "objectsid",
+    "samaccountname",
+];
 
 impl PeopleMeaning {
     /// Compiles the configuration.
@@ -163,12 +173,13 @@ impl PeopleMeaning {
     /// The attributes that a person should have and has not, where they decide about their access: those for
     /// which the account counts as disabled, and the groups, where people name them.
     pub(super) fn lacks(&self, entry: &Entry) -> Vec<&str> {
-        let is_disabled = |enabled: &Filter| !enabled.matches(entry);
-        let of_the_account = match &self.enabled {
-            Some(enabled) if is_disabled(enabled) => self.enabled_attributes.as_slice(),
-            _ => &[],
+        // Whoever counts as enabled may lack the attribute for good, unless every account has it.
+        let decides = |name: &&String| match &self.enabled {
+            Some(enabled) => !enabled.matches(entry) || ALWAYS_THERE.contains(&name.as_str()),
+            None => false,
         };
-        missing(entry, of_the_account.iter().chain(self.ranged.first()))
+        let of_the_account = self.enabled_attributes.iter().filter(decides);
+        missing(entry, of_the_account.chain(self.ranged.first()))
     }
 
     /// Whether an attribute decides whether an account is in use, rather than in which groups it is.
@@ -251,6 +262,7 @@ impl GroupMeaning {
             members,
             by_people,
             primary: groups.primary,
+            nested: groups.nested,
             may_be_empty: groups.may_be_empty,
             matching: Filter::parse(&groups.filter).ok(),
         })
@@ -507,12 +519,13 @@ fn primary_key(name: &str, value: &str) -> String {
     format!("{scheme}:{}", value.trim())
 }
 
-/// What people write who have this as their primary group: the last part of its SID, or its number.
+/// The attributes, of these, of which an entry has no value.
 fn missing<'n>(entry: &Entry, names: impl IntoIterator<Item = &'n String>) -> Vec<&'n str> {
     let names = names.into_iter().map(String::as_str);
     names.filter(|name| entry.values(name).is_empty()).collect()
 }
 
+/// What people write who have this as their primary group: the last part of its SID, or its number.
 fn own_primary_key(entry: &Entry) -> Option<String> {
     let sid = entry.values("objectsid").iter().next();
     if let Some(rid) = sid.and_then(|sid| relative_id(sid)) {

@@ -458,10 +458,18 @@ fn departures(
     group: EntryId,
     roles: &HashMap<i64, Role>,
 ) -> Result<(), StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT role, member_id, reason FROM departure WHERE group_id = ?1")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT role, member_id, reason, own AND EXISTS
+                 (SELECT 1 FROM former_person WHERE former_person.id = member_id AND how = 'gone')
+             FROM departure WHERE group_id = ?1",
+    )?;
     let mut rows = statement.query([group])?;
     while let Some(row) = rows.next()? {
+        if row.get(3)? {
+            // Only their own entry could say that they have left.
+            roster.add(group, row.get(1)?);
+            continue;
+        }
         let role = roles.get(&row.get(0)?);
         let reason: Reason = super::from_word(row.get_ref(2)?.as_str().unwrap_or_default())?;
         roster.departures.entry(group).or_default().push((

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::probe::{Absence, absences, hides};
+use super::probe::{Absence, Compared, absences, compare};
 use super::replica::Replica;
 use super::search::{Cut, Query, Search};
 use super::server::Kind;
 use super::{Early, KINDS, Ldap, Reading, note_version};
-use crate::directory::{Dn, EntryKind, EntryProblem, Left, Observation, StableId};
+use crate::directory::{Dn, EntryKind, EntryProblem, Left, MemberName, Observation, StableId};
 use crate::source::entry::Entry;
+use crate::source::meaning::{ALWAYS_THERE, MEMBER_OF};
 use crate::source::stable_id::IdAttribute;
 use crate::source::{Listed, Membership, Observations, Proof, Read, Seen, SourceError};
 
@@ -26,12 +27,13 @@ const PERSON_CLASSES: [&str; 6] = [
     "posixAccount",
 ];
 
-/// Attributes that every account of Active Directory has (MS-ADSC, class user).
-const ALWAYS_THERE: [&str; 4] = [
-    "useraccountcontrol",
-    "primarygroupid",
-    "objectsid",
-    "samaccountname",
+/// Object classes of groups (RFC 4519, RFC 2307, MS-ADSC).
+const GROUP_CLASSES: [&str; 5] = [
+    "groupOfNames",
+    "groupOfUniqueNames",
+    "posixGroup",
+    "groupOfEntries",
+    "group",
 ];
 
 /// People of whom is asked whether they lack an attribute: rights rarely differ from one to another.
@@ -134,12 +136,17 @@ impl Ldap {
             Err(cut) => return Err(cut.into()),
         };
         while let Ok(Some(_)) = search.next().await {}
-        let is_person = entry.values("objectclass").iter().any(|class| {
-            PERSON_CLASSES
-                .iter()
-                .any(|known| class.eq_ignore_ascii_case(known.as_bytes()))
-        });
-        if entry.values("objectclass").is_empty() || is_person {
+        let is_one_of = |known: &[&str]| {
+            let classes = entry.values("objectclass");
+            let is = |class: &[u8]| {
+                let mut known = known.iter();
+                known.any(|known| class.eq_ignore_ascii_case(known.as_bytes()))
+            };
+            classes.iter().any(|class| is(class))
+        };
+        // A group outside of the base may be one that was in it, and its people are still members.
+        let is_group = self.groups.nested && is_one_of(&GROUP_CLASSES);
+        if entry.values("objectclass").is_empty() || is_one_of(&PERSON_CLASSES) || is_group {
             return Ok(());
         }
         let mut is_other = true;
@@ -176,6 +183,9 @@ impl Ldap {
         questions: &[Membership],
         seen: Option<&Seen>,
     ) -> Result<Vec<bool>, SourceError> {
+        if self.groups.by_people {
+            return self.hides_groups(questions, seen).await;
+        }
         let (mut asked, mut of) = (Vec::new(), Vec::new());
         for (n, question) in questions.iter().enumerate() {
             for (attribute, value) in self.groups.values_of(&question.role, &question.member) {
@@ -192,12 +202,50 @@ impl Ldap {
             return Ok(hidden);
         }
         let (mut session, _, _) = self.open(&Replica::seen(seen)).await?;
-        let answers = hides(&mut session, &asked).await;
+        let answers = compare(&mut session, &asked).await;
         session.close().await;
         for (n, answer) in of.into_iter().zip(answers) {
-            hidden[n] |= answer;
+            hidden[n] |= answer.may_be();
         }
         Ok(hidden)
+    }
+
+    /// The same where people name their groups: asked are the person and the group. A person whose entry cannot be
+    /// seen has left only if the group says so.
+    async fn hides_groups(
+        &self,
+        questions: &[Membership],
+        seen: Option<&Seen>,
+    ) -> Result<Vec<bool>, SourceError> {
+        let mut asked = Vec::new();
+        for question in questions {
+            let (MemberName::Dn(person), group) = (&question.member, &question.group) else {
+                continue;
+            };
+            let (person, group) = (person.as_str().to_owned(), group.as_str().to_owned());
+            asked.push((person.clone(), MEMBER_OF.to_owned(), group.clone()));
+            asked.push((group, "member".to_owned(), person));
+        }
+        if asked.is_empty() {
+            return Ok(vec![false; questions.len()]);
+        }
+        let (mut session, _, _) = self.open(&Replica::seen(seen)).await?;
+        let answers = compare(&mut session, &asked).await;
+        session.close().await;
+        let mut pairs = answers.chunks_exact(2);
+        let answers = questions.iter().map(|question| {
+            let MemberName::Dn(_) = question.member else {
+                return false;
+            };
+            let Some([by_person, by_group]) = pairs.next() else {
+                return true;
+            };
+            let is_seen = *by_person != Compared::NoEntry;
+            by_person.may_be()
+                || *by_group == Compared::Yes
+                || (!is_seen && *by_group != Compared::No)
+        });
+        Ok(answers.collect())
     }
 
     /// How these entries have left, which a search with the filter has not found: without the filter they

@@ -53,11 +53,35 @@ pub(super) async fn absences(
     found
 }
 
-/// Asks of each entry whether it has the value: `true` where it has, or where the account may not know.
-pub(super) async fn hides(
+/// What the server says to the question whether an entry has a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compared {
+    /// It has it.
+    Yes,
+    /// It has others.
+    No,
+    /// It has none that the account may know of.
+    NoValues,
+    /// There is no such entry that the account may know of.
+    NoEntry,
+    /// The server does not compare here.
+    NotAnswered,
+    /// The account may not know.
+    Refused,
+}
+
+impl Compared {
+    /// Whether the value is there, or may be.
+    pub(super) fn may_be(self) -> bool {
+        matches!(self, Self::Yes | Self::Refused)
+    }
+}
+
+/// Asks of each entry whether it has the value: questions are a DN, an attribute and a value.
+pub(super) async fn compare(
     session: &mut Session,
     questions: &[(String, String, String)],
-) -> Vec<bool> {
+) -> Vec<Compared> {
     let mut found = Vec::with_capacity(questions.len());
     for questions in questions.chunks(AT_ONCE) {
         let asked: Vec<_> = questions
@@ -73,12 +97,17 @@ async fn has(
     mut ldap: ldap3::Ldap,
     timeout: Duration,
     (dn, attribute, value): (String, String, String),
-) -> bool {
+) -> Compared {
     ldap.with_timeout(timeout);
     let compared = caught(ldap.compare(&dn, &attribute, &value)).await;
-    // The value is not there, the entry or the type is not, or the server does not compare.
-    let says_no = |rc| matches!(rc, 2 | 5 | 12 | 16 | 17 | 21 | 32 | 53);
-    !compared.is_ok_and(|result| says_no(result.0.rc))
+    match compared.map(|result| result.0.rc) {
+        Ok(6) => Compared::Yes,
+        Ok(5) => Compared::No,
+        Ok(16 | 17) => Compared::NoValues,
+        Ok(32) => Compared::NoEntry,
+        Ok(2 | 12 | 21 | 53) => Compared::NotAnswered,
+        Ok(_) | Err(_) => Compared::Refused,
+    }
 }
 
 async fn absence(

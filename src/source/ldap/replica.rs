@@ -145,6 +145,15 @@ impl Replica {
                 }
             }
         }
+        if let Some(own) = &self.own
+            && self.usn.len() == 1
+            && !seen.usn.is_empty()
+            && !seen.usn.contains_key(own)
+        {
+            return Some(
+                "it is another domain controller than was read before, or a restored one, and does not show which changes it has: let the account read replUpToDateVector on the domain, or accept it with rollbook state accept".to_owned(),
+            );
+        }
         // Without the vector only the server's own changes are known.
         if self.usn.len() > 1
             || self

@@ -49,6 +49,10 @@ impl Absorption<'_> {
         id: &StableId,
         version: Option<&Version>,
     ) -> Result<bool, StoreError> {
+        // Of an empty mirror there is nothing that it could be older than.
+        if self.bulk {
+            return Ok(false);
+        }
         let (Some(version), Some(known)) = (version, self.entry_of(id)?) else {
             return Ok(false);
         };

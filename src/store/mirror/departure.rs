@@ -15,7 +15,8 @@
 //! | a member | which the server says the group has, or does not tell | a right covers some values only |
 //! | an inner group | which is there | it has left |
 //! | a name that no entry has | | it was perhaps somebody's: the second look decides |
-//! | a person | who had it as their primary group, and does not, or whose entry is gone or hidden | as above |
+//! | a person | who had it as their primary group, and has another | as above |
+//! | a person | who had it as their primary group, and whose entry is gone or hidden | as if it listed them: `policy.vanished_person` |
 //! | a member of another entry with the same group ID, which is gone | | as if that entry had been this one |
 //! | an inner group | which is gone, and the group lists a name that came at the same time and that no entry has | it may be that one |
 
@@ -110,8 +111,9 @@ impl Absorption<'_> {
         for theirs in ["person.id", "grp.id"] {
             self.transaction
                 .prepare_cached(&format!(
-                    "INSERT OR REPLACE INTO departure (group_id, role, member_id, since, look, reason)
-                     SELECT grp.id, ?2, person.id, ?3, ?4, ?5
+                    "INSERT OR REPLACE INTO departure
+                         (group_id, role, member_id, since, look, reason, own)
+                     SELECT grp.id, ?2, person.id, ?3, ?4, ?5, 1
                      FROM person JOIN grp ON primary_key = primary_group
                      JOIN entry AS mine ON mine.id = grp.id JOIN entry AS named ON named.id = person.id
                      WHERE {theirs} = ?1 AND mine.directory = named.directory
@@ -150,10 +152,10 @@ impl Absorption<'_> {
             self.transaction
                 .prepare_cached(
                     "INSERT OR IGNORE INTO departure
-                     SELECT ?1, role, member_id, since, look, reason, source, hidden FROM departure
+                     SELECT ?1, role, member_id, since, look, reason, source, hidden, own FROM departure
                      WHERE group_id = ?2
                      UNION ALL
-                     SELECT ?1, role, member_id, ?3, ?4, ?5, NULL, 0
+                     SELECT ?1, role, member_id, ?3, ?4, ?5, NULL, 0, 0
                      FROM membership JOIN entry ON entry.id = member_id
                      WHERE group_id = ?2 AND entry.kind IN ('person', 'group', 'name')",
                 )?
@@ -371,6 +373,8 @@ struct Departure {
     is_hidden: bool,
     /// Whether the member is a name only, which no entry has.
     is_name: bool,
+    /// Whether the member's own entry had said it: nothing else tells.
+    is_own: bool,
 }
 
 /// What is known of a group that somebody may have left.
@@ -393,7 +397,7 @@ impl Judge<'_> {
     fn all(&self, directory: &str) -> Result<Vec<Departure>, StoreError> {
         let mut statement = self.transaction.prepare_cached(
             "SELECT group_id, role, member_id, departure.since, departure.look, reason,
-                 source IS NOT NULL AND source IS NOT directory.seen, hidden, theirs.kind = 'name'
+                 source IS NOT NULL AND source IS NOT directory.seen, hidden, theirs.kind = 'name', own
              FROM departure JOIN entry ON entry.id = group_id
              JOIN entry AS theirs ON theirs.id = member_id
              JOIN directory ON directory.id = entry.directory WHERE directory.name = ?1",
@@ -409,6 +413,7 @@ impl Judge<'_> {
                 is_other_source: row.get(6)?,
                 is_hidden: row.get(7)?,
                 is_name: row.get(8)?,
+                is_own: row.get(9)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -440,6 +445,9 @@ impl Judge<'_> {
                 && !departure.is_other_source
                 && group.newest_name >= departure.look;
             return Ok(may_be_renamed.then_some(Reason::Unconfirmed));
+        }
+        if departure.is_own {
+            return Ok(Some(Reason::StillListed));
         }
         let last_seen = self.last_seen(departure)?;
         let came_since = group.newest_name > last_seen || group.newest_name >= departure.look;
