@@ -84,6 +84,9 @@ pub struct Applier {
 pub struct Applied {
     /// Actions that are done.
     pub done: u64,
+    /// Actions that needed no doing: somebody else had done it by then.
+    #[serde(default)]
+    pub already: u64,
     /// Actions that Kaltura refused. Where a later run makes the same plan, they are tried again later.
     pub refused: u64,
     /// Actions that failed for a passing reason; where a later run makes the same plan, soon.
@@ -98,6 +101,7 @@ pub struct Applied {
 impl Applied {
     pub(crate) fn add(mut self, other: Self) -> Self {
         self.done += other.done;
+        self.already += other.already;
         self.refused += other.refused;
         self.passing += other.passing;
         self.changed += other.changed;
@@ -107,12 +111,13 @@ impl Applied {
 
     /// Actions that came to an end.
     pub(crate) fn total(&self) -> u64 {
-        self.done + self.failed()
+        self.done + self.already + self.failed()
     }
 
     fn count(&mut self, outcome: Outcome) {
         *match outcome {
             Outcome::Done => &mut self.done,
+            Outcome::Already => &mut self.already,
             Outcome::Refused | Outcome::Left => &mut self.refused,
             Outcome::Changed => &mut self.changed,
             Outcome::Passing | Outcome::Unknown => &mut self.passing,

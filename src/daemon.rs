@@ -11,6 +11,7 @@ use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 use crate::config::Schedule;
 use crate::reconcile::{Engine, Request, RunError, reconcile};
+use crate::store::StoreError;
 
 /// Why the service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,9 @@ pub enum DaemonError {
     /// The scheduler does not run.
     #[error("the scheduler does not start: {0}")]
     Scheduler(#[from] JobSchedulerError),
+    /// The state file is not the one that the service has open.
+    #[error("{0}")]
+    StateFile(StoreError),
     /// Signals cannot be received.
     #[error("signals cannot be received: {0}")]
     Signals(#[from] std::io::Error),
@@ -73,7 +77,7 @@ pub async fn serve(engine: &Engine) -> Result<(), DaemonError> {
         tokio::select! {
             biased;
             () = &mut stop => break,
-            request = pokes.next() => once(engine, &request).await,
+            request = pokes.next() => once(engine, &request).await?,
         }
     }
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
@@ -81,7 +85,7 @@ pub async fn serve(engine: &Engine) -> Result<(), DaemonError> {
     Ok(())
 }
 
-async fn once(engine: &Engine, request: &Request) {
+async fn once(engine: &Engine, request: &Request) -> Result<(), DaemonError> {
     match reconcile(engine, request).await {
         Ok(report) => {
             let counts = report.planned;
@@ -109,8 +113,13 @@ async fn once(engine: &Engine, request: &Request) {
         Err(RunError::Leased { holder, .. }) => {
             tracing::warn!(holder, "another run is going on; this one is left out");
         }
+        // All that it would do, hold and note would be in a file that nobody looks at.
+        Err(RunError::Store(error @ StoreError::Replaced { .. })) => {
+            return Err(DaemonError::StateFile(error));
+        }
         Err(error) => tracing::error!(%error, "run failed; the next one tries again"),
     }
+    Ok(())
 }
 
 async fn schedule(schedule: &Schedule, pokes: &Arc<Pokes>) -> Result<JobScheduler, DaemonError> {

@@ -312,7 +312,8 @@ impl Kaltura {
         let question = Members::of_user(user);
         let mut found = Vec::new();
         for reading in list::read_all(&self.0, std::slice::from_ref(&question)).await? {
-            for row in reading.required(&question)? {
+            let rows = reading.required(&question)?;
+            for row in rows.iter().filter(|row| !row.is_deleted()) {
                 let entitlement = row.entitlement().ok_or_else(unreadable)?;
                 found.push((row.category(), entitlement));
             }
@@ -346,7 +347,7 @@ fn take_members(
     for category in question.categories() {
         found.insert(*category, Vec::new());
     }
-    for row in rows {
+    for row in rows.iter().filter(|row| !row.is_deleted()) {
         match (row.entitlement(), found.get_mut(&row.category())) {
             (Some(entitlement), Some(members)) => members.push(entitlement),
             (None, _) => {

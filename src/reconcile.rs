@@ -37,6 +37,7 @@ use crate::plan::gate;
 use crate::plan::saved::{self, Difference};
 use crate::progress::Progress;
 use crate::source::{Source, SourceError};
+use crate::store::held::Held;
 use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
 
@@ -56,12 +57,14 @@ use settle::Seen;
 use report::ReadKind;
 pub use report::{Looked, Report, Verdict};
 
-/// The setting that names the configuration whose first plan has been applied.
+/// The setting that names the configuration that somebody has accepted, by answering its first plan, or that had
+/// nothing to change.
 const ACCEPTED: &str = "configuration";
 /// The setting of a state file that was made anew: its first plan is held, whatever the configuration
 /// says of first runs.
 pub const REBUILT: &str = "rebuilt";
-/// The setting that names the configuration whose first plan has been made, and may be held.
+/// The setting that names the configuration of the last run, once it has compared everything. Its first plan may
+/// be held. Where another configuration has run in between, everything is compared again.
 const PLANNED: &str = "configuration_planned";
 
 /// Everything that a run needs.
@@ -195,6 +198,14 @@ pub enum RunError {
         "the saved plan is out of date, and nothing of it was done:\n  {0}\nMake it anew: rollbook sync --dry-run --out FILE"
     )]
     Stale(String),
+    /// No channel is to be seen, which is no reason to take anything for settled.
+    #[error("no channel is to be seen {place}, and nothing was changed. {cause}")]
+    NoChannels {
+        /// Where there should be some.
+        place: String,
+        /// What may be wrong, and what to do.
+        cause: &'static str,
+    },
     /// Something asked for on the command line is not there.
     #[error("{0}")]
     NotFound(String),
@@ -277,8 +288,15 @@ async fn run(engine: &Engine, request: &Request, lease: Lease) -> Result<Report,
     let (run, record) = (report.run, report.record());
     let ended = engine
         .store
-        .run(move |store| store.end_run(run, &outcome, &record, clock::now()))
+        .run(move |store| {
+            store.end_run(run, &outcome, &record, clock::now())?;
+            store.history_head()
+        })
         .await;
+    if let Ok(Some(head)) = &ended {
+        // Kept where the state file is not, it shows that the history up to here is what it was.
+        tracing::info!(run, history_head = %head, "the history ends here");
+    }
     result?;
     ended?;
     Ok(report)
@@ -313,7 +331,8 @@ async fn steps(
             .map_err(|differences| RunError::stale(&differences))?,
         Task::Sync | Task::Undo { .. } => planned.plan,
     };
-    let circumstances = verdict::circumstances(engine, &request.task, &plan, scope.bound()).await?;
+    let circumstances =
+        verdict::circumstances(engine, &request.task, &plan, &scope.there()).await?;
     let review = gate::review(plan, &circumstances);
     report.trips.clone_from(&review.trips);
     report.note_plan(&review);
@@ -347,14 +366,20 @@ async fn steps(
     Ok(())
 }
 
-/// How many plans of earlier runs nobody has answered yet.
-async fn still_held(engine: &Engine, report: &Report) -> Result<u64, RunError> {
+/// The plans of earlier runs that nobody has answered yet.
+async fn still_held(engine: &Engine, report: &Report) -> Result<Vec<report::Held>, RunError> {
     let held = engine.store.run(|store| store.held(clock::now())).await?;
     let this = report.held.as_ref().map(|held| &held.digest);
+    // The way back from a run is asked for, and waits, by itself.
+    let is_meant = |held: &Held| report.is_undo || !held.command.starts_with("undo ");
     let others = held
-        .iter()
-        .filter(|held| held.open > 0 && Some(&held.digest) != this);
-    Ok(others.count() as u64)
+        .into_iter()
+        .filter(|held| held.open > 0 && Some(&held.digest) != this && is_meant(held));
+    let others = others.map(|held| report::Held {
+        digest: held.digest,
+        counts: held.counts,
+    });
+    Ok(others.collect())
 }
 
 /// Takes from the history what is older than the configuration keeps.
@@ -378,6 +403,7 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Report, RunError> {
     let command = request.command.clone();
     let now = clock::now();
     let vanished = engine.config.policy.vanished_person.over_since(now);
+    let (fingerprint, dry_run) = (engine.config.fingerprint(), request.dry_run);
     let run = engine
         .store
         .run(move |store| {
@@ -385,6 +411,13 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Report, RunError> {
                 store.mark_vanished(until)?;
             }
             store.note_origin(&[ACCEPTED, PLANNED])?;
+            if !dry_run
+                && store
+                    .setting(PLANNED)?
+                    .is_some_and(|planned| planned != fingerprint)
+            {
+                store.drop_setting(PLANNED)?;
+            }
             store.mark_due(now)?;
             store.begin_run(&command, now)
         })
@@ -408,16 +441,11 @@ async fn recover(engine: &Engine, only_look: bool) -> Result<(), RunError> {
         );
     }
     let open = doubt::resolve(&engine.kaltura, &engine.store).await?;
-    killpoint::here("while-recovering");
     if open > 0 {
         tracing::warn!(
             actions = open,
-            "the last run was cut off; what it was doing is looked at again"
+            "what became of some changes of an earlier run was not known: they are looked at again"
         );
-        let left = engine
-            .store
-            .run(|store| store.recover_journal(clock::now()));
-        left.await?;
     }
     killpoint::here("after-recovering");
     Ok(())

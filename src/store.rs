@@ -22,6 +22,8 @@
 //! | [`take_over`] | what a file made anew takes over from the old one |
 //! | [`runs`] | what happened |
 
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -51,6 +53,8 @@ pub mod undone;
 pub struct Store {
     connection: Arc<Mutex<Connection>>,
     path: Arc<Path>,
+    /// Which file it is on its disk: device and number.
+    file: Option<(u64, u64)>,
     /// What each write must still have: a run's right to run.
     lease: Option<lease::Lease>,
 }
@@ -67,6 +71,16 @@ pub enum StoreError {
         path: PathBuf,
         /// SQLite's reason.
         source: rusqlite::Error,
+    },
+    /// It cannot be made, or not be made private.
+    #[error(
+        "{path} cannot be made a file that only this user may read: {source}. It names everybody in the channels (state.path)"
+    )]
+    Access {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
     },
     /// It was written by a newer program.
     #[error(
@@ -122,6 +136,14 @@ pub enum StoreError {
     /// Another run took the lease over while this one was asleep.
     #[error("another run has taken over: this one has lost its lease and writes nothing more")]
     LeaseLost,
+    /// Another file has its name now.
+    #[error(
+        "the state file {path} was removed or replaced while it was in use, by `rollbook state rebuild` or by hand. Start the service again"
+    )]
+    Replaced {
+        /// The file.
+        path: PathBuf,
+    },
     /// The thread that worked on it panicked.
     #[error("the work on the state file was broken off")]
     BrokenOff,
@@ -159,6 +181,52 @@ const PAGE_BYTES: i64 = 8192;
 /// Memory for pages, in KiB, as SQLite wants it: negative. A million memberships fit.
 const CACHE_KIB: i64 = -131_072;
 
+/// Makes a file that only its owner may read, whatever the umask; never through a link, or over another file.
+fn private_file(path: &Path) -> io::Result<()> {
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+}
+
+/// Makes the state file where there is none, and closes one to others that is open to them. What SQLite keeps beside
+/// it has the same mode.
+fn make_private(path: &Path) -> io::Result<()> {
+    let found = match std::fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return match private_file(path) {
+                // Another process was faster; or there is no folder, which is said when it is opened.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                made => made,
+            };
+        }
+        Err(error) => return Err(error),
+    };
+    if found.is_symlink() {
+        return Err(io::Error::other(
+            "it is a symbolic link; name the file itself",
+        ));
+    }
+    let mode = found.mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    match std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o700)) {
+        // It is somebody else's, who lets this user in.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        done => done,
+    }
+}
+
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
+}
+
 fn migrations() -> Migrations<'static> {
     let steps = [
         include_str!("../migrations/0001_initial.sql"),
@@ -187,6 +255,10 @@ impl Store {
             },
             known => known,
         };
+        make_private(path).map_err(|source| StoreError::Access {
+            path: path.to_owned(),
+            source,
+        })?;
         let mut connection = Connection::open(path).map_err(opened)?;
         connection
             .busy_timeout(BUSY_TIMEOUT)
@@ -222,12 +294,31 @@ impl Store {
         Ok(Self {
             connection: Arc::new(Mutex::new(connection)),
             path: path.into(),
+            file: file_at(path),
             lease: None,
         })
     }
 
+    /// Makes sure that the open file still is the one that is there by its name: what would be written to another one
+    /// nobody would ever see.
+    fn is_in_place(&self) -> Result<(), StoreError> {
+        if file_at(&self.path) == self.file {
+            Ok(())
+        } else {
+            Err(StoreError::Replaced {
+                path: self.path.to_path_buf(),
+            })
+        }
+    }
+
     /// Writes a copy of the whole file, consistent although somebody may be writing to it.
     pub fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let accessed = |source| StoreError::Access {
+            path: to.to_owned(),
+            source,
+        };
+        // SQLite writes into an empty file that is there.
+        private_file(to).map_err(accessed)?;
         let to = to.to_string_lossy();
         self.lock().execute("VACUUM INTO ?1", [&*to])?;
         Ok(())

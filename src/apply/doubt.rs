@@ -11,14 +11,15 @@ use super::{Action, ApplyError};
 use crate::category::CategoryId;
 use crate::clock;
 use crate::kaltura::{Found, Kaltura};
+use crate::killpoint;
 use crate::plan::membership::Last;
 use crate::store::Store;
 use crate::store::dirty::Mark;
 use crate::store::journal::{Doubt, Outcome, Verdict};
 use crate::store::ledger::Entry;
 
-/// Looks at what is in doubt, and closes what turns out to be done. What is not stays open. Answers how
-/// many actions there were.
+/// Looks at what is in doubt, and closes it: as done where that turns out, else as unknown, and it is planned again.
+/// What cannot be looked at stays open. Answers how many actions there were.
 pub async fn resolve(kaltura: &Kaltura, store: &Store) -> Result<usize, ApplyError> {
     // A run has no more under way at once than a few requests hold.
     let doubts = store.run(Store::in_doubt).await?;
@@ -31,9 +32,14 @@ pub async fn resolve(kaltura: &Kaltura, store: &Store) -> Result<usize, ApplyErr
         .collect();
     let found = kaltura.memberships(&pairs).await?;
     let mut by_run: BTreeMap<i64, Vec<Verdict>> = BTreeMap::new();
+    let mut left = Vec::new();
     for (doubt, found) in doubts.iter().zip(found) {
-        if let Some(verdict) = verdict(doubt, &found) {
-            by_run.entry(doubt.run).or_default().push(verdict);
+        if matches!(found, Found::Failed(_)) {
+            continue;
+        }
+        match verdict(doubt, &found) {
+            Some(verdict) => by_run.entry(doubt.run).or_default().push(verdict),
+            None => left.push(doubt.journal),
         }
     }
     let marks: Vec<_> = pairs
@@ -44,7 +50,9 @@ pub async fn resolve(kaltura: &Kaltura, store: &Store) -> Result<usize, ApplyErr
         store.mark(&marks)?;
         by_run
             .iter()
-            .try_for_each(|(run, verdicts)| store.close_journal(*run, verdicts, clock::now()))
+            .try_for_each(|(run, verdicts)| store.close_journal(*run, verdicts, clock::now()))?;
+        killpoint::here("while-recovering");
+        store.recover_journal(&left, clock::now())
     };
     store.run(close).await?;
     Ok(doubts.len())

@@ -7,7 +7,7 @@ use super::doubt;
 use crate::category::CategoryId;
 use crate::clock;
 use crate::plan::Action;
-use crate::store::journal::{FOUND_SO, Outcome, Verdict};
+use crate::store::journal::{Outcome, Verdict};
 use crate::store::set_aside::SetAside;
 
 /// The first waits, in seconds, before an action is tried again by a later run.
@@ -43,7 +43,7 @@ impl End {
 
     /// It is as planned, and this run did nothing to make it so.
     pub(super) fn found_so() -> Self {
-        Self::answered(Outcome::Done, FOUND_SO)
+        Self::new(Outcome::Already)
     }
 
     /// What is there is neither as planned nor as before.
@@ -77,7 +77,7 @@ impl End {
             journal,
             outcome: self.outcome,
             ledger: match self.outcome {
-                Outcome::Done => Some(doubt::done(category, action)),
+                Outcome::Done | Outcome::Already => Some(doubt::done(category, action)),
                 _ if self.is_untouched => None,
                 _ => doubt::half_done(category, action),
             },
@@ -89,7 +89,7 @@ impl End {
     fn set_aside(&self, category: CategoryId, action: &Action) -> Option<SetAside> {
         let answer = self.answer.as_deref();
         let (wait, reason) = match self.outcome {
-            Outcome::Done => return None,
+            Outcome::Done | Outcome::Already => return None,
             Outcome::Changed => (WAIT_CHANGED_S, "it changed while the run was going on"),
             Outcome::Unknown => (WAIT_PASSING_S, "nobody knows what became of it"),
             Outcome::Passing => (WAIT_PASSING_S, answer.unwrap_or("a passing fault")),

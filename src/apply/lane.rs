@@ -92,6 +92,8 @@ impl Applier {
                     (Stands::AsBefore, _) => None,
                     (Stands::AsWanted, _) if task.attempt == 1 => Some(End::found_so()),
                     (Stands::AsWanted, _) => Some(End::new(Outcome::Done)),
+                    // What became of the attempt before is still not known.
+                    (_, Found::Failed(_)) if task.attempt > 1 => Some(End::new(Outcome::Unknown)),
                     (_, Found::Failed(error)) => Some(End::answered(Outcome::Passing, error.code)),
                     _ => Some(End::new(Outcome::Changed)),
                 };
@@ -164,6 +166,9 @@ impl Applier {
         let found = self.look(tasks, is_asked).await?;
         for ((task, end), found) in tasks.iter().zip(ends).zip(found) {
             let Some(found) = found else { continue };
+            if matches!(found, Found::Failed(_)) {
+                continue;
+            }
             if outcome(end) == Some(Outcome::Done) {
                 if matches!(found, Found::Present(_)) {
                     *end = Some(End::new(Outcome::Changed));
@@ -232,6 +237,10 @@ impl Applier {
             let retry = end.outcome == Outcome::Unknown && task.attempt < ATTEMPTS;
             if !retry {
                 applied.count(end.outcome);
+                if end.outcome == Outcome::Unknown {
+                    // It stays open: the next run looks first, and decides by what it finds.
+                    continue;
+                }
             }
             verdicts.push(end.verdict(
                 journal,

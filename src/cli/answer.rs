@@ -7,6 +7,7 @@ use anyhow::bail;
 
 use crate::category::{self, CategoryId};
 use crate::config::{Config, Loaded};
+use crate::plan::show::many;
 use crate::plan::{Digest, Plan};
 use crate::shown::Shown;
 use crate::store::Store;
@@ -26,6 +27,15 @@ pub(super) fn open(config: &Path) -> anyhow::Result<(Config, Store)> {
 pub(super) fn meant(answered: Answered, digest: &str) -> anyhow::Result<(Digest, Plan)> {
     match answered {
         Answered::Given(digest, plan) => Ok((digest, plan)),
+        Answered::Already(held) => bail!(
+            "all of plan {} has an answer: {} approved, {} rejected, the last one by {}. To answer a channel again, name it: --category CHANNEL",
+            held.digest.short(),
+            many(held.approved, "channel"),
+            many(held.rejected, "channel"),
+            held.answered_by
+                .as_deref()
+                .map_or("somebody".to_owned(), |by| Shown(by).to_string())
+        ),
         Answered::NoSuchPlan => {
             bail!("no plan that begins with {digest} is held. `rollbook held` lists what is held")
         }
@@ -67,4 +77,17 @@ pub(super) fn channels(plan: &Plan, named: &[String]) -> anyhow::Result<Vec<Cate
         found.extend(meant);
     }
     Ok(found)
+}
+
+/// Who answers, for the record: as given, else the user who runs the command; behind `sudo` the one who ran that.
+/// Nobody proves who they are.
+pub(super) fn answerer(given: Option<&str>) -> String {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let by_sudo = variable("SUDO_USER").filter(|user| user != "root");
+    given
+        .map(str::to_owned)
+        .or_else(|| by_sudo.map(|user| format!("{user} (by sudo)")))
+        .or_else(|| variable("USER"))
+        .or_else(|| variable("LOGNAME"))
+        .unwrap_or_else(|| "somebody".to_owned())
 }

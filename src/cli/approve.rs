@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::SignedDuration;
 
 use super::Exit;
-use super::answer::{channels, find, meant, open};
+use super::answer::{answerer, channels, find, meant, open};
 use crate::clock;
 use crate::plan::show::{Counts, many};
 use crate::store::held::Answer;
@@ -22,9 +22,9 @@ pub(super) struct Arguments {
     /// Only this channel of the plan, by reference ID, name or number; may be given several times.
     #[arg(long, value_name = "CHANNEL")]
     category: Vec<String>,
-    /// Who approves, for the record. Default: the user who runs the command.
-    #[arg(long, env = "USER", default_value = "somebody")]
-    by: String,
+    /// Who approves, for the record, which believes it. Default: the user who runs the command, or who ran sudo.
+    #[arg(long)]
+    by: Option<String>,
 }
 
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -35,7 +35,8 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
     let (digest, plan) = find(&store, &arguments.digest)?;
     let channels = channels(&plan, &arguments.category)?;
     let answer = Answer::Approved { until };
-    let answered = store.answer(&digest.0, &channels, answer, &arguments.by, now)?;
+    let by = answerer(arguments.by.as_deref());
+    let answered = store.answer(&digest.0, &channels, answer, &by, now)?;
     let (digest, plan) = meant(answered, &arguments.digest)?;
     let held = store
         .held(now)?

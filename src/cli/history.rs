@@ -19,7 +19,7 @@ use crate::plan::show::{decision_text, symbol};
 use crate::shown::Shown;
 use crate::store::Store;
 use crate::store::history::members::Member;
-use crate::store::history::{Asked, Chain, Line};
+use crate::store::history::{Asked, Chain, Head, Line};
 use crate::store::journal::Outcome;
 use crate::terminal;
 
@@ -55,15 +55,16 @@ pub(super) struct Arguments {
     /// How it is written.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
-    /// Look whether any line was removed or changed.
-    #[arg(long, conflicts_with_all = ["user", "category", "run", "since", "until", "on"])]
-    verify: bool,
+    /// Look whether any line was removed or changed. Whoever can write to the state file can write another history,
+    /// too: give the head that the log has of a run (history_head), and it shows that nothing up to then is otherwise.
+    #[arg(long, value_name = "HEAD", num_args = 0..=1, conflicts_with_all = ["user", "category", "run", "since", "until", "on"])]
+    verify: Option<Option<Head>>,
 }
 
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (_, store) = open(config)?;
-    if arguments.verify {
-        return verify(&store, &mut terminal::stdout());
+    if let Some(known) = &arguments.verify {
+        return verify(&store, known.as_ref(), &mut terminal::stdout());
     }
     let asked = Asked {
         user: arguments.user.as_deref().map(UserId::new),
@@ -96,14 +97,32 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
     Ok(Exit::Done)
 }
 
-fn verify(store: &Store, out: &mut impl Write) -> anyhow::Result<Exit> {
-    match store.verify_history()? {
+fn verify(store: &Store, known: Option<&Head>, out: &mut impl Write) -> anyhow::Result<Exit> {
+    match store.verify_history(known)? {
         Chain::Whole { lines } => {
             writeln!(
                 out,
                 "The history is whole: {lines} lines, each as it was written."
             )?;
+            match known {
+                Some(known) => writeln!(
+                    out,
+                    "Up to line {} it is the one of that head.",
+                    known.number
+                )?,
+                None => writeln!(
+                    out,
+                    "Whoever can write to the state file could have written all of it: compare it with a head from the log (--verify HEAD)."
+                )?,
+            }
             Ok(Exit::Done)
+        }
+        Chain::Pruned { up_to } => {
+            writeln!(
+                out,
+                "Lines up to {up_to} were taken away as too old (state.history), that of this head among them: give a newer head."
+            )?;
+            Ok(Exit::Failed)
         }
         Chain::Broken { number } => {
             writeln!(
@@ -174,6 +193,7 @@ fn text(line: &Line, out: &mut impl Write) -> std::io::Result<()> {
     }
     match (line.outcome, &line.answer) {
         (Outcome::Done | Outcome::Left, _) => writeln!(out, "{text}"),
+        (Outcome::Already, _) => writeln!(out, "{text}: it was so already"),
         (outcome, Some(answer)) => {
             writeln!(out, "{text}  [{}: {}]", outcome.word(), Shown(answer))
         }

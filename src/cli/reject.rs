@@ -4,14 +4,14 @@ use std::io::Write;
 use std::path::Path;
 
 use super::Exit;
-use super::answer::{channels, find, meant, open};
+use super::answer::{answerer, channels, find, meant, open};
 use crate::clock;
 use crate::plan::show::{Counts, many};
 use crate::store::held::Answer;
 use crate::terminal;
 
 /// Rejects a held plan: its channels stay as they are, and nobody is asked again until the directory
-/// says something else about them. A rejected plan can still be approved.
+/// says something else about them. What is rejected can still be approved, channel by channel (--category).
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The plan's digest, as `sync`, `held` and `status` show it; its first digits are enough.
@@ -19,9 +19,9 @@ pub(super) struct Arguments {
     /// Only this channel of the plan, by reference ID, name or number; may be given several times.
     #[arg(long, value_name = "CHANNEL")]
     category: Vec<String>,
-    /// Who rejects, for the record. Default: the user who runs the command.
-    #[arg(long, env = "USER", default_value = "somebody")]
-    by: String,
+    /// Who rejects, for the record, which believes it. Default: the user who runs the command, or who ran sudo.
+    #[arg(long)]
+    by: Option<String>,
 }
 
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -32,7 +32,7 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
         &digest.0,
         &channels,
         Answer::Rejected,
-        &arguments.by,
+        &answerer(arguments.by.as_deref()),
         clock::now(),
     )?;
     let (digest, plan) = meant(answered, &arguments.digest)?;

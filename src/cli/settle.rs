@@ -62,6 +62,13 @@ fn text(settled: &Settled, arguments: &Arguments, out: &mut impl Write) -> std::
         )?;
     }
     let applied = settled.applied;
+    if applied.already > 0 {
+        writeln!(
+            out,
+            "Needed no doing, because somebody else had done it: {}.",
+            many(applied.already, "change")
+        )?;
+    }
     if applied.done > 0 {
         writeln!(out, "Done: {}.", many(applied.done, "change"))?;
     }

@@ -105,7 +105,7 @@ fn verify(config: &Path) -> anyhow::Result<Exit> {
         )?;
         return Ok(Exit::Failed);
     }
-    let history = store.verify_history()?;
+    let history = store.verify_history(None)?;
     let Chain::Whole { lines } = history else {
         writeln!(
             out,

@@ -212,6 +212,10 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
                 "Kaltura was not asked: nothing that concerns a channel is known to have changed."
             )?,
             Looked::Somewhere => {}
+            Looked::Everywhere if !report.still_held.is_empty() => writeln!(
+                out,
+                "Every channel is as its groups say, but for what is held."
+            )?,
             Looked::Everywhere if report.is_known() => {
                 writeln!(out, "Every channel is as its groups say.")?;
             }
@@ -220,6 +224,13 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
                 "Every channel has at least whom its groups grant it; what is not known in full is named above."
             )?,
         }
+    }
+    if report.applied.already > 0 {
+        writeln!(
+            out,
+            "Needed no doing, because somebody else had done it: {}.",
+            many(report.applied.already, "change")
+        )?;
     }
     if report.applied.done > 0 {
         writeln!(out, "Done: {}.", many(report.applied.done, "change"))?;
@@ -269,11 +280,12 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
 
 /// Says what waits of earlier runs.
 fn still_held(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
-    if report.still_held > 0 {
+    for held in &report.still_held {
+        let digest = held.digest.short();
         writeln!(
             out,
-            "{} of earlier runs still waits for somebody: rollbook held",
-            many(report.still_held, "plan")
+            "Still held, since an earlier run: {}. To look at it: rollbook show {digest}",
+            held.counts
         )?;
     }
     for waiting in &report.in_files {

@@ -9,7 +9,7 @@ use super::binding::{self, Binding, CategorySelector};
 use super::directory::Directory;
 use super::error::Problem;
 use super::places::{Places, Step};
-use super::{Config, Kaltura, Safety, Schedule};
+use super::{Config, Kaltura, Schedule};
 use crate::category::UserId;
 
 mod directory;
@@ -30,7 +30,7 @@ pub(super) fn check(config: &Config, places: &Places<'_>) -> Checked {
     check.kaltura(&config.kaltura);
     check.directories(&config.directory);
     check.bindings(config);
-    check.safety(&config.safety);
+    check.safety(config);
     check.csv(&config.apply.csv);
     check.schedule(&config.schedule);
     if config.policy.protected.iter().any(String::is_empty) {
@@ -72,7 +72,10 @@ impl Check<'_> {
 
     fn kaltura(&mut self, kaltura: &Kaltura) {
         let at = |key| [Step::Key("kaltura"), Step::Key(key)];
-        self.kaltura_url(&kaltura.url);
+        self.kaltura_url(&kaltura.url, kaltura.insecure);
+        if let Some(proxy) = &kaltura.proxy {
+            self.proxy(proxy);
+        }
         self.range(&at("partner_id"), kaltura.partner_id, 1, i64::MAX);
         self.range(&at("batch"), kaltura.batch, 1, 100);
         self.range(&at("concurrency"), kaltura.concurrency, 1, 32);
@@ -137,7 +140,7 @@ impl Check<'_> {
         }
     }
 
-    fn kaltura_url(&mut self, text: &str) {
+    fn kaltura_url(&mut self, text: &str, insecure: bool) {
         let path = [Step::Key("kaltura"), Step::Key("url")];
         let Ok(url) = reqwest::Url::parse(text) else {
             self.error(
@@ -162,7 +165,25 @@ impl Check<'_> {
                 "expected is the server's address alone, without a user, a path or a query",
             );
         } else if url.scheme() == "http" && !url.host_str().is_some_and(is_loopback) {
-            self.warn(&path, "the session travels unencrypted: use https://");
+            let unencrypted = "the session travels unencrypted";
+            if insecure {
+                self.warn(&path, format!("{unencrypted}: use https://"));
+            } else {
+                self.error(
+                    &path,
+                    format!("{unencrypted}: use https://, or accept it with `insecure = true`"),
+                );
+            }
+        }
+    }
+
+    fn proxy(&mut self, proxy: &str) {
+        let is_address = reqwest::Url::parse(proxy).is_ok_and(|url| url.has_host());
+        if proxy != Kaltura::NO_PROXY && !is_address {
+            self.error(
+                &[Step::Key("kaltura"), Step::Key("proxy")],
+                "expected is an address such as \"http://proxy.example.edu:3128\", or \"none\"",
+            );
         }
     }
 
@@ -238,7 +259,14 @@ impl Check<'_> {
         }
     }
 
-    fn safety(&mut self, safety: &Safety) {
+    fn safety(&mut self, config: &Config) {
+        let safety = &config.safety;
+        if config.state.history.0 < safety.window.0 {
+            self.error(
+                &[Step::Key("state"), Step::Key("history")],
+                "it is shorter than `safety.window`: losses would be forgotten before they count no more",
+            );
+        }
         for (key, threshold) in [
             ("category", safety.category),
             ("total", safety.total),
@@ -289,7 +317,7 @@ fn not_a_pattern(error: &regex::Error) -> String {
     format!("this is not a regular expression: {reason}")
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"
         || host

@@ -42,6 +42,8 @@ impl Config {
             }
         }
         let decisive = serde_json::json!({
+            // Another server may have another account of the same number.
+            "url": self.kaltura.url.trim_end_matches('/').to_ascii_lowercase(),
             "partner_id": self.kaltura.partner_id,
             "root": self.kaltura.root,
             "directory": directories,

@@ -51,6 +51,34 @@ pub struct Kaltura {
     pub retries: usize,
     /// A certificate authority of your own, as a PEM file. Default: the system's.
     pub ca_file: Option<std::path::PathBuf>,
+    /// The address of an HTTP proxy, or `none`. Default: `HTTPS_PROXY` and `ALL_PROXY` of the environment, for
+    /// https:// only, and never for this machine.
+    pub proxy: Option<String>,
+    /// Whether the address may be http://, where anybody on the way can read the session. Default no.
+    #[serde(default)]
+    pub insecure: bool,
+}
+
+impl Kaltura {
+    /// The value of `proxy` that means none.
+    pub const NO_PROXY: &str = "none";
+
+    /// The proxy through which the server is reached, and where that is said: `None`, where it is reached directly.
+    pub fn proxy_used(&self) -> Option<(String, &'static str)> {
+        if let Some(proxy) = &self.proxy {
+            return (proxy != Self::NO_PROXY).then(|| (proxy.clone(), "kaltura.proxy"));
+        }
+        let url = reqwest::Url::parse(&self.url).ok()?;
+        if url.scheme() != "https" || url.host_str().is_some_and(super::check::is_loopback) {
+            return None;
+        }
+        ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+            .into_iter()
+            .find_map(|name| {
+                let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
+                Some((value, name))
+            })
+    }
 }
 
 /// An app token (`appToken.add`) and its ID.

@@ -289,7 +289,16 @@ the configuration has an error:
 
 #[test]
 fn open_connections_are_warned_of() {
-    let text = with("https://kaltura.example.edu", "http://kaltura.example.edu").replace(
+    let refused = errors(&with(
+        "https://kaltura.example.edu",
+        "http://kaltura.example.edu",
+    ));
+    assert!(
+        refused.contains("accept it with `insecure = true`"),
+        "{refused}"
+    );
+    let accepted = "http://kaltura.example.edu\"\ninsecure = true #";
+    let text = with("https://kaltura.example.edu", accepted).replace(
         "[\"ldaps://ldap.example.edu\"]",
         "[\"ldap://ldap.example.edu\"]\nbind_dn = \"cn=x\"\nbind_password = { env = \"P\" }",
     );
@@ -301,7 +310,7 @@ fn open_connections_are_warned_of() {
         .collect();
     insta::assert_snapshot!(warnings.join("\n"), @r#"
 line 5: `kaltura.url`: the session travels unencrypted: use https://
-line 11: `directory.urls`: the password travels unencrypted: use ldaps://, or `starttls = true`
+line 12: `directory.urls`: the password travels unencrypted: use ldaps://, or `starttls = true`
 "#);
     for loopback in [
         "http://127.0.0.1:8080",

@@ -255,7 +255,18 @@ fn http_client(config: &config::Kaltura) -> Result<reqwest::Client, KalturaError
     let tls = ClientConfig::builder()
         .with_root_certificates(roots(config)?)
         .with_no_client_auth();
-    reqwest::Client::builder()
+    let mut builder = reqwest::Client::builder().no_proxy();
+    if let Some((proxy, source)) = config.proxy_used() {
+        let exceptions = reqwest::NoProxy::from_env().filter(|_| config.proxy.is_none());
+        let proxy = reqwest::Proxy::all(proxy).map_err(|_| {
+            setup(format!(
+                "the proxy of {source} is no address that can be used"
+            ))
+        })?;
+        tracing::info!(source, "Kaltura is reached through a proxy");
+        builder = builder.proxy(proxy.no_proxy(exceptions));
+    }
+    builder
         .tls_backend_preconfigured(tls)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT)

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, CategoryPlan, Digest, Plan};
+use super::{Action, CategoryPlan, Plan};
 use crate::category::{CategoryId, UserId};
 use crate::config::safety::{OnTrip, Safety, Threshold};
 
-mod approval;
+pub mod approval;
 
 pub use approval::Approval;
 
@@ -115,6 +115,22 @@ pub enum Trip {
         /// Memberships there are.
         of: u64,
     },
+    /// All members of a category leave at once, and others come.
+    Exchanged {
+        /// Its path's last part.
+        name: String,
+        /// Members there are.
+        of: u64,
+    },
+    /// A category that was not there when the configuration was accepted loses members whom nobody of us made.
+    FirstOfChannel {
+        /// Its path's last part.
+        name: String,
+        /// Memberships taken away or lowered.
+        losses: u64,
+        /// Members there are.
+        of: u64,
+    },
     /// A category is left with nobody but its owner.
     LeftEmpty {
         /// Its path's last part.
@@ -141,22 +157,6 @@ pub enum Trip {
         /// How many people it is about.
         people: u64,
     },
-}
-
-impl Trip {
-    /// Whether it is about all categories together: then no part of the plan is free.
-    pub fn is_of_the_whole(&self) -> bool {
-        matches!(
-            self,
-            Self::FirstRun { .. }
-                | Self::Total { .. }
-                | Self::Channels { .. }
-                | Self::VanishedPeople { .. }
-                | Self::Demotions { .. }
-                | Self::TotalAdditions { .. }
-                | Self::StillHeld { .. }
-        )
-    }
 }
 
 /// What makes a plan a first one: then all that it would change is held.
@@ -188,10 +188,12 @@ pub struct Circumstances {
     pub undone: BTreeSet<(CategoryId, UserId)>,
     /// What is held and has no answer yet: it stays so, however little is left of the plan it was in.
     pub waiting: BTreeSet<(CategoryId, UserId)>,
+    /// Categories that have come since the configuration was accepted, and have not been planned yet.
+    pub new: BTreeSet<CategoryId>,
     /// What a person has approved, by category.
-    pub approvals: BTreeMap<CategoryId, Approval>,
-    /// The parts that a person has rejected.
-    pub rejections: BTreeSet<Digest>,
+    pub approvals: BTreeMap<CategoryId, Vec<Approval>>,
+    /// The changes that a person has rejected, by category.
+    pub rejections: BTreeMap<CategoryId, BTreeSet<String>>,
 }
 
 /// Divides a plan into what may be applied and what is held.
@@ -201,9 +203,14 @@ pub fn review(plan: Plan, circumstances: &Circumstances) -> Review {
     let mut by = BTreeMap::new();
     for part in plan.categories {
         let (id, has_changes) = (part.category.id, part.changes().next().is_some());
-        let approval = approvals.get(&id).filter(|_| has_changes);
-        let approval = approval.filter(|approval| approval.covers(&part, &circumstances.safety));
-        if has_changes && !rejections.is_empty() && rejections.contains(&part.digest()) {
+        let covers = |approval: &&Approval| approval.covers(&part, &circumstances.safety);
+        let mut approvals = approvals.get(&id).into_iter().flatten();
+        let approval = approvals.find(covers).filter(|_| has_changes);
+        let is_rejected = rejections.get(&id).is_some_and(|rejected| {
+            let mut changes = part.changes();
+            changes.all(|action| rejected.contains(&action.identity()))
+        });
+        if has_changes && is_rejected {
             rejected.push(part);
         } else if let Some(approval) = approval {
             by.insert(id, Arc::clone(&approval.by));
@@ -300,8 +307,17 @@ fn trips_of_category(part: &CategoryPlan, circumstances: &Circumstances) -> Vec<
         };
         trips.push(trip);
     }
-    if leaves_empty(part, safety) {
+    if lost > 0 && circumstances.new.contains(&part.category.id) {
+        trips.push(Trip::FirstOfChannel {
+            name: name(),
+            losses: lost,
+            of,
+        });
+    }
+    if leaves_empty(part, safety, before) {
         trips.push(Trip::LeftEmpty { name: name(), of });
+    } else if exchanges_all(part, safety) {
+        trips.push(Trip::Exchanged { name: name(), of });
     }
     if safety.last_manager == OnTrip::Hold && part.loses_last_manager() {
         trips.push(Trip::LastManager { name: name() });
@@ -327,10 +343,20 @@ fn trips_of_category(part: &CategoryPlan, circumstances: &Circumstances) -> Vec<
     trips
 }
 
-fn leaves_empty(part: &CategoryPlan, safety: &Safety) -> bool {
-    let others = part.members.saturating_sub(part.owners());
+/// Whether nobody is left but the owner, of so many as there are or were in the window before.
+fn leaves_empty(part: &CategoryPlan, safety: &Safety, before: u64) -> bool {
+    let others = part.members.saturating_sub(part.owners()) + before;
     let is_watched = safety.left_empty > 0 && others >= safety.left_empty;
     part.losses() > 0 && is_watched && part.members_after() <= part.owners()
+}
+
+/// Whether nobody stays of the members there are, whoever comes.
+fn exchanges_all(part: &CategoryPlan, safety: &Safety) -> bool {
+    let others = part.members.saturating_sub(part.owners());
+    let leaves = |action: &&Action| action.is_loss() && action.decision.is_departure();
+    let leaving = part.changes().filter(leaves).count() as u64;
+    let is_watched = safety.left_empty > 0 && others >= safety.left_empty;
+    is_watched && leaving >= others
 }
 
 fn exceeds(limit: Threshold, number: u64, of: u64) -> bool {

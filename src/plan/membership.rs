@@ -202,6 +202,8 @@ pub enum Objection {
     CategoryFull,
     /// It is not as the run left it that is to be undone.
     ChangedSince,
+    /// The category is not below `kaltura.root` any more.
+    OutsideRoot,
     /// Kaltura offers no way back: to a request to join, or to two rows for one person.
     NoWayBack,
 }

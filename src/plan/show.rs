@@ -232,6 +232,9 @@ impl Display for Objection {
             Self::Unproven { reason } => write!(f, "kept: {reason}"),
             Self::CategoryFull => f.write_str("the channel is full"),
             Self::ChangedSince => f.write_str("changed since: left as it is"),
+            Self::OutsideRoot => {
+                f.write_str("the channel is not below kaltura.root any more: left as it is")
+            }
             Self::NoWayBack => f.write_str("Kaltura offers no way back"),
         }
     }
@@ -427,6 +430,16 @@ impl Display for Trip {
                     Shown(name)
                 )
             }
+            Self::Exchanged { name, of } => write!(
+                f,
+                "{}: all of {of} members would leave, and others come (safety.left_empty)",
+                Shown(name)
+            ),
+            Self::FirstOfChannel { name, losses, of } => write!(
+                f,
+                "{}: the channel is new, and {losses} of {of} memberships would be lost",
+                Shown(name)
+            ),
             Self::StillHeld { name, people } => write!(
                 f,
                 "{}: what it would do to {} is held already",

@@ -45,7 +45,10 @@ pub struct Report {
     /// How much was looked at in Kaltura.
     pub looked: Looked,
     /// Plans of earlier runs that still wait for a person.
-    pub still_held: u64,
+    pub still_held: Vec<Held>,
+    /// Whether it looked at all that had changed, so that what waits counts for how it ended.
+    #[serde(skip)]
+    is_sync: bool,
     /// What became of the approved part.
     pub applied: Applied,
     /// By which way it went, where there was a choice.
@@ -278,7 +281,8 @@ impl Report {
             held: None,
             rejected: Counts::default(),
             looked: Looked::default(),
-            still_held: 0,
+            still_held: Vec::new(),
+            is_sync: request.task == Task::Sync && !request.is_narrow(),
             applied: Applied::default(),
             route: None,
             in_files: Vec::new(),
@@ -303,14 +307,12 @@ impl Report {
         self.is_proven() && is_readable && self.unproven.is_empty() && self.unread == 0
     }
 
-    /// How the run ended. An answer that is not complete is said first: all else rests on it. Plans that
-    /// earlier runs held are said ([`still_held`](Self::still_held)) and count for nothing: each run ends
-    /// by what it found itself, or one plan that nobody hurries to answer would make every run after it
-    /// look like an alarm, every five minutes. Who watches for what waits asks `rollbook held`.
+    /// How the run ended. An answer that is not complete is said first: all else rests on it. Whatever still waits
+    /// for a person counts for a run that looks at everything that has changed.
     pub fn verdict(&self) -> Verdict {
         if !self.is_proven() {
             Verdict::Partly
-        } else if self.held.is_some() {
+        } else if self.held.is_some() || (self.is_sync && !self.still_held.is_empty()) {
             Verdict::Held
         } else if self.applied.failed() + self.unread > 0
             || self.awaits_a_job()

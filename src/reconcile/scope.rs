@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ACCEPTED, Engine, PLANNED, Request, RunError, Task};
+use super::verdict::There;
+use super::{Engine, PLANNED, Request, RunError, Task};
 use crate::category::{self, Category, CategoryId, UserId};
 use crate::directory::GroupId;
 use crate::killpoint;
 use crate::plan::desired::{self, Assignment, Finding, GroupNames, NamedGroup};
+use crate::shown::Shown;
 use crate::store::Store;
 use crate::store::dirty::Mark;
 
@@ -79,9 +81,13 @@ impl Scope {
         !self.categories.contains_key(&category) && questions.marks.contains(&mark)
     }
 
-    /// How many bound channels there are, and memberships in them.
-    pub(super) fn bound(&self) -> (u64, u64) {
-        (self.channels, self.memberships)
+    /// What there is beside a plan.
+    pub(super) fn there(&self) -> There {
+        There {
+            channels: self.channels,
+            memberships: self.memberships,
+            new: self.new.iter().copied().collect(),
+        }
     }
 
     /// Which groups feed which categories.
@@ -98,14 +104,9 @@ impl Scope {
 /// Finds out where to look: where the command says, or wherever there are marks.
 pub(super) async fn questions(engine: &Engine, request: &Request) -> Result<Questions, RunError> {
     let fingerprint = engine.config.fingerprint();
-    let (marks, settings) = engine
+    let (marks, planned) = engine
         .store
-        .run(|store| {
-            Ok((
-                store.marks()?,
-                [store.setting(ACCEPTED)?, store.setting(PLANNED)?],
-            ))
-        })
+        .run(|store| Ok((store.marks()?, store.setting(PLANNED)?)))
         .await?;
     if request.is_narrow() {
         let users = request.users.iter().cloned().map(Mark::Person);
@@ -124,7 +125,7 @@ pub(super) async fn questions(engine: &Engine, request: &Request) -> Result<Ques
             ..Questions::default()
         });
     }
-    let is_new = !settings.contains(&Some(fingerprint));
+    let is_new = planned != Some(fingerprint);
     let everything = request.full || is_new || marks.marks.contains(&Mark::Everything);
     Ok(Questions {
         marks: marks.marks,
@@ -162,6 +163,10 @@ pub(super) async fn resolve(
         let ids: Vec<CategoryId> = who.keys().copied().collect();
         let found = engine.kaltura.categories_by_id(&ids).await?;
         let found = below_root(found, engine.config.kaltura.root.as_deref());
+        if found.is_empty() && !ids.is_empty() {
+            // All of them at once: the root may be away, or the session may not see it.
+            refresh_index(engine, true).await?;
+        }
         engine
             .store
             .run(move |store| store.refresh_categories(&ids, &found))
@@ -203,7 +208,13 @@ async fn refresh_index(engine: &Engine, everything: bool) -> Result<Vec<Category
         engine.store.run(Store::index_memberships)
     );
     indexed?;
-    let found = found?;
+    let mut found = found?;
+    if since.is_none() {
+        found.extend(still_there(engine, &known, &found).await?);
+        if found.is_empty() {
+            return Err(nothing_there(engine).await?);
+        }
+    }
     let known: BTreeSet<CategoryId> = known.iter().map(|category| category.id).collect();
     let mut new: Vec<CategoryId> = found.iter().map(|category| category.id).collect();
     // Before the first list everything is looked at anyway.
@@ -218,6 +229,37 @@ async fn refresh_index(engine: &Engine, everything: bool) -> Result<Vec<Category
         })
         .await?;
     Ok(new)
+}
+
+/// The known channels that a whole list does not show and that are there all the same: the index behind it lags.
+async fn still_there(
+    engine: &Engine,
+    known: &[Category],
+    listed: &[Category],
+) -> Result<Vec<Category>, RunError> {
+    let listed: BTreeSet<CategoryId> = listed.iter().map(|category| category.id).collect();
+    let known = known.iter().map(|category| category.id);
+    let missing: Vec<CategoryId> = known.filter(|id| !listed.contains(id)).collect();
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = engine.kaltura.categories_by_id(&missing).await?;
+    Ok(below_root(found, engine.config.kaltura.root.as_deref()))
+}
+
+/// Why no channel is to be seen at all. Nothing follows from that for anything that was decided before.
+async fn nothing_there(engine: &Engine) -> Result<RunError, RunError> {
+    let root = engine.config.kaltura.root.as_deref();
+    let place = root.map_or("in the account".to_owned(), |root| {
+        format!("below kaltura.root ({})", Shown(root))
+    });
+    let sees_everything = engine.kaltura.check().await?.sees_everything;
+    let cause = if sees_everything {
+        "Check that kaltura.root is the full name of the category above the channels, as it is now, and kaltura.partner_id"
+    } else {
+        "The session lacks the privilege disableentitlement, and sees only what its user is a member of: make an app token that has it among its sessionPrivileges"
+    };
+    Ok(RunError::NoChannels { place, cause })
 }
 
 /// A category that was moved out of the root is none of ours any more.

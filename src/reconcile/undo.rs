@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Engine, Request, RunError, report, verdict};
+use super::{Engine, Request, RunError, report, scope, verdict};
 use crate::category::{Category, CategoryId, PermissionLevel, Status, UserId};
 use crate::clock;
 use crate::kaltura::{Found, PAIRS_AT_ONCE};
@@ -35,7 +35,11 @@ pub(super) async fn steps(
 ) -> Result<(), RunError> {
     let index = index(engine, &deeds).await?;
     let memberships = index.values().map(|category| category.members_count).sum();
-    let there = (index.len() as u64, memberships);
+    let there = verdict::There {
+        channels: index.len() as u64,
+        memberships,
+        ..verdict::There::default()
+    };
 
     let now = look(engine, &deeds, report).await?;
     let protected = protected(engine);
@@ -48,6 +52,9 @@ pub(super) async fn steps(
             _ => None,
         };
         let objection = match found {
+            Found::Present(_) | Found::Absent if !index.contains_key(&category) => {
+                Some(Objection::OutsideRoot)
+            }
             _ if protected.contains(&user) => Some(Objection::Protected),
             _ if pending.get(&category).is_some_and(|pending| {
                 pending.iter().any(|pending| pending.action.user == user)
@@ -83,7 +90,7 @@ pub(super) async fn steps(
         parts.push(part(engine, id, index.get(&id), actions).await?);
     }
     let plan = Plan::new(parts);
-    let circumstances = verdict::circumstances(engine, &request.task, &plan, there).await?;
+    let circumstances = verdict::circumstances(engine, &request.task, &plan, &there).await?;
     let review = gate::review(plan, &circumstances);
     report.trips.clone_from(&review.trips);
     report.note_plan(&review);
@@ -155,6 +162,7 @@ async fn index(engine: &Engine, deeds: &Deeds) -> Result<BTreeMap<CategoryId, Ca
     let concerned: BTreeSet<CategoryId> = deeds.keys().map(|(category, _)| *category).collect();
     let ids: Vec<CategoryId> = concerned.iter().copied().collect();
     let now = engine.kaltura.categories_by_id(&ids).await?;
+    let now = scope::below_root(now, engine.config.kaltura.root.as_deref());
     let kept = engine.store.run(Store::categories).await?;
     let others = kept
         .into_iter()

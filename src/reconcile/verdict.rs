@@ -20,7 +20,7 @@ use crate::kaltura::csv::search_key;
 use crate::killpoint;
 use crate::plan::Plan;
 use crate::plan::category::Block;
-use crate::plan::gate::{Circumstances, First, Review, Trip};
+use crate::plan::gate::{Circumstances, First, Review};
 use crate::store::dirty::Mark;
 use crate::store::held::{Held, Hold};
 use crate::store::lease::Lease;
@@ -34,14 +34,19 @@ pub(super) async fn circumstances(
     engine: &Engine,
     task: &Task,
     plan: &Plan,
-    (channels, memberships): (u64, u64),
+    there: &There,
 ) -> Result<Circumstances, RunError> {
     if !plan.is_empty() {
         engine.store.run(Store::check_pages).await?;
     }
-    let (config, command) = (Arc::clone(&engine.config), task.command());
+    let (config, command, plan) = (Arc::clone(&engine.config), task.command(), plan.clone());
     // Taking back is a person's wish: it is neither a first run, nor what they have said no to.
     let is_undo = matches!(task, Task::Undo { .. });
+    let There {
+        channels,
+        memberships,
+        new,
+    } = there.clone();
     let read = move |store: &Store| {
         let now = clock::now();
         let window = SignedDuration::try_from(config.safety.window.0).unwrap_or_default();
@@ -55,6 +60,7 @@ pub(super) async fn circumstances(
             first,
             memberships,
             channels,
+            new,
             recent: recent(store, now.saturating_sub(window).unwrap_or(now))?,
             undone: if is_undo {
                 BTreeSet::new()
@@ -67,11 +73,22 @@ pub(super) async fn circumstances(
             } else {
                 store.unanswered(&command, now)?
             },
-            approvals: store.approvals(&command, &config.fingerprint(), now)?,
+            approvals: store.approvals(&command, &config.fingerprint(), &plan, now)?,
             rejections: store.rejections(&command)?,
         })
     };
     Ok(engine.store.run(read).await?)
+}
+
+/// What there is in Kaltura beside a plan.
+#[derive(Debug, Clone, Default)]
+pub(super) struct There {
+    /// Bound categories.
+    pub(super) channels: u64,
+    /// Memberships in them.
+    pub(super) memberships: u64,
+    /// Categories that have come since the configuration was accepted.
+    pub(super) new: BTreeSet<CategoryId>,
 }
 
 /// What was lost since then without anybody's approval. What waits in files is as good as done.
@@ -120,7 +137,6 @@ pub(super) async fn hold(
         .collect();
     let (plan, reason, command) = (review.held.clone(), reasons.join("; "), task.command());
     let counts = crate::plan::show::Counts::of(&plan);
-    let is_whole = review.trips.iter().any(Trip::is_of_the_whole);
     let (because, configuration) = (reason.clone(), engine.config.fingerprint());
     let hold = move |store: &Store| {
         let cause = Hold {
@@ -128,7 +144,6 @@ pub(super) async fn hold(
             command: &command,
             configuration: Some(&configuration),
             reason: &because,
-            is_whole,
         };
         store.hold(&plan, &cause, clock::now())
     };
@@ -178,6 +193,10 @@ pub(super) async fn apply(
         .iter()
         .filter(|part| part.block.is_none());
     let categories: Vec<CategoryId> = done.map(|part| part.category.id).collect();
+    let applied = approved.changes();
+    let applied: BTreeSet<(CategoryId, UserId)> = applied
+        .map(|(part, action)| (part.category.id, action.user.clone()))
+        .collect();
     // A person has seen these, and said yes. What an undo does is itself what they said no to.
     let by = review.approved.by();
     let released: Vec<(CategoryId, UserId)> = approved
@@ -192,7 +211,8 @@ pub(super) async fn apply(
         .store
         .run(move |store| {
             store.forget_undone(&released)?;
-            store.release_held(&command, &categories)
+            store.release_held(&command, &categories)?;
+            store.release_done(&applied)
         })
         .await?;
     Ok(())
@@ -273,7 +293,8 @@ pub(super) async fn clear(
         })
         .await?;
     if unread == 0 && report.is_proven() {
-        accept_configuration(engine, questions.everything).await?;
+        // Who has seen no channel has seen nothing.
+        accept_configuration(engine, questions.everything && scope.channels > 0).await?;
     }
     Ok(())
 }

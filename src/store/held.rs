@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 use super::{Store, StoreError, undone};
-use crate::category::CategoryId;
+use crate::category::{CategoryId, UserId};
 use crate::plan::show::Counts;
 use crate::plan::{CategoryPlan, Digest, Plan};
 
@@ -22,6 +22,10 @@ const SYNC: &str = "sync";
 
 /// What nobody has answered at the time `?1`: an approval that has lapsed is no answer any more.
 const OPEN: &str = "(answer IS NULL OR (answer = 'approved' AND expires_at <= ?1))";
+/// Plans of which the command `?2` makes the same changes: a saved plan's are those of `sync`, and an answer to one
+/// counts for both. The way back from a run is a change of its own.
+const SAME_CHANGES: &str = "(held.command = ?2
+    OR (held.command NOT LIKE 'undo %' AND ?2 NOT LIKE 'undo %'))";
 /// What is approved at the time `?1`.
 const APPROVED: &str = "(answer = 'approved' AND expires_at > ?1)";
 
@@ -63,8 +67,6 @@ pub struct Hold<'a> {
     pub configuration: Option<&'a str>,
     /// What tripped.
     pub reason: &'a str,
-    /// Whether a limit on all channels together holds it.
-    pub is_whole: bool,
 }
 
 /// What a person says to a held plan.
@@ -84,6 +86,8 @@ pub enum Answer {
 pub enum Answered {
     /// It stands, for these channels of this plan.
     Given(Digest, Plan),
+    /// All of the plan has an answer, which only an answer to a channel by its name takes back.
+    Already(Held),
     /// No plan has this digest.
     NoSuchPlan,
     /// Several digests begin like this.
@@ -116,8 +120,8 @@ impl Store {
         release(&transaction, command, &categories)?;
         transaction.execute(
             "INSERT OR REPLACE INTO held
-                 (digest, run, held_at, reason, summary, command, whole, configuration)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 (digest, run, held_at, reason, summary, command, configuration)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 digest.0,
                 run,
@@ -125,7 +129,6 @@ impl Store {
                 cause.reason,
                 serde_json::to_string(&Counts::of(plan))?,
                 command,
-                cause.is_whole,
                 cause.configuration
             ],
         )?;
@@ -148,36 +151,7 @@ impl Store {
 
     /// The plans that are held, oldest first, with the answers that stand at this time.
     pub fn held(&self, now: Timestamp) -> Result<Vec<Held>, StoreError> {
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(&format!(
-            "SELECT held.digest, run, held_at, reason, summary,
-                 count(*) FILTER (WHERE {OPEN}),
-                 count(*) FILTER (WHERE {APPROVED}),
-                 count(*) FILTER (WHERE answer = 'rejected'),
-                 max(answered_by) FILTER (WHERE NOT {OPEN}),
-                 min(expires_at) FILTER (WHERE {APPROVED}),
-                 command
-             FROM held JOIN held_category ON plan = held.digest
-             GROUP BY held.digest ORDER BY held_at, held.digest",
-        ))?;
-        let mut rows = statement.query([now.as_second()])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.push(Held {
-                digest: Digest(row.get(0)?),
-                run: row.get(1)?,
-                held_at: time(row.get(2)?),
-                command: row.get(10)?,
-                reason: row.get(3)?,
-                counts: serde_json::from_str(&row.get::<_, String>(4)?)?,
-                open: row.get(5)?,
-                approved: row.get(6)?,
-                rejected: row.get(7)?,
-                answered_by: row.get(8)?,
-                expires_at: row.get::<_, Option<i64>>(9)?.map(time),
-            });
-        }
-        Ok(found)
+        all(&self.lock(), now)
     }
 
     /// The part of a held plan that is still held, as it was made. `digest` may be its first digits.
@@ -208,13 +182,18 @@ impl Store {
             Err(refused) => return Ok(refused),
         };
         let mut named = parts(&transaction, &digest, channels)?;
-        // The rest of a plan is what has no answer yet; what has one is answered anew by its name.
-        let open = unanswered_of(&transaction, &digest, now)?;
-        if channels.is_empty() && !open.is_empty() {
+        // The rest of a plan is what has no answer yet; what has one is answered again by its name only.
+        if channels.is_empty() {
+            let open = unanswered_of(&transaction, &digest, now)?;
             named.retain(|part| open.contains(&part.category.id));
+            if named.is_empty() {
+                let mut all = all(&transaction, now)?.into_iter();
+                let held = all.find(|held| held.digest == digest);
+                return Ok(held.map_or(Answered::NoSuchPlan, Answered::Already));
+            }
         }
         let plan = Plan::new(named);
-        let is_sync = is_of_sync(&transaction, &digest)?;
+        let is_undo = is_of_undo(&transaction, &digest)?;
         let (word, until) = match answer {
             Answer::Approved { until } => ("approved", Some(until.as_second())),
             Answer::Rejected => ("rejected", None),
@@ -233,7 +212,7 @@ impl Store {
                 .changes()
                 .map(|action| (part.category.id, action.user.clone()));
             let people: Vec<_> = people.collect();
-            if is_sync && answer == Answer::Rejected {
+            if !is_undo && answer == Answer::Rejected {
                 undone::write(&transaction, None, &people)?;
             }
             transaction
@@ -255,6 +234,37 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Takes off all held plans the categories of which all changes have been made.
+    pub fn release_done(&self, done: &BTreeSet<(CategoryId, UserId)>) -> Result<(), StoreError> {
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        let categories: BTreeSet<CategoryId> = done.iter().map(|(category, _)| *category).collect();
+        let mut over: Vec<(String, CategoryId)> = Vec::new();
+        let mut statement = transaction.prepare_cached(
+            "SELECT category_id, command, part FROM held_category JOIN held ON plan = held.digest",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let id = CategoryId(row.get(0)?);
+            if !categories.contains(&id) {
+                continue;
+            }
+            let part: CategoryPlan = serde_json::from_str(&row.get::<_, String>(2)?)?;
+            if part
+                .changes()
+                .all(|action| done.contains(&(id, action.user.clone())))
+            {
+                over.push((row.get(1)?, id));
+            }
+        }
+        drop(rows);
+        drop(statement);
+        for (command, category) in over {
+            release(&transaction, &command, &[category])?;
+        }
+        Ok(transaction.commit()?)
+    }
+
     /// Takes categories off a command's held plans: they have been applied, or nothing is left to do
     /// there. An approval counts once.
     pub fn release_held(&self, command: &str, categories: &[CategoryId]) -> Result<(), StoreError> {
@@ -263,6 +273,39 @@ impl Store {
         release(&transaction, command, categories)?;
         Ok(transaction.commit()?)
     }
+}
+
+/// All held plans, oldest first, with the answers that stand at this time.
+fn all(connection: &Connection, now: Timestamp) -> Result<Vec<Held>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT held.digest, run, held_at, reason, summary,
+             count(*) FILTER (WHERE {OPEN}),
+             count(*) FILTER (WHERE {APPROVED}),
+             count(*) FILTER (WHERE answer = 'rejected'),
+             max(answered_by) FILTER (WHERE NOT {OPEN}),
+             min(expires_at) FILTER (WHERE {APPROVED}),
+             command
+         FROM held JOIN held_category ON plan = held.digest
+         GROUP BY held.digest ORDER BY held_at, held.digest",
+    ))?;
+    let mut rows = statement.query([now.as_second()])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(Held {
+            digest: Digest(row.get(0)?),
+            run: row.get(1)?,
+            held_at: time(row.get(2)?),
+            command: row.get(10)?,
+            reason: row.get(3)?,
+            counts: serde_json::from_str(&row.get::<_, String>(4)?)?,
+            open: row.get(5)?,
+            approved: row.get(6)?,
+            rejected: row.get(7)?,
+            answered_by: row.get(8)?,
+            expires_at: row.get::<_, Option<i64>>(9)?.map(time),
+        });
+    }
+    Ok(found)
 }
 
 /// The digest that begins like this.
@@ -293,10 +336,10 @@ fn name(command: &str, plan: &Plan) -> Digest {
     }
 }
 
-fn is_of_sync(connection: &Connection, digest: &Digest) -> rusqlite::Result<bool> {
+fn is_of_undo(connection: &Connection, digest: &Digest) -> rusqlite::Result<bool> {
     connection
-        .prepare_cached("SELECT command = ?2 FROM held WHERE digest = ?1")?
-        .query_row(params![digest.0, SYNC], |row| row.get(0))
+        .prepare_cached("SELECT command LIKE 'undo %' FROM held WHERE digest = ?1")?
+        .query_row([&digest.0], |row| row.get(0))
 }
 
 fn unanswered_of(

@@ -22,7 +22,7 @@ mod chain;
 pub mod members;
 
 pub(super) use chain::append;
-pub use chain::{Chain, Event};
+pub use chain::{Chain, Event, Head};
 
 /// A line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,6 +22,9 @@ use crate::plan::{Action, Grant};
 pub enum Outcome {
     /// It is as planned now.
     Done,
+    /// It was as planned before anything was sent: somebody else had done it by then. That is not this program's to
+    /// undo, and is none of its arrivals or losses.
+    Already,
     /// Kaltura refused it for good.
     Refused,
     /// It failed for a passing reason.
@@ -39,6 +42,7 @@ impl Outcome {
     pub fn word(self) -> &'static str {
         match self {
             Self::Done => "done",
+            Self::Already => "already",
             Self::Refused => "refused",
             Self::Passing => "passing",
             Self::Changed => "changed",
@@ -48,8 +52,7 @@ impl Outcome {
     }
 }
 
-/// The answer to an action that needed no doing: somebody else had done it by then. Such a thing is
-/// not this program's to undo.
+/// The answer by which a history of before says [`Outcome::Already`].
 pub const FOUND_SO: &str = "found so";
 
 /// An action that is about to be sent.
@@ -140,7 +143,7 @@ impl Store {
             }
             match &verdict.set_aside {
                 Some(set_aside) => set_aside::write(&transaction, set_aside)?,
-                None if verdict.outcome == Outcome::Done => {
+                None if matches!(verdict.outcome, Outcome::Done | Outcome::Already) => {
                     set_aside::forget(&transaction, event.category, &event.user)?;
                 }
                 None => {}
@@ -168,16 +171,12 @@ impl Store {
         Ok(found)
     }
 
-    /// Rows that a run which was cut off left open become marks: somebody looks there again. What
-    /// became of them nobody knows, and the history says so. Answers how many there were.
-    pub fn recover_journal(&self, now: Timestamp) -> Result<usize, StoreError> {
+    /// Rows that an earlier run left open, and that are not done, become marks: somebody looks there again. What
+    /// became of them nobody knows, and the history says so.
+    pub fn recover_journal(&self, rows: &[i64], now: Timestamp) -> Result<(), StoreError> {
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
-        let rows: Vec<i64> = transaction
-            .prepare_cached("SELECT id FROM journal WHERE file IS NULL ORDER BY id")?
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        for row in &rows {
+        for row in rows {
             let Some((event, run)) = take(&transaction, *row)? else {
                 continue;
             };
@@ -188,8 +187,7 @@ impl Store {
                 .execute(params![event.user.as_str(), event.category.0])?;
             history::append(&transaction, run, &[event], now)?;
         }
-        transaction.commit()?;
-        Ok(rows.len())
+        Ok(transaction.commit()?)
     }
 }
 

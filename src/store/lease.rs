@@ -42,6 +42,7 @@ pub enum Claim {
 impl Store {
     /// Asks for the right to run, for this process.
     pub fn claim(&self, holder: &str, now: Timestamp) -> Result<Claim, StoreError> {
+        self.is_in_place()?;
         self.claim_for(holder, Process::current().as_ref(), now)
     }
 

@@ -47,7 +47,6 @@ impl Store {
                 command: "sync",
                 configuration: None,
                 reason: "it was rejected before the state file was rebuilt",
-                is_whole: false,
             };
             let digest = self.hold(&Plan::new(parts), &cause, now)?;
             self.answer(&digest.0, &[], Answer::Rejected, &by, now)?;

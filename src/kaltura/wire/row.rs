@@ -6,6 +6,9 @@ use serde::de::{Deserializer, Error as _};
 use super::{DELETED_CATEGORY, INHERITS, level, method, permission_names, status};
 use crate::category::{Category, CategoryId, Entitlement, ReferenceId, UserId};
 
+/// `KalturaCategoryUserStatus::DELETED`.
+const DELETED: i64 = 4;
+
 /// The answer of a list.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -127,6 +130,12 @@ impl MemberRow {
     /// When it was made.
     pub(in crate::kaltura) fn created_at(&self) -> i64 {
         self.created_at
+    }
+
+    /// Whether it is a row that has been deleted (`KalturaCategoryUserStatus::DELETED`), which lists show until the
+    /// search index catches up.
+    pub(in crate::kaltura) fn is_deleted(&self) -> bool {
+        self.status == DELETED
     }
 
     /// The membership; `None` where a number means nothing to us.

@@ -9,17 +9,30 @@ use std::sync::Arc;
 use super::leaves_empty;
 use crate::category::UserId;
 use crate::config::safety::Safety;
-use crate::plan::{Action, CategoryPlan};
+use crate::plan::{Action, CategoryPlan, Digest};
 
 /// An approved part of a held plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {
-    /// What was shown and approved.
-    pub part: CategoryPlan,
     /// Who approved it.
     pub by: Arc<str>,
-    /// Whose changes have been made by this approval. Each is made once.
-    pub done: BTreeSet<UserId>,
+    /// What.
+    pub what: Approved,
+}
+
+/// What was approved, and has not been done by that approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approved {
+    /// A part that takes nothing away, of which nothing is done, by its digest: a first plan for a million people is
+    /// not kept in memory twice.
+    Whole(Digest),
+    /// A part of which something is done, or of which not all is planned any more.
+    Changes {
+        /// What was shown and approved.
+        part: CategoryPlan,
+        /// Whose changes have been made by this approval. Each is made once.
+        done: BTreeSet<UserId>,
+    },
 }
 
 impl Approval {
@@ -27,13 +40,18 @@ impl Approval {
     /// manager, is only covered if what was approved does that, too: a change that would have prevented it
     /// may be missing now.
     pub fn covers(&self, part: &CategoryPlan, safety: &Safety) -> bool {
-        let open = self.part.changes();
-        let open = open.filter(|action| !self.done.contains(&action.user));
+        let (shown, done) = match &self.what {
+            Approved::Whole(digest) => return part.digest() == *digest,
+            Approved::Changes { part, done } => (part, done),
+        };
+        let open = shown.changes();
+        let open = open.filter(|action| !done.contains(&action.user));
         let approved: BTreeSet<String> = open.map(Action::identity).collect();
         let is_new = |happens: fn(&CategoryPlan, &Safety) -> bool| {
-            happens(part, safety) && !happens(&self.part, safety)
+            happens(part, safety) && !happens(shown, safety)
         };
-        self.part.category.id == part.category.id
+        let leaves_empty = |part: &CategoryPlan, safety: &Safety| leaves_empty(part, safety, 0);
+        shown.category.id == part.category.id
             && part
                 .changes()
                 .all(|action| approved.contains(&action.identity()))

@@ -66,13 +66,15 @@ fn reviewed(parts: &[Arc<CategoryPlan>], circumstances: &Circumstances) -> Revie
 }
 
 /// An approval of which nothing is done yet.
-fn approval_of(part: &CategoryPlan) -> BTreeMap<CategoryId, Approval> {
+fn approval_of(part: &CategoryPlan) -> BTreeMap<CategoryId, Vec<Approval>> {
     let approval = Approval {
-        part: part.clone(),
         by: "ada".into(),
-        done: BTreeSet::new(),
+        what: approval::Approved::Changes {
+            part: part.clone(),
+            done: BTreeSet::new(),
+        },
     };
-    BTreeMap::from([(part.category.id, approval)])
+    BTreeMap::from([(part.category.id, vec![approval])])
 }
 
 fn ids(plan: &Plan) -> Vec<i64> {
@@ -224,6 +226,12 @@ fn reviewed_with(parts: &[Arc<CategoryPlan>], change: impl FnOnce(&mut Safety)) 
     )
 }
 
+fn reviewed_under(parts: &[Arc<CategoryPlan>], change: impl FnOnce(&mut Circumstances)) -> Review {
+    let mut circumstances = ordinary();
+    change(&mut circumstances);
+    reviewed(parts, &circumstances)
+}
+
 /// A category whose so many active members do this.
 fn acting(
     members: u64,
@@ -315,7 +323,7 @@ fn a_channel_left_with_its_owner_only_is_held() {
 }
 
 #[test]
-fn a_channel_whose_members_are_exchanged_is_not_left_empty() {
+fn a_channel_whose_members_are_exchanged_is_held_for_that() {
     let member = PermissionLevel::Member;
     let add = Decision::Add { level: member };
     let mut exchanged =
@@ -329,7 +337,8 @@ fn a_channel_whose_members_are_exchanged_is_not_left_empty() {
         extra_permissions: Vec::new(),
     });
     let review = reviewed_with(&[Arc::new(exchanged)], |safety| safety.left_empty = 2);
-    assert_eq!(review.trips, []);
+    let name = "Channel 1".to_owned();
+    assert_eq!(review.trips, [Trip::Exchanged { name, of: 2 }]);
 }
 
 #[test]
@@ -396,13 +405,71 @@ fn a_flood_everywhere_is_held() {
     assert_eq!(review.trips, [expected]);
 }
 
+/// A person's no to all changes of a part.
+fn rejection_of(part: &CategoryPlan) -> BTreeMap<CategoryId, BTreeSet<String>> {
+    let changes = part.changes().map(Action::identity);
+    BTreeMap::from([(part.category.id, changes.collect())])
+}
+
+#[test]
+fn a_part_of_what_was_rejected_is_rejected_and_more_than_that_is_not() {
+    let circumstances = Circumstances {
+        rejections: rejection_of(&part(1, 20, 5, 0)),
+        ..ordinary()
+    };
+    assert_eq!(
+        ids(&reviewed(&[part(1, 20, 2, 0)], &circumstances).rejected),
+        [1]
+    );
+    assert_eq!(
+        ids(&reviewed(&[part(1, 20, 6, 0)], &circumstances).rejected),
+        [0; 0]
+    );
+}
+
+#[test]
+fn a_channel_that_is_emptied_one_by_one_is_held_before_it_is_empty() {
+    let watched = |recent: u64| {
+        let last = acting(1, false, 0, &[(PermissionLevel::Member, LEAVE)]);
+        let review = reviewed_under(&[last], |circumstances| {
+            circumstances.safety.left_empty = 3;
+            circumstances.recent = BTreeMap::from([(CategoryId(1), recent)]);
+        });
+        review.trips.len()
+    };
+    assert_eq!((watched(1), watched(2)), (0, 1));
+}
+
+#[test]
+fn an_exchange_of_all_members_is_held() {
+    let review = |leave| {
+        reviewed_under(&[part(1, 3, leave, 3)], |circumstances| {
+            circumstances.safety.left_empty = 3;
+        })
+    };
+    let name = "Channel 1".to_owned();
+    assert_eq!(review(3).trips, [Trip::Exchanged { name, of: 3 }]);
+    assert_eq!(review(2).trips, []);
+}
+
+#[test]
+fn a_new_channel_that_would_lose_members_is_held() {
+    let review = |leave| {
+        reviewed_under(&[part(1, 50, leave, 3)], |circumstances| {
+            circumstances.new = BTreeSet::from([CategoryId(1)]);
+        })
+    };
+    assert_eq!(ids(&review(1).held), [1]);
+    assert_eq!(ids(&review(0).held), [0; 0]);
+}
+
 #[test]
 fn what_was_rejected_is_neither_done_nor_asked_again() {
     let whole = part(1, 5, 5, 0);
     let review = reviewed(
         &[whole.clone(), part(2, 9, 1, 0)],
         &Circumstances {
-            rejections: BTreeSet::from([whole.digest()]),
+            rejections: rejection_of(&whole),
             ..ordinary()
         },
     );

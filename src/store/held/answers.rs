@@ -1,66 +1,93 @@
 //! What people have said to held plans, as the gate asks for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::{APPROVED, OPEN};
+use super::{APPROVED, OPEN, SAME_CHANGES};
 use crate::category::{CategoryId, UserId};
-use crate::plan::Digest;
 use crate::plan::gate::Approval;
+use crate::plan::gate::approval::Approved;
+use crate::plan::{Action, CategoryPlan, Digest, Plan};
 use crate::store::{Store, StoreError};
 
 impl Store {
-    /// What a person has approved of a command's plans, under this configuration, with what has been done of
-    /// it. Approvals that have lapsed are not here.
+    /// What a person has approved of the changes that a command makes, under this configuration, with what has been
+    /// done of it, to be compared with a plan. Approvals that have lapsed are not here.
     pub fn approvals(
         &self,
         command: &str,
         configuration: &str,
+        plan: &Plan,
         now: Timestamp,
-    ) -> Result<BTreeMap<CategoryId, Approval>, StoreError> {
+    ) -> Result<BTreeMap<CategoryId, Vec<Approval>>, StoreError> {
+        let planned: HashMap<CategoryId, &CategoryPlan> = plan
+            .categories
+            .iter()
+            .map(|part| (part.category.id, part.as_ref()))
+            .collect();
         let connection = self.lock();
         let mut statement = connection.prepare_cached(&format!(
-            "SELECT category_id, part, answered_by, answered_after FROM held_category
+            "SELECT category_id, part, answered_by, answered_after, held_category.digest FROM held_category
              JOIN held ON plan = held.digest
-             WHERE command = ?2 AND {APPROVED}
+             WHERE {SAME_CHANGES} AND {APPROVED}
                  AND (configuration IS NULL OR configuration = ?3)",
         ))?;
         let mut done = connection.prepare_cached(
             "SELECT user_id FROM history
-             WHERE category_id = ?1 AND seq > ?2 AND outcome = 'done' AND approved_by IS NOT NULL",
+             WHERE category_id = ?1 AND seq > ?2 AND outcome IN ('done', 'already') AND approved_by IS NOT NULL",
         )?;
         let mut rows = statement.query(params![now.as_second(), command, configuration])?;
-        let mut found = BTreeMap::new();
+        let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
         while let Some(row) = rows.next()? {
             let (id, after): (i64, Option<i64>) = (row.get(0)?, row.get(3)?);
             let done = done.query_map(params![id, after], |row| {
                 row.get::<_, String>(0).map(UserId::new)
             })?;
-            let approval = Approval {
-                part: serde_json::from_str(&row.get::<_, String>(1)?)?,
-                by: row.get::<_, String>(2)?.into(),
-                done: done.collect::<Result<_, _>>()?,
+            let done: BTreeSet<UserId> = done.collect::<Result<_, _>>()?;
+            let digest = Digest(row.get(4)?);
+            let is_whole = |part: &&CategoryPlan| {
+                done.is_empty() && part.losses() == 0 && part.digest() == digest
             };
-            found.insert(CategoryId(id), approval);
+            let approval = Approval {
+                by: row.get::<_, String>(2)?.into(),
+                what: if planned.get(&CategoryId(id)).is_some_and(is_whole) {
+                    Approved::Whole(digest)
+                } else {
+                    Approved::Changes {
+                        part: serde_json::from_str(&row.get::<_, String>(1)?)?,
+                        done,
+                    }
+                },
+            };
+            found.entry(CategoryId(id)).or_default().push(approval);
         }
         Ok(found)
     }
 
-    /// What a person has rejected of a command's plans, by the digest of a channel's part.
-    pub fn rejections(&self, command: &str) -> Result<BTreeSet<Digest>, StoreError> {
+    /// What a person has rejected of the changes that a command makes, as their identities, by category.
+    pub fn rejections(
+        &self,
+        command: &str,
+    ) -> Result<BTreeMap<CategoryId, BTreeSet<String>>, StoreError> {
         let connection = self.lock();
-        let mut statement = connection.prepare_cached(
-            "SELECT held_category.digest FROM held_category JOIN held ON plan = held.digest
-             WHERE command = ?1 AND answer = 'rejected'",
-        )?;
-        let rows = statement.query_map([command], |row| row.get(0).map(Digest))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT part FROM held_category JOIN held ON plan = held.digest
+             WHERE answer = ?1 AND {SAME_CHANGES}"
+        ))?;
+        let mut rows = statement.query(["rejected", command])?;
+        let mut found: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let part: CategoryPlan = serde_json::from_str(&row.get::<_, String>(0)?)?;
+            let rejected = part.changes().map(Action::identity);
+            found.entry(part.category.id).or_default().extend(rejected);
+        }
+        Ok(found)
     }
 
-    /// Whom a command's held plans would change something for, where nobody has answered yet, of plans
-    /// that are held as a whole: a part of them alone may be small enough for every limit.
+    /// Whose changes, of those that a command makes, are held and have no answer yet: a part of a held plan alone may
+    /// be small enough for every limit.
     pub fn unanswered(
         &self,
         command: &str,
@@ -71,7 +98,7 @@ impl Store {
             "SELECT category_id, json_extract(action.value, '$.user')
              FROM held_category JOIN held ON plan = held.digest,
                  json_each(part, '$.actions') AS action
-             WHERE command = ?2 AND whole AND {OPEN}
+             WHERE {SAME_CHANGES} AND {OPEN}
                  AND json_extract(action.value, '$.do') NOT IN ('keep', 'adopt', 'forget', 'skip')",
         ))?;
         let rows = statement.query_map(params![now.as_second(), command], |row| {

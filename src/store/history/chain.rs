@@ -4,7 +4,10 @@
 //! without the next one showing it. Number and seal of the newest line are kept apart, and those of the last
 //! line that was taken from the front.
 
-use data_encoding::HEXLOWER;
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use jiff::Timestamp;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -61,6 +64,36 @@ impl Event {
     }
 }
 
+/// The newest line as it was at some time: its number and its seal. Whoever can write to the state file can write
+/// another chain, but not one that ends in a head which is kept elsewhere, such as in a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The line's number.
+    pub number: i64,
+    seal: Vec<u8>,
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.number, HEXLOWER.encode(&self.seal))
+    }
+}
+
+impl FromStr for Head {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const PROBLEM: &str =
+            "expected is a line's number, a colon and 64 hexadecimal digits, as the log has it";
+        let (number, seal) = text.split_once(':').ok_or(PROBLEM)?;
+        let number = number.parse().map_err(|_| PROBLEM)?;
+        let seal = HEXLOWER_PERMISSIVE
+            .decode(seal.as_bytes())
+            .map_err(|_| PROBLEM)?;
+        Ok(Self { number, seal })
+    }
+}
+
 /// What a look at the chain found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Chain {
@@ -68,6 +101,11 @@ pub enum Chain {
     Whole {
         /// How many.
         lines: u64,
+    },
+    /// The line of a known head was taken from the front since, as too old: nothing is to be compared.
+    Pruned {
+        /// The last line that was taken.
+        up_to: i64,
     },
     /// Something was removed or changed.
     Broken {
@@ -84,10 +122,18 @@ pub enum Chain {
 }
 
 impl Store {
-    /// Takes the lines from the front that are older than this; answers how many.
+    /// Takes the lines from the front that are older than this, and the runs of which nothing is left; answers how
+    /// many lines.
     pub fn prune_history(&self, before: Timestamp) -> Result<usize, StoreError> {
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
+        transaction.execute(
+            "DELETE FROM run WHERE started_at < ?1
+             AND id < (SELECT coalesce(min(run), 1 << 62) FROM history WHERE at >= ?1)
+             AND NOT EXISTS (SELECT 1 FROM journal WHERE journal.run = run.id)
+             AND id < (SELECT max(id) FROM run)",
+            [before.as_second()],
+        )?;
         let last = transaction
             .query_row(
                 "SELECT seq, hash FROM history
@@ -99,6 +145,7 @@ impl Store {
             )
             .optional()?;
         let Some((number, hash)) = last else {
+            transaction.commit()?;
             return Ok(0);
         };
         let gone = transaction.execute("DELETE FROM history WHERE seq <= ?1", [number])?;
@@ -107,10 +154,24 @@ impl Store {
         Ok(gone)
     }
 
-    /// Looks whether every line is there, as it was written.
-    pub fn verify_history(&self) -> Result<Chain, StoreError> {
+    /// The newest line; `None` where there has never been one.
+    pub fn history_head(&self) -> Result<Option<Head>, StoreError> {
+        let (number, seal) = seal(&self.lock(), HEAD)?;
+        Ok((number > 0).then_some(Head { number, seal }))
+    }
+
+    /// Looks whether every line is there, as it was written; and whether it is the history that had this head.
+    pub fn verify_history(&self, known: Option<&Head>) -> Result<Chain, StoreError> {
         let connection = self.lock();
         let (mut number, mut seal) = seal(&connection, ANCHOR)?;
+        if let Some(known) = known {
+            if known.number < number {
+                return Ok(Chain::Pruned { up_to: number });
+            }
+            if known.number == number && known.seal != seal {
+                return Ok(Chain::Broken { number });
+            }
+        }
         let mut lines = 0;
         let mut statement =
             connection.prepare(&format!("SELECT {CHAINED}, hash FROM history ORDER BY seq"))?;
@@ -126,6 +187,13 @@ impl Store {
             }
             number = found;
             lines += 1;
+            if known.is_some_and(|known| known.number == number && known.seal != seal) {
+                return Ok(Chain::Broken { number });
+            }
+        }
+        if let Some(known) = known.filter(|known| known.number > number) {
+            let (last, was) = (number, known.number);
+            return Ok(Chain::CutOff { last, was });
         }
         let (was, head) = self::seal(&connection, HEAD)?;
         Ok(if was > number {

@@ -117,11 +117,12 @@ impl Members {
         });
         let there = |level, left_alone| Some(member(line, level, since, left_alone));
         let now = match (line.outcome, line.decision) {
-            (Outcome::Done, Decision::Add { level } | Decision::Adopt { level }) => {
-                there(level, None)
-            }
             (
-                Outcome::Done,
+                Outcome::Done | Outcome::Already,
+                Decision::Add { level } | Decision::Adopt { level },
+            ) => there(level, None),
+            (
+                Outcome::Done | Outcome::Already,
                 Decision::Restore {
                     level,
                     status: Status::Active,
@@ -129,14 +130,14 @@ impl Members {
                 },
             ) => there(level, None),
             (
-                Outcome::Done,
+                Outcome::Done | Outcome::Already,
                 Decision::SetLevel { to, .. }
                 | Decision::Replace { to, .. }
                 | Decision::Activate { to, .. }
                 | Decision::Merge { to, .. },
             ) => there(to, None),
             (
-                Outcome::Done,
+                Outcome::Done | Outcome::Already,
                 Decision::Remove { .. }
                 | Decision::TakeBack
                 | Decision::Deactivate
@@ -144,9 +145,12 @@ impl Members {
                 | Decision::Restore { .. },
             ) => None,
             // An undo that left it alone says that it is there, and nothing of how it came to be.
-            (_, Decision::Skip(Objection::ChangedSince | Objection::NoWayBack))
-                if self.is_known(&key, before(line)) =>
-            {
+            (
+                _,
+                Decision::Skip(
+                    Objection::ChangedSince | Objection::OutsideRoot | Objection::NoWayBack,
+                ),
+            ) if self.is_known(&key, before(line)) => {
                 return;
             }
             (_, Decision::Skip(objection)) => {

@@ -54,9 +54,37 @@ fn three(store: &Store) {
 #[test]
 fn a_whole_chain_is_whole() {
     let (_folder, store) = scratch();
-    assert_eq!(store.verify_history().unwrap(), Chain::Whole { lines: 0 });
+    assert_eq!(
+        store.verify_history(None).unwrap(),
+        Chain::Whole { lines: 0 }
+    );
     three(&store);
-    assert_eq!(store.verify_history().unwrap(), Chain::Whole { lines: 3 });
+    assert_eq!(
+        store.verify_history(None).unwrap(),
+        Chain::Whole { lines: 3 }
+    );
+}
+
+#[test]
+fn a_history_that_was_written_anew_is_not_the_one_of_a_known_head() {
+    let (_folder, store) = scratch();
+    assert_eq!(store.history_head().unwrap(), None);
+    three(&store);
+    let head = store.history_head().unwrap().unwrap();
+    let known: Head = head.to_string().parse().unwrap();
+    let verified = |store: &Store| store.verify_history(Some(&known)).unwrap();
+    assert_eq!(verified(&store), Chain::Whole { lines: 3 });
+    write(&store, &[add("dora")], 6);
+    assert_eq!(verified(&store), Chain::Whole { lines: 4 });
+
+    let (_other, forged) = scratch();
+    write(&forged, &[add("ada")], 0);
+    assert_eq!(verified(&forged), Chain::CutOff { last: 1, was: 3 });
+    write(&forged, &[add("eve"), add("dora"), add("cy")], 5);
+    assert_eq!(verified(&forged), Chain::Broken { number: 3 });
+    store.prune_history(at(9)).unwrap();
+    assert_eq!(verified(&store), Chain::Pruned { up_to: 4 });
+    assert!("3".parse::<Head>().is_err());
 }
 
 #[test]
@@ -87,7 +115,7 @@ fn a_line_that_is_removed_or_changed_shows() {
         let (_folder, store) = scratch();
         three(&store);
         store.lock().execute(damage, []).unwrap();
-        assert_eq!(store.verify_history().unwrap(), expected, "{damage}");
+        assert_eq!(store.verify_history(None).unwrap(), expected, "{damage}");
     }
 }
 
@@ -96,14 +124,26 @@ fn old_lines_go_and_the_chain_stays_whole() {
     let (_folder, store) = scratch();
     three(&store);
     assert_eq!(store.prune_history(at(3)).unwrap(), 2);
-    assert_eq!(store.verify_history().unwrap(), Chain::Whole { lines: 1 });
+    assert_eq!(
+        store.verify_history(None).unwrap(),
+        Chain::Whole { lines: 1 }
+    );
     write(&store, &[add("cy")], 6);
-    assert_eq!(store.verify_history().unwrap(), Chain::Whole { lines: 2 });
+    assert_eq!(
+        store.verify_history(None).unwrap(),
+        Chain::Whole { lines: 2 }
+    );
     assert_eq!(store.prune_history(at(99)).unwrap(), 2);
-    assert_eq!(store.verify_history().unwrap(), Chain::Whole { lines: 0 });
+    assert_eq!(
+        store.verify_history(None).unwrap(),
+        Chain::Whole { lines: 0 }
+    );
     write(&store, &[add("dora")], 100);
     assert_eq!(lines(&store, &Asked::default()), ["5 dora"]);
-    assert_eq!(store.verify_history().unwrap(), Chain::Whole { lines: 1 });
+    assert_eq!(
+        store.verify_history(None).unwrap(),
+        Chain::Whole { lines: 1 }
+    );
 }
 
 #[test]

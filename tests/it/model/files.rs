@@ -169,7 +169,7 @@ impl World {
             Vec::<String>::new(),
             "who has edited a file?"
         );
-        let chain = self.site.store().verify_history().unwrap();
+        let chain = self.site.store().verify_history(None).unwrap();
         assert!(matches!(chain, Chain::Whole { .. }), "{chain:?}");
         if discard {
             assert_eq!(after, BTreeSet::new(), "what was given up waits");

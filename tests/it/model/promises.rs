@@ -407,7 +407,7 @@ impl World {
             )
             .unwrap();
         assert_eq!(open, 0, "rows of the journal are open");
-        let chain = self.site.store().verify_history().unwrap();
+        let chain = self.site.store().verify_history(None).unwrap();
         assert!(matches!(chain, Chain::Whole { .. }), "{chain:?}");
         if report.held.is_none()
             && !report.dry_run

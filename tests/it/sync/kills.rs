@@ -257,7 +257,7 @@ fn compare(round: &str, site: &Place, twin: &Place, seen: &[Members]) {
         assert_eq!(count, 0, "{round}: something {what}");
     }
     let history =
-        Store::open(&site.site.path("rollbook.db")).and_then(|store| store.verify_history());
+        Store::open(&site.site.path("rollbook.db")).and_then(|store| store.verify_history(None));
     assert!(matches!(history.unwrap(), Chain::Whole { .. }), "{round}");
 
     let mut written: BTreeMap<_, Vec<MembershipWrite>> = BTreeMap::new();

@@ -54,10 +54,14 @@ fn part(members: u64, actions: Vec<Action>) -> CategoryPlan {
 }
 
 fn approval(part: CategoryPlan) -> Approval {
+    approval_after(part, BTreeSet::new())
+}
+
+/// An approval by which the changes of some people have been made.
+fn approval_after(part: CategoryPlan, done: BTreeSet<UserId>) -> Approval {
     Approval {
-        part,
         by: "ruth".into(),
-        done: BTreeSet::new(),
+        what: Approved::Changes { part, done },
     }
 }
 
@@ -67,8 +71,15 @@ fn covers(approval: &Approval, part: &CategoryPlan) -> bool {
 
 #[test]
 fn the_rest_of_what_was_approved_is_covered() {
-    let approval = approval(part(9, vec![add("ada", Member), add("bob", Member)]));
-    assert!(covers(&approval, &approval.part));
+    let whole = part(9, vec![add("ada", Member), add("bob", Member)]);
+    let approval = approval(whole.clone());
+    assert!(covers(&approval, &whole));
+    let by_digest = Approval {
+        what: Approved::Whole(whole.digest()),
+        ..approval.clone()
+    };
+    assert!(covers(&by_digest, &whole));
+    assert!(!covers(&by_digest, &part(9, vec![add("eve", Member)])));
     let rest = part(10, vec![add("Bob", Member)]);
     assert!(covers(&approval, &rest));
 }
@@ -76,7 +87,8 @@ fn the_rest_of_what_was_approved_is_covered() {
 #[test]
 fn another_person_decision_state_or_category_is_not_covered() {
     let approved = vec![add("ada", Member), remove("bob", Member)];
-    let approval = approval(part(9, approved));
+    let approved = part(9, approved);
+    let approval = approval(approved.clone());
     for other in [
         add("eve", Member),
         add("ada", Manager),
@@ -90,24 +102,25 @@ fn another_person_decision_state_or_category_is_not_covered() {
         let with_approved = part(9, vec![add("ada", Member), other]);
         assert!(!covers(&approval, &with_approved));
     }
-    let mut elsewhere = approval.part.clone();
+    let mut elsewhere = approved;
     elsewhere.category.id = CategoryId(2);
     assert!(!covers(&approval, &elsewhere));
 }
 
 #[test]
 fn what_the_approval_has_done_is_not_covered_again() {
-    let mut approval = approval(part(9, vec![add("ada", Member), add("bob", Member)]));
-    approval.done.insert(UserId::new("ADA"));
-    assert!(!covers(&approval, &approval.part));
+    let whole = part(9, vec![add("ada", Member), add("bob", Member)]);
+    let approval = approval_after(whole.clone(), BTreeSet::from([UserId::new("ADA")]));
+    assert!(!covers(&approval, &whole));
     let rest = part(10, vec![add("bob", Member)]);
     assert!(covers(&approval, &rest));
 }
 
 #[test]
 fn a_rest_that_leaves_no_manager_is_not_covered_where_the_whole_left_one() {
-    let approval = approval(part(9, vec![remove("ada", Manager), add("bob", Manager)]));
-    assert!(covers(&approval, &approval.part));
+    let whole = part(9, vec![remove("ada", Manager), add("bob", Manager)]);
+    let approval = approval(whole.clone());
+    assert!(covers(&approval, &whole));
     assert!(!covers(&approval, &part(9, vec![remove("ada", Manager)])));
     // Bob is there by now.
     let mut rest = part(10, vec![remove("ada", Manager)]);
@@ -120,8 +133,9 @@ fn a_rest_that_leaves_nobody_is_not_covered_where_the_whole_left_somebody() {
     let leaving = |number| remove(&format!("user{number}"), Member);
     let all: Vec<Action> = (0..50).map(leaving).collect();
     let coming = (50..90).map(|number| add(&format!("user{number}"), Member));
-    let exchanged = approval(part(50, all.iter().cloned().chain(coming).collect()));
-    assert!(covers(&exchanged, &exchanged.part));
+    let whole = part(50, all.iter().cloned().chain(coming).collect());
+    let exchanged = approval(whole.clone());
+    assert!(covers(&exchanged, &whole));
     assert!(!covers(&exchanged, &part(50, all.clone())));
     let emptied = approval(part(50, all.clone()));
     assert!(covers(&emptied, &part(20, all[30..].to_vec())));
@@ -135,8 +149,8 @@ proptest! {
         other in any::<bool>(),
     ) {
         let all: Vec<Action> = (0..30).map(|n| add(&format!("user{n}"), Member)).collect();
-        let mut approval = approval(part(100, all.clone()));
-        approval.done = done.iter().map(|n| all[*n].user.clone()).collect();
+        let users = done.iter().map(|n| all[*n].user.clone()).collect();
+        let approval = approval_after(part(100, all.clone()), users);
         let left = all.iter().enumerate().filter(|(n, _)| !done.contains(n));
         let mut left: Vec<Action> = left.map(|(_, action)| action.clone()).collect();
         if other {

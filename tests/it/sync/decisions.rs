@@ -1,0 +1,245 @@
+//! What was decided stays decided, and what was not stays open, whatever comes in between.
+
+use super::site::{ACTIVE, AUTOMATIC, MEMBER, Site, with};
+
+const BIO: (&str, &[usize]) = ("bio", &[0, 1, 2, 3, 4, 5]);
+const CHEM: (&str, &[usize]) = ("chem", &[0, 1, 2]);
+
+/// A site whose first plan nobody has seen.
+async fn new_site() -> Site {
+    with(12, &[BIO, CHEM])
+        .set(|settings| settings.safety.clear())
+        .start()
+        .await
+}
+
+async fn accepted() -> Site {
+    let site = new_site().await;
+    let digest = site.sync().await.is(4).digest();
+    site.rollbook(&["approve", &digest]).await.is(0);
+    site.sync().await.is(0);
+    site
+}
+
+/// Gives the category above the channels another name.
+fn rename_root(site: &Site, name: &str) {
+    let bio = site.account().channel(site.channel("bio")).unwrap();
+    let path = bio.full_name.rsplit_once('>').unwrap().0;
+    let root = site.account().category_at(path).unwrap();
+    site.account().rename_category(root, name);
+    site.account().work(None);
+    site.account().catch_up();
+}
+
+#[tokio::test]
+async fn a_root_that_is_away_for_a_time_settles_nothing() {
+    let site = new_site().await;
+    site.sync().await.is(4);
+    rename_root(&site, "kanaele");
+    let failed = site.sync_full().await.is(1);
+    assert!(failed.stderr.contains("kaltura.root"), "{}", failed.stderr);
+    rename_root(&site, "channels");
+    site.sync_full().await.is(4);
+    assert_eq!(site.members("bio"), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_root_that_goes_away_between_two_runs_loses_no_change() {
+    let site = accepted().await;
+    rename_root(&site, "kanaele");
+    site.leave("bio", 0);
+    site.sync().await.is(1);
+    rename_root(&site, "channels");
+    site.sync().await.is(0);
+    assert_eq!(site.members("bio").len(), 5);
+}
+
+#[tokio::test]
+async fn a_session_that_sees_no_channel_is_told_why() {
+    let site = new_site().await;
+    for name in ["bio", "chem"] {
+        site.account().delete_category(site.channel(name));
+    }
+    let failed = site.sync().await.is(1);
+    assert!(
+        failed.stderr.contains("no channel is to be seen"),
+        "{}",
+        failed.stderr
+    );
+}
+
+#[tokio::test]
+async fn a_configuration_whose_channels_come_later_is_asked_about_then() {
+    let mut site = new_site().await;
+    site.settings.bindings =
+        "[[binding]]\ngroup = \"bio\"\ncategory = { reference_id = \"later\" }\n".into();
+    site.sync().await.is(0);
+    site.add_channel("later");
+    site.put("later", "stranger", (MEMBER, AUTOMATIC, ACTIVE));
+    site.sync().await.is(4);
+    site.sync_full().await.is(4);
+    assert_eq!(site.members("later"), ["stranger"]);
+}
+
+#[tokio::test]
+async fn a_channel_that_comes_later_loses_nobody_unasked() {
+    let site = accepted().await;
+    site.add_channel("later");
+    site.put("later", "stranger", (MEMBER, AUTOMATIC, ACTIVE));
+    let group = crate::slapd::group("later", [1]);
+    site.slapd
+        .modify(&group.replacen('\n', "\nchangetype: add\n", 1));
+    let digest = site.sync().await.is(4).digest();
+    site.sync_full().await.is(4).says("stranger");
+    assert_eq!(site.members("later"), ["stranger"]);
+    site.rollbook(&["approve", &digest]).await.is(0);
+    site.sync().await.is(0);
+    assert_eq!(site.members("later"), ["p1"]);
+}
+
+#[tokio::test]
+async fn a_configuration_that_was_put_back_and_in_force_again_is_asked_about_again() {
+    let mut site = accepted().await;
+    let first = std::mem::replace(
+        &mut site.settings.bindings,
+        "[[binding]]\ngroup = \"chem\"\ncategory = { reference_id = \"bio\" }\n".into(),
+    );
+    site.sync().await.is(4);
+    let other = std::mem::replace(&mut site.settings.bindings, first);
+    site.join("chem", 7);
+    site.sync().await.is(0);
+    site.settings.bindings = other;
+    site.sync().await.is(4);
+    site.sync_full().await.is(4);
+    assert_eq!(site.members("bio").len(), 6);
+}
+
+#[tokio::test]
+async fn another_server_with_an_account_of_the_same_number_is_another_account() {
+    let mut site = accepted().await;
+    let other = with(1, &[BIO, CHEM]).start().await;
+    other.put("bio", "stranger", (MEMBER, AUTOMATIC, ACTIVE));
+    std::fs::copy(other.path("kaltura.secret"), site.path("kaltura.secret")).unwrap();
+    site.settings.kaltura_url = Some(other.sandbox.url().to_owned());
+    site.sync().await.is(4);
+    assert_eq!(other.members("bio"), ["stranger"]);
+}
+
+#[tokio::test]
+async fn what_is_held_by_sync_is_not_done_in_parts_by_saved_plans() {
+    let site = accepted().await;
+    for person in 0..4 {
+        site.leave("bio", person);
+    }
+    site.sync().await.is(4);
+    let file = site.path("plan.json");
+    let whole = file.display().to_string();
+    site.rollbook(&["sync", "--dry-run", "--full", "--out", &whole])
+        .await;
+    let plan: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    for kept in 0..2 {
+        let mut part = plan.clone();
+        let actions = part["categories"][0]["actions"].as_array_mut().unwrap();
+        *actions = vec![actions[kept].clone()];
+        std::fs::write(&file, part.to_string()).unwrap();
+        site.rollbook(&["apply", &whole]).await.is(4);
+    }
+    assert_eq!(site.taken(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_rejection_is_for_whoever_plans_the_change() {
+    let site = accepted().await;
+    for person in 0..4 {
+        site.leave("bio", person);
+    }
+    let digest = site.sync().await.is(4).digest();
+    site.rollbook(&["reject", &digest]).await.is(0);
+    let file = site.path("plan.json").display().to_string();
+    site.rollbook(&["sync", "--dry-run", "--full", "--out", &file])
+        .await;
+    site.rollbook(&["apply", &file]).await;
+    site.sync_full().await.is(0).says("somebody rejected it");
+    assert_eq!(site.taken(), [""; 0]);
+    site.rollbook(&["held"]).await.is(0);
+}
+
+#[tokio::test]
+async fn a_second_approval_of_a_plan_overrules_nobodys_rejection() {
+    let site = accepted().await;
+    for person in 0..4 {
+        site.leave("bio", person);
+    }
+    for person in 0..3 {
+        site.leave("chem", person);
+        site.join("chem", 6 + person);
+    }
+    let digest = site.sync().await.is(4).digest();
+    site.rollbook(&["reject", &digest, "--category", "bio", "--by", "ruth"])
+        .await
+        .is(0);
+    site.rollbook(&["approve", &digest]).await.is(0);
+    let again = site.rollbook(&["approve", &digest]).await.is(1);
+    assert!(
+        again.stderr.contains("1 channel rejected"),
+        "{}",
+        again.stderr
+    );
+    site.sync().await.is(0);
+    assert_eq!(site.members("bio").len(), 6);
+    assert_eq!(site.members("chem"), ["p6", "p7", "p8"]);
+    site.rollbook(&["approve", &digest, "--category", "bio"])
+        .await
+        .is(0);
+    site.sync().await.is(0);
+    assert_eq!(site.members("bio").len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_held_stays_held_when_the_limit_would_not_trip_any_more() {
+    let site = accepted().await;
+    for person in 0..4 {
+        site.leave("bio", person);
+    }
+    site.sync().await.is(4);
+    for person in 1..4 {
+        site.join("bio", person);
+    }
+    site.sync().await.is(4).says("1 to remove");
+    assert_eq!(site.taken(), [""; 0]);
+    site.join("bio", 0);
+    site.sync().await.is(0);
+    site.rollbook(&["held"]).await.is(0).says("Nothing is held");
+}
+
+#[tokio::test]
+async fn a_run_that_finds_nothing_new_says_what_is_held() {
+    let site = accepted().await;
+    for person in 0..4 {
+        site.leave("bio", person);
+    }
+    site.sync().await.is(4);
+    site.sync()
+        .await
+        .is(4)
+        .says("Still held, since an earlier run: ");
+    site.sync_full()
+        .await
+        .is(4)
+        .says_nothing_of("Every channel is as its groups say.");
+}
+
+#[tokio::test]
+async fn an_undo_stays_below_the_root() {
+    let site = accepted().await;
+    site.join("bio", 7);
+    site.sync().await.is(0);
+    let run = site.rollbook(&["status", "--json"]).await.stdout;
+    let run: serde_json::Value = serde_json::from_str(&run).unwrap();
+    let run = run["runs"][0]["id"].to_string();
+    rename_root(&site, "elsewhere");
+    site.rollbook(&["undo", &run])
+        .await
+        .says("not below kaltura.root");
+    assert!(site.members("bio").contains(&"p7".to_owned()));
+}
