@@ -211,11 +211,11 @@ fn make_private(path: &Path) -> io::Result<()> {
             "it is a symbolic link; name the file itself",
         ));
     }
-    let mode = found.mode() & 0o777;
-    if mode & 0o077 == 0 {
+    let (mode, private) = (found.mode() & 0o777, found.mode() & 0o700);
+    if mode == private {
         return Ok(());
     }
-    match std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o700)) {
+    match std::fs::set_permissions(path, std::fs::Permissions::from_mode(private)) {
         // It is somebody else's, who lets this user in.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         done => done,

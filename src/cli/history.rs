@@ -56,14 +56,16 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
     /// Look whether any line was removed or changed. Whoever can write to the state file can write another history,
-    /// too: give the head that the log has of a run (history_head), and it shows that nothing up to then is otherwise.
-    #[arg(long, value_name = "HEAD", num_args = 0..=1, conflicts_with_all = ["user", "category", "run", "since", "until", "on"])]
-    verify: Option<Option<Head>>,
+    /// too: give the head that the log has of a run (`history_head`), and it shows that nothing up to then is otherwise.
+    #[arg(long, value_name = "HEAD", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["user", "category", "run", "since", "until", "on"])]
+    verify: Option<String>,
 }
 
 pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (_, store) = open(config)?;
     if let Some(known) = &arguments.verify {
+        let known = (!known.is_empty()).then(|| known.parse::<Head>());
+        let known = known.transpose().map_err(anyhow::Error::msg)?;
         return verify(&store, known.as_ref(), &mut terminal::stdout());
     }
     let asked = Asked {

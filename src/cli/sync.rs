@@ -167,7 +167,7 @@ pub(super) fn exit(report: &Report, pending_counts: bool) -> Exit {
 /// Writes what was read, planned and done, for people.
 pub(super) fn text(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     for read in &report.reads {
-        writeln!(out, "{}", sentence(read))?;
+        writeln!(out, "{}", sentence(read, report.looked))?;
         doubts(read, out)?;
     }
     for finding in &report.findings {
@@ -303,7 +303,7 @@ fn reasons(trips: &[Trip]) -> String {
     reasons.join("; ")
 }
 
-fn sentence(read: &ReadReport) -> String {
+fn sentence(read: &ReadReport, looked: Looked) -> String {
     let absorbed = &read.absorbed;
     let name = &read.directory;
     let entries = match read.entries {
@@ -316,6 +316,9 @@ fn sentence(read: &ReadReport) -> String {
         (ReadKind::Full, None) => format!("Directory {name}: read in full, {entries}"),
         (ReadKind::Full, Some(_)) => {
             format!("Directory {name}: not read in full, {entries} received")
+        }
+        _ if unchanged && looked == Looked::Everywhere => {
+            format!("Directory {name}: as it was when last read.")
         }
         _ if unchanged => format!("Directory {name}: nothing has changed."),
         _ => format!("Directory {name}: read what changed, {entries}"),

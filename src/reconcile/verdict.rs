@@ -193,8 +193,8 @@ pub(super) async fn apply(
         .iter()
         .filter(|part| part.block.is_none());
     let categories: Vec<CategoryId> = done.map(|part| part.category.id).collect();
-    let applied = approved.changes();
-    let applied: BTreeSet<(CategoryId, UserId)> = applied
+    let made: BTreeSet<(CategoryId, UserId)> = approved
+        .changes()
         .map(|(part, action)| (part.category.id, action.user.clone()))
         .collect();
     // A person has seen these, and said yes. What an undo does is itself what they said no to.
@@ -212,7 +212,7 @@ pub(super) async fn apply(
         .run(move |store| {
             store.forget_undone(&released)?;
             store.release_held(&command, &categories)?;
-            store.release_done(&applied)
+            store.release_done(&made)
         })
         .await?;
     Ok(())

@@ -47,6 +47,7 @@ pub(super) struct PeopleMeaning {
 }
 
 /// What makes a group, compiled from `[directory.groups]`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the configuration")]
 #[derive(Debug)]
 pub(super) struct GroupMeaning {
     pub(super) base: String,

@@ -119,11 +119,9 @@ impl Members {
         let now = match (line.outcome, line.decision) {
             (
                 Outcome::Done | Outcome::Already,
-                Decision::Add { level } | Decision::Adopt { level },
-            ) => there(level, None),
-            (
-                Outcome::Done | Outcome::Already,
-                Decision::Restore {
+                Decision::Add { level }
+                | Decision::Adopt { level }
+                | Decision::Restore {
                     level,
                     status: Status::Active,
                     ..
