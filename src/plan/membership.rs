@@ -301,8 +301,7 @@ fn change(row: &Row<'_>, rules: Rules) -> Result<Decision, Objection> {
         Status::Active if from != to => Decision::SetLevel { from, to },
         Status::Active if row.last == Some(Last::Active(to)) => Decision::Keep,
         Status::Active => Decision::Adopt { level: to },
-        // A request to join is manual; what the person may do beyond joining is their manager's to say.
-        Status::Pending if is_respected(have, rules) => Decision::Activate { from, to: from },
+        // A request to join is manual; once the group grants it, it is the group's, at its level.
         Status::NotActive | Status::Pending => Decision::Activate { from, to },
     })
 }

@@ -90,11 +90,11 @@ fn named<'e, 'n>(
     attributes: &'e [Attribute],
     name: &'n str,
 ) -> impl Iterator<Item = (&'e Attribute, Options)> + use<'e, 'n> {
-    let short = short_name(name);
+    let short = Some(short_name(name)).filter(|short| *short != name);
     attributes.iter().filter_map(move |attribute| {
         let options = attribute
             .options_if_named(name)
-            .or_else(|| (short != name).then(|| attribute.options_if_named(short))?)?;
+            .or_else(|| attribute.options_if_named(short?))?;
         Some((attribute, options))
     })
 }

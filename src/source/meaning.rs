@@ -47,7 +47,10 @@ pub(super) struct PeopleMeaning {
 }
 
 /// What makes a group, compiled from `[directory.groups]`.
-#[expect(clippy::struct_excessive_bools, reason = "each is a key of the configuration")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of the configuration"
+)]
 #[derive(Debug)]
 pub(super) struct GroupMeaning {
     pub(super) base: String,

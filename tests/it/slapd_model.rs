@@ -61,8 +61,7 @@ fn number(name: &str) -> Option<u64> {
 
 /// Where chance begins: elsewhere each time, if nobody says where.
 fn seed() -> u64 {
-    let fresh = || u64::try_from(rollbook::clock::now().as_microsecond()).unwrap() % 1_000_000_000;
-    number("SEED").unwrap_or_else(fresh)
+    number("SEED").unwrap_or_else(fresh_seed)
 }
 
 #[test]
@@ -136,4 +135,9 @@ fn play(refint: bool, seed: u32, steps: &[Step]) -> Totals {
         world.come_to_rest().await;
         world.totals
     })
+}
+
+/// A seed that no run before had, as far as the clock can tell.
+pub(crate) fn fresh_seed() -> u64 {
+    u64::try_from(rollbook::clock::now().as_microsecond()).unwrap() % 1_000_000_000
 }

@@ -179,11 +179,7 @@ const TABLE: &[(&str, Applies, Expected)] = &[
         |c| c.want.is_some() && !c.is(Status::Active),
         |c| Decision::Activate {
             from: c.level(),
-            to: if c.is_manual() && c.rules.manual == ManualPolicy::Respect {
-                c.level()
-            } else {
-                c.to()
-            },
+            to: c.to(),
         },
     ),
     (

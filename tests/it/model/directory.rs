@@ -250,7 +250,9 @@ impl Directory {
             let mut met = BTreeSet::from([n]);
             while let Some(next) = open.pop() {
                 let group = &self.groups[next];
-                let owners = group.owners.iter().copied().map(Member::Person);
+                // Of a group in a group only the members count.
+                let owners = group.owners.iter().filter(|_| next == n);
+                let owners = owners.copied().map(Member::Person);
                 for member in group.members.iter().copied().chain(owners) {
                     match member {
                         Member::Person(person) => {

@@ -265,8 +265,9 @@ impl World {
                     .iter()
                     .filter(|row| row.1 == MANUAL && row.2 == PENDING)
                 {
-                    let granted = (row.0, row.1, ACTIVE);
-                    let kept = after.contains(row) || after.contains(&granted) || before.len() > 1;
+                    // Who is let in because of a group leaves with it.
+                    let granted = |after: &Row| after.1 != MANUAL && after.2 == ACTIVE;
+                    let kept = after.contains(row) || after.iter().any(granted) || before.len() > 1;
                     assert!(kept, "a request: {}", why());
                 }
             }
@@ -406,7 +407,12 @@ impl World {
                 |row| row.get(0),
             )
             .unwrap();
-        assert_eq!(open, 0, "rows of the journal are open");
+        // What could not be looked at after a lost answer stays open for the next run.
+        let unknown = i64::try_from(report.applied.passing).unwrap();
+        assert!(
+            open == 0 || (seen.faulty && open <= unknown),
+            "{open} rows of the journal are open"
+        );
         let chain = self.site.store().verify_history(None).unwrap();
         assert!(matches!(chain, Chain::Whole { .. }), "{chain:?}");
         if report.held.is_none()
@@ -482,6 +488,7 @@ impl World {
             && seen.export == Export::Whole
             && !self.lagging
             && !self.known.doubtful
+            && self.site.has_root()
             && report.held.is_none()
             && report.applied.failed() + report.unread == 0
             && (seen.settled.as_ref()).is_none_or(|settled| settled.applied.failed() == 0)

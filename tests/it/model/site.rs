@@ -204,6 +204,26 @@ impl Site {
         self.channels.insert(id, channel);
     }
 
+    /// Gives the category above the channels its name, or another one.
+    pub(super) fn root(&mut self, there: bool) {
+        let account = self.account();
+        let away = format!("{ROOT} elsewhere");
+        let (from, name) = if there {
+            (away.as_str(), "channels")
+        } else {
+            (ROOT, "channels elsewhere")
+        };
+        if let Some(root) = account.category_at(from) {
+            account.rename_category(root, name);
+            account.work(None);
+        }
+    }
+
+    /// Whether the channels are where the configuration says.
+    pub(super) fn has_root(&self) -> bool {
+        self.account().category_at(ROOT).is_some()
+    }
+
     pub(super) fn own(&mut self, id: i64, user: &str) {
         let name = self.account().channel(id).unwrap().name;
         let channel = self.channels.get_mut(&id).unwrap();

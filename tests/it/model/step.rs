@@ -32,6 +32,8 @@ pub(super) enum Step {
     AddChannel(usize),
     Inherit(usize),
     Lag(bool),
+    /// The category above the channels has another name for a time.
+    Root(bool),
 
     Run(Run),
     /// A dry run, and then the same in earnest.
@@ -304,6 +306,7 @@ fn in_kaltura() -> impl Strategy<Value = Step> {
         2 => channel().prop_map(Step::AddChannel),
         1 => channel().prop_map(Step::Inherit),
         1 => any::<bool>().prop_map(Step::Lag),
+        1 => any::<bool>().prop_map(Step::Root),
     ]
 }
 

@@ -108,7 +108,8 @@ impl World {
             | Step::DeleteChannel(_)
             | Step::AddChannel(_)
             | Step::Inherit(_)
-            | Step::Lag(_) => self.in_kaltura(step),
+            | Step::Lag(_)
+            | Step::Root(_) => self.in_kaltura(step),
             _ => self.in_the_directory(step),
         }
     }
@@ -193,7 +194,9 @@ impl World {
                 }
             }
             Step::Owned(c, p) => {
-                let Some(id) = first(c) else { return };
+                let Some(id) = first(c).filter(|_| self.site.has_root()) else {
+                    return;
+                };
                 let user = user(p);
                 self.site.own(id, &user);
             }
@@ -222,7 +225,8 @@ impl World {
                 account.work(None);
                 self.site.channels.remove(&id);
             }
-            Step::AddChannel(c) if self.site.of(NAMES[*c]).len() < 2 => {
+            Step::Root(there) => self.site.root(*there),
+            Step::AddChannel(c) if self.site.of(NAMES[*c]).len() < 2 && self.site.has_root() => {
                 self.site.add_channel(NAMES[*c]);
             }
             Step::Inherit(c) => {
@@ -486,6 +490,7 @@ impl World {
     /// Everything is approved, nothing goes wrong any more: then directory and Kaltura agree soon.
     pub(super) async fn come_to_rest(&mut self) {
         self.in_kaltura(&Step::Lag(false));
+        self.in_kaltura(&Step::Root(true));
         self.site.configure(|policy| policy.hold_first = false);
         self.settle_later(true).await;
         let full = Run::plain(Kind::Full);
