@@ -8,6 +8,7 @@
 //! | [`membership`] | one person in one category: the planning table |
 //! | [`category`] | one category: blocks, room, order |
 //! | [`gate`] | the plan as a whole: what a person must approve |
+//! | [`decision`] | what a person has decided, and what follows |
 //! | [`binding`] | which group goes to which category |
 //! | [`desired`] | who is wanted where |
 //! | [`undo`] | the way back from what a run did |
@@ -16,6 +17,7 @@
 
 pub mod binding;
 pub mod category;
+pub mod decision;
 pub mod desired;
 pub mod gate;
 pub mod membership;

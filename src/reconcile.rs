@@ -33,6 +33,7 @@ use crate::kaltura::{Kaltura, KalturaError};
 use crate::killpoint;
 use crate::plan::Plan;
 use crate::plan::binding::Bindings;
+use crate::plan::decision::Configurations;
 use crate::plan::gate;
 use crate::plan::saved::{self, Difference};
 use crate::progress::Progress;
@@ -57,14 +58,12 @@ use settle::Seen;
 use report::ReadKind;
 pub use report::{Looked, Report, Verdict};
 
-/// The setting that names the configuration that somebody has accepted, by answering its first plan, or that had
-/// nothing to change.
+/// The setting that names the configuration that is [accepted](Configurations::accepted).
 const ACCEPTED: &str = "configuration";
 /// The setting of a state file that was made anew: its first plan is held, whatever the configuration
 /// says of first runs.
 pub const REBUILT: &str = "rebuilt";
-/// The setting that names the configuration of the last run, once it has compared everything. Its first plan may
-/// be held. Where another configuration has run in between, everything is compared again.
+/// The setting that names the configuration that is [planned](Configurations::planned).
 const PLANNED: &str = "configuration_planned";
 
 /// Everything that a run needs.
@@ -411,18 +410,38 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Report, RunError> {
                 store.mark_vanished(until)?;
             }
             store.note_origin(&[ACCEPTED, PLANNED])?;
-            if !dry_run
-                && store
-                    .setting(PLANNED)?
-                    .is_some_and(|planned| planned != fingerprint)
-            {
-                store.drop_setting(PLANNED)?;
+            if !dry_run {
+                let mut configurations = configurations(store)?;
+                configurations.begin(&fingerprint);
+                remember(store, &configurations)?;
             }
             store.mark_due(now)?;
             store.begin_run(&command, now)
         })
         .await?;
     Ok(Report::new(run, request))
+}
+
+/// Which configurations stand how.
+fn configurations(store: &Store) -> Result<Configurations, StoreError> {
+    Ok(Configurations {
+        accepted: store.setting(ACCEPTED)?,
+        planned: store.setting(PLANNED)?,
+    })
+}
+
+fn remember(store: &Store, configurations: &Configurations) -> Result<(), StoreError> {
+    let settings = [
+        (ACCEPTED, &configurations.accepted),
+        (PLANNED, &configurations.planned),
+    ];
+    for (name, value) in settings {
+        match value {
+            Some(value) => store.set_setting(name, value)?,
+            None => store.drop_setting(name)?,
+        }
+    }
+    Ok(())
 }
 
 /// Finds out what a run that was cut off has done, before anything is decided by what it had noted.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::verdict::There;
-use super::{Engine, PLANNED, Request, RunError, Task};
+use super::{Engine, Request, RunError, Task};
 use crate::category::{self, Category, CategoryId, UserId};
 use crate::directory::GroupId;
 use crate::killpoint;
@@ -104,9 +104,9 @@ impl Scope {
 /// Finds out where to look: where the command says, or wherever there are marks.
 pub(super) async fn questions(engine: &Engine, request: &Request) -> Result<Questions, RunError> {
     let fingerprint = engine.config.fingerprint();
-    let (marks, planned) = engine
+    let (marks, configurations) = engine
         .store
-        .run(|store| Ok((store.marks()?, store.setting(PLANNED)?)))
+        .run(|store| Ok((store.marks()?, super::configurations(store)?)))
         .await?;
     if request.is_narrow() {
         let users = request.users.iter().cloned().map(Mark::Person);
@@ -125,8 +125,8 @@ pub(super) async fn questions(engine: &Engine, request: &Request) -> Result<Ques
             ..Questions::default()
         });
     }
-    let is_new = planned != Some(fingerprint);
-    let everything = request.full || is_new || marks.marks.contains(&Mark::Everything);
+    let must_compare = configurations.stage(&fingerprint).must_compare();
+    let everything = request.full || must_compare || marks.marks.contains(&Mark::Everything);
     Ok(Questions {
         marks: marks.marks,
         everything,

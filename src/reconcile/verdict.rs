@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{ACCEPTED, Engine, PLANNED, REBUILT, Request, RunError, Task, report, scope};
+use super::{Engine, REBUILT, Request, RunError, Task, report, scope};
 use crate::apply::Applier;
 use crate::apply::files::tag;
 use crate::apply::route::{self, Route, Speed, Via};
@@ -20,6 +20,7 @@ use crate::kaltura::csv::search_key;
 use crate::killpoint;
 use crate::plan::Plan;
 use crate::plan::category::Block;
+use crate::plan::decision::Stage;
 use crate::plan::gate::{Circumstances, First, Review};
 use crate::store::dirty::Mark;
 use crate::store::held::{Held, Hold};
@@ -106,7 +107,8 @@ fn recent(store: &Store, since: Timestamp) -> Result<BTreeMap<CategoryId, u64>, 
 /// What makes a plan a first one. That of a state file which was made anew is held whatever the
 /// configuration says of first runs.
 fn first(store: &Store, config: &Config) -> Result<Option<First>, StoreError> {
-    if store.setting(ACCEPTED)? == Some(config.fingerprint()) {
+    let stage = super::configurations(store)?.stage(&config.fingerprint());
+    if !stage.is_first() {
         return Ok(None);
     }
     if store.setting(REBUILT)?.is_some() {
@@ -294,27 +296,24 @@ pub(super) async fn clear(
         .await?;
     if unread == 0 && report.is_proven() {
         // Who has seen no channel has seen nothing.
-        accept_configuration(engine, questions.everything && scope.channels > 0).await?;
+        note_configuration(engine, questions.everything && scope.channels > 0).await?;
     }
     Ok(())
 }
 
-/// A configuration is accepted once its first plan has been made and nothing of it is held any more.
-async fn accept_configuration(engine: &Engine, planned_all: bool) -> Result<(), RunError> {
+/// Notes how the configuration stands after a run.
+async fn note_configuration(engine: &Engine, has_compared: bool) -> Result<(), RunError> {
     let fingerprint = engine.config.fingerprint();
     engine
         .store
         .run(move |store| {
-            if planned_all {
-                store.set_setting(PLANNED, &fingerprint)?;
-            }
-            let planned = store.setting(PLANNED)?.as_deref() == Some(&fingerprint);
-            let is_answered = |held: &Held| held.open + held.approved == 0;
             let sync = Task::Sync.command();
             let held = store.held(clock::now())?;
-            let mut ours = held.iter().filter(|held| held.command == sync);
-            if planned && ours.all(is_answered) {
-                store.set_setting(ACCEPTED, &fingerprint)?;
+            let waits = |held: &Held| held.command == sync && held.open + held.approved > 0;
+            let mut configurations = super::configurations(store)?;
+            configurations.end(&fingerprint, has_compared, held.iter().any(waits));
+            super::remember(store, &configurations)?;
+            if configurations.stage(&fingerprint) == Stage::Accepted {
                 store.drop_setting(REBUILT)?;
                 store.accept_copy()?;
             }

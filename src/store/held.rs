@@ -4,7 +4,7 @@
 //! shown; each channel's part has its own digest and its own answer. Where the next plan has the same
 //! part, the answer counts; where it differs, it is asked again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{Store, StoreError, undone};
 use crate::category::{CategoryId, UserId};
+use crate::plan::decision::Unit;
 use crate::plan::show::Counts;
 use crate::plan::{CategoryPlan, Digest, Plan};
 
@@ -182,15 +183,19 @@ impl Store {
             Err(refused) => return Ok(refused),
         };
         let mut named = parts(&transaction, &digest, channels)?;
-        // The rest of a plan is what has no answer yet; what has one is answered again by its name only.
-        if channels.is_empty() {
-            let open = unanswered_of(&transaction, &digest, now)?;
-            named.retain(|part| open.contains(&part.category.id));
-            if named.is_empty() {
-                let mut all = all(&transaction, now)?.into_iter();
-                let held = all.find(|held| held.digest == digest);
-                return Ok(held.map_or(Answered::NoSuchPlan, Answered::Already));
-            }
+        let units = units(&transaction, &digest, now)?;
+        let unit = match answer {
+            Answer::Approved { .. } => Unit::Approved,
+            Answer::Rejected => Unit::Rejected,
+        };
+        named.retain(|part| {
+            let before = units.get(&part.category.id).copied().unwrap_or(Unit::Open);
+            before.answer(unit, !channels.is_empty()).is_some()
+        });
+        if named.is_empty() {
+            let mut all = all(&transaction, now)?.into_iter();
+            let held = all.find(|held| held.digest == digest);
+            return Ok(held.map_or(Answered::NoSuchPlan, Answered::Already));
         }
         let plan = Plan::new(named);
         let is_undo = is_of_undo(&transaction, &digest)?;
@@ -342,17 +347,23 @@ fn is_of_undo(connection: &Connection, digest: &Digest) -> rusqlite::Result<bool
         .query_row([&digest.0], |row| row.get(0))
 }
 
-fn unanswered_of(
+/// How the channels of a held plan stand at this time.
+fn units(
     connection: &Connection,
     digest: &Digest,
     now: Timestamp,
-) -> rusqlite::Result<BTreeSet<CategoryId>> {
+) -> rusqlite::Result<BTreeMap<CategoryId, Unit>> {
     connection
         .prepare_cached(&format!(
-            "SELECT category_id FROM held_category WHERE plan = ?2 AND {OPEN}"
+            "SELECT category_id, {OPEN}, {APPROVED} FROM held_category WHERE plan = ?2"
         ))?
         .query_map(params![now.as_second(), digest.0], |row| {
-            row.get(0).map(CategoryId)
+            let unit = match (row.get(1)?, row.get(2)?) {
+                (true, _) => Unit::Open,
+                (_, Some(true)) => Unit::Approved,
+                _ => Unit::Rejected,
+            };
+            Ok((CategoryId(row.get(0)?), unit))
         })?
         .collect()
 }
