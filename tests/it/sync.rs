@@ -33,3 +33,4 @@ mod state;
 mod state_file;
 mod two_things;
 mod undo;
+mod year;
