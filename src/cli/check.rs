@@ -120,6 +120,9 @@ async fn kaltura(engine: &Engine, out: &mut impl Write) -> anyhow::Result<bool> 
         "✓ Kaltura at {}, account {}",
         config.url, config.partner_id
     )?;
+    if let Some((_, source)) = config.proxy_used() {
+        writeln!(out, "  through the proxy of {source}")?;
+    }
     let via = engine.config.apply.via;
     rights(&standing, via, out)?;
     let is_enough = standing.missing.is_empty() && (via == Via::Api || standing.uploads);

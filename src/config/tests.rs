@@ -374,3 +374,28 @@ fn a_file_that_is_not_there_is_named() {
     let error = Config::load(std::path::Path::new("/nowhere/rollbook.toml")).unwrap_err();
     insta::assert_snapshot!(error, @"the configuration /nowhere/rollbook.toml cannot be read: No such file or directory (os error 2)");
 }
+
+#[test]
+fn losses_must_not_be_forgotten_before_they_count_no_more() {
+    let text = with("[kaltura]", "history = \"23h\"\n[kaltura]");
+    let told = errors(&text);
+    assert!(told.contains("shorter than `safety.window`"), "{told}");
+    config(&with("[kaltura]", "history = \"24h\"\n[kaltura]"));
+}
+
+#[test]
+fn a_proxy_is_named_or_there_is_none_for_this_machine() {
+    let url = |url: &str, more: &str| {
+        let text = with("https://kaltura.example.edu\"", &format!("{url}\"\n{more}"));
+        config(&text).kaltura.proxy_used()
+    };
+    let named = url("https://k.example.edu", "proxy = \"http://proxy:3128\"");
+    assert_eq!(
+        named,
+        Some(("http://proxy:3128".to_owned(), "kaltura.proxy"))
+    );
+    assert_eq!(url("https://k.example.edu", "proxy = \"none\""), None);
+    assert_eq!(url("http://127.0.0.1:8080", ""), None);
+    let told = errors(&with("partner_id", "proxy = \"somewhere\"\npartner_id"));
+    assert!(told.contains("kaltura.proxy"), "{told}");
+}

@@ -17,12 +17,12 @@ pub struct Approval {
     /// Who approved it.
     pub by: Arc<str>,
     /// What.
-    pub what: Approved,
+    pub what: Covered,
 }
 
 /// What was approved, and has not been done by that approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Approved {
+pub enum Covered {
     /// A part that takes nothing away, of which nothing is done, by its digest: a first plan for a million people is
     /// not kept in memory twice.
     Whole(Digest),
@@ -41,8 +41,8 @@ impl Approval {
     /// may be missing now.
     pub fn covers(&self, part: &CategoryPlan, safety: &Safety) -> bool {
         let (shown, done) = match &self.what {
-            Approved::Whole(digest) => return part.digest() == *digest,
-            Approved::Changes { part, done } => (part, done),
+            Covered::Whole(digest) => return part.digest() == *digest,
+            Covered::Changes { part, done } => (part, done),
         };
         let open = shown.changes();
         let open = open.filter(|action| !done.contains(&action.user));

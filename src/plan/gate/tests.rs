@@ -69,7 +69,7 @@ fn reviewed(parts: &[Arc<CategoryPlan>], circumstances: &Circumstances) -> Revie
 fn approval_of(part: &CategoryPlan) -> BTreeMap<CategoryId, Vec<Approval>> {
     let approval = Approval {
         by: "ada".into(),
-        what: approval::Approved::Changes {
+        what: approval::Covered::Changes {
             part: part.clone(),
             done: BTreeSet::new(),
         },

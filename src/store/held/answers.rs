@@ -8,7 +8,7 @@ use rusqlite::params;
 use super::{APPROVED, OPEN, SAME_CHANGES};
 use crate::category::{CategoryId, UserId};
 use crate::plan::gate::Approval;
-use crate::plan::gate::approval::Approved;
+use crate::plan::gate::approval::Covered;
 use crate::plan::{Action, CategoryPlan, Digest, Plan};
 use crate::store::{Store, StoreError};
 
@@ -53,9 +53,9 @@ impl Store {
             let approval = Approval {
                 by: row.get::<_, String>(2)?.into(),
                 what: if planned.get(&CategoryId(id)).is_some_and(is_whole) {
-                    Approved::Whole(digest)
+                    Covered::Whole(digest)
                 } else {
-                    Approved::Changes {
+                    Covered::Changes {
                         part: serde_json::from_str(&row.get::<_, String>(1)?)?,
                         done,
                     }

@@ -100,3 +100,32 @@ async fn a_state_file_in_use_is_not_made_anew() {
     );
     assert!(!refused.stdout.contains("is kept as"));
 }
+
+#[tokio::test]
+async fn nobody_else_can_read_what_names_everybody_in_the_channels() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    let site = lived().await;
+    let open = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(site.path("rollbook.db"), open).unwrap();
+    let copy = site.path("copy.db");
+    let backup = ["state", "backup", copy.to_str().unwrap()];
+    site.rollbook(&backup).await.is(0);
+    assert_eq!(
+        (mode(&site.path("rollbook.db")), mode(&copy)),
+        (0o600, 0o600)
+    );
+}
+
+#[tokio::test]
+async fn a_state_file_is_not_followed_through_a_link() {
+    let site = lived().await;
+    std::fs::rename(site.path("rollbook.db"), site.path("elsewhere.db")).unwrap();
+    std::os::unix::fs::symlink(site.path("elsewhere.db"), site.path("rollbook.db")).unwrap();
+    let refused = site.sync().await.is(1);
+    assert!(
+        refused.stderr.contains("symbolic link"),
+        "{}",
+        refused.stderr
+    );
+}

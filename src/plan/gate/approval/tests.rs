@@ -61,7 +61,7 @@ fn approval(part: CategoryPlan) -> Approval {
 fn approval_after(part: CategoryPlan, done: BTreeSet<UserId>) -> Approval {
     Approval {
         by: "ruth".into(),
-        what: Approved::Changes { part, done },
+        what: Covered::Changes { part, done },
     }
 }
 
@@ -75,7 +75,7 @@ fn the_rest_of_what_was_approved_is_covered() {
     let approval = approval(whole.clone());
     assert!(covers(&approval, &whole));
     let by_digest = Approval {
-        what: Approved::Whole(whole.digest()),
+        what: Covered::Whole(whole.digest()),
         ..approval.clone()
     };
     assert!(covers(&by_digest, &whole));
