@@ -8,3 +8,4 @@ mod sandbox;
 mod slapd;
 mod slapd_model;
 mod sync;
+mod writers;
