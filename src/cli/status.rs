@@ -198,7 +198,7 @@ fn evidence(directory: &DirectoryState, out: &mut impl Write) -> std::io::Result
     for (user, group, since) in directory.gone.iter().take(MOST_SHOWN) {
         writeln!(
             out,
-            "  ! {} is listed in group {}, and has no entry that can be seen since {since}: {} (policy.vanished_person)",
+            "  ! {} is in group {}, and has no entry that can be seen since {since}: {} (policy.vanished_person)",
             Shown(user),
             Shown(group),
             Reason::StillListed.remedy()

@@ -169,7 +169,8 @@ impl Store {
                  JOIN entry AS theirs ON theirs.id = member_id
                  LEFT JOIN person ON person.id = member_id
                  LEFT JOIN former_person ON former_person.id = member_id
-                 WHERE entry.directory = ?1 ORDER BY 1, 2",
+                 WHERE entry.directory = ?1 AND NOT (own AND coalesce(how, '') = 'gone')
+                 ORDER BY 1, 2",
             )?
             .query_map([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
             .collect::<Result<_, _>>()?;
@@ -181,8 +182,10 @@ impl Store {
             .prepare_cached(
                 "SELECT coalesce(nullif(user_id, ''), entry.name), grp.group_id, gone_at
                  FROM former_person JOIN entry USING (id)
-                 JOIN membership ON member_id = former_person.id
-                 JOIN grp ON grp.id = membership.group_id
+                 JOIN (SELECT group_id AS of_group, member_id FROM membership
+                     UNION SELECT group_id, member_id FROM departure WHERE own)
+                     ON member_id = former_person.id
+                 JOIN grp ON grp.id = of_group
                  WHERE how = 'gone' AND directory = ?1 ORDER BY 1, 2",
             )?
             .query_map([id], |row| {
