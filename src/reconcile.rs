@@ -360,7 +360,7 @@ async fn steps(
         prune(engine).await?;
     }
     if !request.is_narrow() {
-        verdict::clear(engine, &questions, &scope, report).await?;
+        verdict::clear(engine, &questions, &scope, &planned.unread, report).await?;
     }
     Ok(())
 }
@@ -403,6 +403,7 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Report, RunError> {
     let now = clock::now();
     let vanished = engine.config.policy.vanished_person.over_since(now);
     let (fingerprint, dry_run) = (engine.config.fingerprint(), request.dry_run);
+    let account = engine.config.kaltura.account();
     let run = engine
         .store
         .run(move |store| {
@@ -410,13 +411,17 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Report, RunError> {
                 store.mark_vanished(until)?;
             }
             store.note_origin(&[ACCEPTED, PLANNED])?;
-            if !dry_run {
-                let mut configurations = configurations(store)?;
-                configurations.begin(&fingerprint);
-                remember(store, &configurations)?;
+            // A dry run, too: it leaves the channels in the index that it has seen.
+            let mut configurations = configurations(store)?;
+            configurations.begin(&fingerprint);
+            remember(store, &configurations)?;
+            if !dry_run && store.note_account(&account)? {
+                tracing::warn!(
+                    "another Kaltura account than before: what was known of the former one's channels is forgotten"
+                );
             }
             store.mark_due(now)?;
-            store.begin_run(&command, now)
+            store.begin_run(&command, &account, now)
         })
         .await?;
     Ok(Report::new(run, request))

@@ -235,6 +235,7 @@ fn migrations() -> Migrations<'static> {
         include_str!("../migrations/0004_evidence.sql"),
         include_str!("../migrations/0005_lease.sql"),
         include_str!("../migrations/0006_approval.sql"),
+        include_str!("../migrations/0007_decisions.sql"),
     ];
     let step = |sql| {
         M::up_with_hook(sql, |_: &rusqlite::Transaction<'_>| {

@@ -167,6 +167,10 @@ impl Applier {
         for ((task, end), found) in tasks.iter().zip(ends).zip(found) {
             let Some(found) = found else { continue };
             if matches!(found, Found::Failed(_)) {
+                // What the server found otherwise may be what the attempt before has done.
+                if task.attempt > 1 && outcome(end) == Some(Outcome::Changed) {
+                    *end = Some(End::new(Outcome::Unknown));
+                }
                 continue;
             }
             if outcome(end) == Some(Outcome::Done) {

@@ -5,11 +5,13 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::{Exit, engine, sync};
 use crate::plan::Plan;
+use crate::plan::saved::named_twice;
 use crate::reconcile::{Request, Task, reconcile};
+use crate::shown::Shown;
 use crate::terminal;
 
 /// Applies a plan that `rollbook sync --dry-run --out FILE` has saved and somebody has reviewed. Where
@@ -26,6 +28,12 @@ pub(super) async fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<
     let plan = read(&arguments.file).with_context(|| {
         format!("{name} is not a plan: save one with rollbook sync --dry-run --out FILE")
     })?;
+    if let Some((channel, user)) = named_twice(&plan) {
+        bail!(
+            "{name} has two changes for {user} in channel {}: it is not as it was saved. Nothing was done",
+            Shown(channel)
+        );
+    }
     let engine = engine::open(config)?;
     let task = Task::Apply {
         file: name,

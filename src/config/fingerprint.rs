@@ -43,7 +43,7 @@ impl Config {
         }
         let decisive = serde_json::json!({
             // Another server may have another account of the same number.
-            "url": self.kaltura.url.trim_end_matches('/').to_ascii_lowercase(),
+            "url": self.kaltura.server(),
             "partner_id": self.kaltura.partner_id,
             "root": self.kaltura.root,
             "directory": directories,

@@ -63,6 +63,16 @@ impl Kaltura {
     /// The value of `proxy` that means none.
     pub const NO_PROXY: &str = "none";
 
+    /// Which account this is: its server and its number.
+    pub fn account(&self) -> String {
+        format!("{} {}", self.server(), self.partner_id)
+    }
+
+    /// The server's address, written in one way.
+    pub(super) fn server(&self) -> String {
+        self.url.trim_end_matches('/').to_ascii_lowercase()
+    }
+
     /// The proxy through which the server is reached, and where that is said: `None`, where it is reached directly.
     pub fn proxy_used(&self) -> Option<(String, &'static str)> {
         if let Some(proxy) = &self.proxy {

@@ -192,8 +192,8 @@ pub struct Circumstances {
     pub new: BTreeSet<CategoryId>,
     /// What a person has approved, by category.
     pub approvals: BTreeMap<CategoryId, Vec<Approval>>,
-    /// The changes that a person has rejected, by category.
-    pub rejections: BTreeMap<CategoryId, BTreeSet<String>>,
+    /// The changes that a person has rejected, and when (in Unix seconds), by category.
+    pub rejections: BTreeMap<CategoryId, BTreeMap<String, i64>>,
 }
 
 /// Divides a plan into what may be applied and what is held.
@@ -204,13 +204,20 @@ pub fn review(plan: Plan, circumstances: &Circumstances) -> Review {
     for part in plan.categories {
         let (id, has_changes) = (part.category.id, part.changes().next().is_some());
         let covers = |approval: &&Approval| approval.covers(&part, &circumstances.safety);
-        let mut approvals = approvals.get(&id).into_iter().flatten();
-        let approval = approvals.find(covers).filter(|_| has_changes);
-        let is_rejected = rejections.get(&id).is_some_and(|rejected| {
-            let mut changes = part.changes();
-            changes.all(|action| rejected.contains(&action.identity()))
+        let approvals = approvals.get(&id).into_iter().flatten();
+        let approval = approvals.filter(covers).max_by_key(|approval| approval.at);
+        let approval = approval.filter(|_| has_changes);
+        // When the first of these changes was rejected; none, where one of them was not.
+        let no = rejections.get(&id).filter(|_| has_changes);
+        let no = no.and_then(|rejected| {
+            let times = part
+                .changes()
+                .map(|action| rejected.get(&action.identity()));
+            times.collect::<Option<Vec<_>>>()?.into_iter().max()
         });
-        if has_changes && is_rejected {
+        // The last word counts.
+        let is_newer = |at: &i64| approval.is_none_or(|approval| approval.at <= *at);
+        if no.is_some_and(is_newer) {
             rejected.push(part);
         } else if let Some(approval) = approval {
             by.insert(id, Arc::clone(&approval.by));

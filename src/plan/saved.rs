@@ -3,7 +3,7 @@
 //! *Its one idea: what was reviewed is what is done.* Where directory or Kaltura have moved for any of its
 //! people, the saved plan is out of date, and the difference is named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::show::symbol;
@@ -38,6 +38,16 @@ impl fmt::Display for Difference {
             self.user
         )
     }
+}
+
+/// Who is named twice in a saved plan: it was not written so, and would count for more than it does.
+pub fn named_twice(saved: &Plan) -> Option<(&str, &UserId)> {
+    let mut met = BTreeSet::new();
+    let twice = |(part, action): &(&CategoryPlan, &Action)| {
+        !met.insert((part.category.id, action.user.key()))
+    };
+    let found = saved.changes().find(twice)?;
+    Some((&found.0.category.name, &found.1.user))
 }
 
 /// Answers the saved plan as it was made anew, or what is otherwise.

@@ -86,7 +86,6 @@ impl Scope {
         There {
             channels: self.channels,
             memberships: self.memberships,
-            new: self.new.iter().copied().collect(),
         }
     }
 

@@ -143,7 +143,7 @@ pub(super) async fn settle(
             }
             store.note(run, &entries, now)?;
             killpoint::here("while-settling");
-            store.release_held(&Task::Sync.command(), &over)?;
+            store.release_over(&over)?;
             store.forget_undone(&agreed)?;
             store.settle(&settled)
         })

@@ -38,7 +38,6 @@ pub(super) async fn steps(
     let there = verdict::There {
         channels: index.len() as u64,
         memberships,
-        ..verdict::There::default()
     };
 
     let now = look(engine, &deeds, report).await?;
@@ -125,6 +124,12 @@ pub(super) async fn deeds(
     users: &BTreeSet<UserId>,
     categories: &BTreeSet<CategoryId>,
 ) -> Result<Deeds, RunError> {
+    let account = engine.store.run(move |store| store.account_of(run)).await?;
+    if account.is_some_and(|account| account != engine.config.kaltura.account()) {
+        return Err(RunError::Usage(
+            "that run was made in another Kaltura account (kaltura.url, kaltura.partner_id): undo it with the configuration of that account",
+        ));
+    }
     let (users, categories) = (users.clone(), categories.clone());
     engine
         .store

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::look::Unread;
+use super::scope::Who;
 use super::{Engine, REBUILT, Request, RunError, Task, report, scope};
 use crate::apply::Applier;
 use crate::apply::files::tag;
@@ -46,8 +48,7 @@ pub(super) async fn circumstances(
     let There {
         channels,
         memberships,
-        new,
-    } = there.clone();
+    } = *there;
     let read = move |store: &Store| {
         let now = clock::now();
         let window = SignedDuration::try_from(config.safety.window.0).unwrap_or_default();
@@ -56,6 +57,11 @@ pub(super) async fn circumstances(
         } else {
             first(store, &config)?
         };
+        let planned = store.planned_categories()?;
+        let new = plan.categories.iter().map(|part| part.category.id);
+        let is_asked = !is_undo && first.is_none() && config.safety.first_run == FirstRun::Hold;
+        let new = new.filter(|id| is_asked && !planned.contains(id));
+        let new = new.collect();
         Ok(Circumstances {
             safety: config.safety.clone(),
             first,
@@ -75,21 +81,19 @@ pub(super) async fn circumstances(
                 store.unanswered(&command, now)?
             },
             approvals: store.approvals(&command, &config.fingerprint(), &plan, now)?,
-            rejections: store.rejections(&command)?,
+            rejections: store.rejections(&command, &config.fingerprint())?,
         })
     };
     Ok(engine.store.run(read).await?)
 }
 
 /// What there is in Kaltura beside a plan.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct There {
     /// Bound categories.
     pub(super) channels: u64,
     /// Memberships in them.
     pub(super) memberships: u64,
-    /// Categories that have come since the configuration was accepted.
-    pub(super) new: BTreeSet<CategoryId>,
 }
 
 /// What was lost since then without anybody's approval. What waits in files is as good as done.
@@ -264,8 +268,17 @@ pub(super) async fn clear(
     engine: &Engine,
     questions: &scope::Questions,
     scope: &scope::Scope,
+    unread: &Unread,
     report: &report::Report,
 ) -> Result<(), RunError> {
+    let is_blocked = |id: &CategoryId| {
+        let mut parts = report.plan.categories.iter();
+        parts.any(|part| part.category.id == *id && part.block.is_some())
+    };
+    let whole = scope.categories.iter().filter(|(id, (_, who))| {
+        *who == Who::Everybody && !unread.categories.contains(id) && !is_blocked(id)
+    });
+    let whole: Vec<CategoryId> = whole.map(|(id, _)| *id).collect();
     let (up_to, unread) = (questions.up_to, report.unread);
     let new = scope.new.clone();
     // What waits for a directory that could not be read in full is looked at again by the next run.
@@ -286,6 +299,9 @@ pub(super) async fn clear(
         .run(move |store| {
             store.clear_marks(up_to)?;
             store.mark(&waiting)?;
+            let held = store.held_categories(&Task::Sync.command())?;
+            let planned: Vec<_> = whole.into_iter().filter(|id| !held.contains(id)).collect();
+            store.note_planned(&planned)?;
             killpoint::here("while-clearing");
             // What could not be read has not been planned.
             if unread == 0 {

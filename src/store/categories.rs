@@ -1,12 +1,16 @@
 //! The index of categories, as they were last seen in Kaltura.
 
-use rusqlite::{Connection, Row, params};
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::dirty::{self, Mark};
 use super::{Store, StoreError};
 use crate::category::{Category, CategoryId, ReferenceId, UserId};
 
 const WATERMARK: &str = "categories_created";
+/// The setting that names the account.
+const ACCOUNT: &str = "account";
 
 impl Store {
     /// Reads the index.
@@ -50,6 +54,54 @@ impl Store {
                 .iter()
                 .try_for_each(|id| delete.execute([id.0]).map(drop))
         })
+    }
+
+    /// The categories of which a first plan has been made and answered.
+    pub fn planned_categories(&self) -> Result<BTreeSet<CategoryId>, StoreError> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("SELECT category_id FROM planned_category")?;
+        let rows = statement.query_map([], |row| row.get(0).map(CategoryId))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Notes that the first plan of these categories has been made and answered.
+    pub fn note_planned(&self, categories: &[CategoryId]) -> Result<(), StoreError> {
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        for category in categories {
+            transaction
+                .prepare_cached("INSERT OR IGNORE INTO planned_category VALUES (?1)")?
+                .execute([category.0])?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Notes which account the state file is about. Category numbers of another one mean others: what is known of the
+    /// former account's channels is forgotten. Answers whether it was another one.
+    pub fn note_account(&self, account: &str) -> Result<bool, StoreError> {
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        let was: Option<String> = transaction
+            .prepare_cached("SELECT value FROM setting WHERE name = ?1")?
+            .query_row([ACCOUNT], |row| row.get(0))
+            .optional()?;
+        if was.as_deref() == Some(account) {
+            return Ok(false);
+        }
+        transaction.execute(
+            "INSERT OR REPLACE INTO setting VALUES (?1, ?2)",
+            [ACCOUNT, account],
+        )?;
+        if was.is_some() {
+            transaction.execute_batch(
+                "DELETE FROM ledger; DELETE FROM set_aside; DELETE FROM undone; DELETE FROM held;
+                 DELETE FROM held_category; DELETE FROM category; DELETE FROM planned_category;
+                 DELETE FROM setting WHERE name = 'categories_created';",
+            )?;
+        }
+        transaction.commit()?;
+        Ok(was.is_some())
     }
 
     /// The time, by Kaltura's clock, of the newest category in any list so far.

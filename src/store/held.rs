@@ -228,15 +228,29 @@ impl Store {
         Ok(Answered::Given(digest, plan))
     }
 
-    /// The categories of which a command has something held.
+    /// The categories for which something is held of the changes that a command makes.
     pub fn held_categories(&self, command: &str) -> Result<BTreeSet<CategoryId>, StoreError> {
         let connection = self.lock();
-        let mut statement = connection.prepare_cached(
+        let mut statement = connection.prepare_cached(&format!(
             "SELECT DISTINCT category_id FROM held_category JOIN held ON plan = held.digest
-             WHERE command = ?1",
-        )?;
-        let rows = statement.query_map([command], |row| row.get(0).map(CategoryId))?;
+             WHERE ?1 IS NOT NULL AND {SAME_CHANGES}"
+        ))?;
+        let rows = statement.query_map(params![0, command], |row| row.get(0).map(CategoryId))?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Takes categories off all held plans, but for the way back from runs: nothing is left to do there.
+    pub fn release_over(&self, categories: &[CategoryId]) -> Result<(), StoreError> {
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        let commands: Vec<String> = transaction
+            .prepare_cached("SELECT DISTINCT command FROM held WHERE command NOT LIKE 'undo %'")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        for command in commands {
+            release(&transaction, &command, categories)?;
+        }
+        Ok(transaction.commit()?)
     }
 
     /// Takes off all held plans the categories of which all changes have been made.

@@ -55,13 +55,28 @@ pub struct DirectoryState {
 
 impl Store {
     /// Notes that a run begins; answers its number.
-    pub fn begin_run(&self, command: &str, now: Timestamp) -> Result<i64, StoreError> {
+    pub fn begin_run(
+        &self,
+        command: &str,
+        account: &str,
+        now: Timestamp,
+    ) -> Result<i64, StoreError> {
         let connection = self.lock();
         connection.execute(
-            "INSERT INTO run (started_at, command) VALUES (?1, ?2)",
-            params![now.as_second(), command],
+            "INSERT INTO run (started_at, command, account) VALUES (?1, ?2, ?3)",
+            params![now.as_second(), command, account],
         )?;
         Ok(connection.last_insert_rowid())
+    }
+
+    /// In which account a run was made; `None` where that was not noted yet.
+    pub fn account_of(&self, run: i64) -> Result<Option<String>, StoreError> {
+        let account = self
+            .lock()
+            .prepare_cached("SELECT account FROM run WHERE id = ?1")?
+            .query_row([run], |row| row.get(0))
+            .optional()?;
+        Ok(account.flatten())
     }
 
     /// Notes how a run ended.

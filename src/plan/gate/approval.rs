@@ -16,6 +16,8 @@ use crate::plan::{Action, CategoryPlan, Digest};
 pub struct Approval {
     /// Who approved it.
     pub by: Arc<str>,
+    /// When, in Unix seconds.
+    pub at: i64,
     /// What.
     pub what: Covered,
 }

@@ -69,6 +69,7 @@ fn reviewed(parts: &[Arc<CategoryPlan>], circumstances: &Circumstances) -> Revie
 fn approval_of(part: &CategoryPlan) -> BTreeMap<CategoryId, Vec<Approval>> {
     let approval = Approval {
         by: "ada".into(),
+        at: 5,
         what: approval::Covered::Changes {
             part: part.clone(),
             done: BTreeSet::new(),
@@ -406,8 +407,8 @@ fn a_flood_everywhere_is_held() {
 }
 
 /// A person's no to all changes of a part.
-fn rejection_of(part: &CategoryPlan) -> BTreeMap<CategoryId, BTreeSet<String>> {
-    let changes = part.changes().map(Action::identity);
+fn rejection_of(part: &CategoryPlan) -> BTreeMap<CategoryId, BTreeMap<String, i64>> {
+    let changes = part.changes().map(|action| (action.identity(), 7));
     BTreeMap::from([(part.category.id, changes.collect())])
 }
 
@@ -425,6 +426,22 @@ fn a_part_of_what_was_rejected_is_rejected_and_more_than_that_is_not() {
         ids(&reviewed(&[part(1, 20, 6, 0)], &circumstances).rejected),
         [0; 0]
     );
+}
+
+#[test]
+fn of_two_answers_the_last_one_counts() {
+    let part = part(1, 5, 5, 0);
+    let review = |rejected_at| {
+        reviewed_under(&[part.clone()], |circumstances| {
+            circumstances.approvals = approval_of(&part);
+            let changes = part.changes();
+            let rejected = changes.map(|action| (action.identity(), rejected_at));
+            circumstances.rejections = BTreeMap::from([(CategoryId(1), rejected.collect())]);
+        })
+    };
+    assert_eq!(ids(review(4).approved.plan()), [1]);
+    assert_eq!(ids(&review(5).rejected), [1]);
+    assert_eq!(ids(&review(6).rejected), [1]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{APPROVED, OPEN, SAME_CHANGES};
 use crate::category::{CategoryId, UserId};
 use crate::plan::gate::Approval;
 use crate::plan::gate::approval::Covered;
-use crate::plan::{Action, CategoryPlan, Digest, Plan};
+use crate::plan::{CategoryPlan, Digest, Plan};
 use crate::store::{Store, StoreError};
 
 impl Store {
@@ -29,7 +29,7 @@ impl Store {
             .collect();
         let connection = self.lock();
         let mut statement = connection.prepare_cached(&format!(
-            "SELECT category_id, part, answered_by, answered_after, held_category.digest FROM held_category
+            "SELECT category_id, part, answered_by, answered_after, held_category.digest, answered_at FROM held_category
              JOIN held ON plan = held.digest
              WHERE {SAME_CHANGES} AND {APPROVED}
                  AND (configuration IS NULL OR configuration = ?3)",
@@ -52,6 +52,7 @@ impl Store {
             };
             let approval = Approval {
                 by: row.get::<_, String>(2)?.into(),
+                at: row.get::<_, Option<i64>>(5)?.unwrap_or_default(),
                 what: if planned.get(&CategoryId(id)).is_some_and(is_whole) {
                     Covered::Whole(digest)
                 } else {
@@ -66,22 +67,29 @@ impl Store {
         Ok(found)
     }
 
-    /// What a person has rejected of the changes that a command makes, as their identities, by category.
+    /// What a person has rejected of the changes that a command makes, under this configuration: their identities
+    /// and when that was, by category.
     pub fn rejections(
         &self,
         command: &str,
-    ) -> Result<BTreeMap<CategoryId, BTreeSet<String>>, StoreError> {
+        configuration: &str,
+    ) -> Result<BTreeMap<CategoryId, BTreeMap<String, i64>>, StoreError> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(&format!(
-            "SELECT part FROM held_category JOIN held ON plan = held.digest
-             WHERE answer = ?1 AND {SAME_CHANGES}"
+            "SELECT part, answered_at FROM held_category JOIN held ON plan = held.digest
+             WHERE answer = ?1 AND {SAME_CHANGES}
+                 AND (configuration IS NULL OR configuration = ?3)"
         ))?;
-        let mut rows = statement.query(["rejected", command])?;
-        let mut found: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        let mut rows = statement.query(["rejected", command, configuration])?;
+        let mut found: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
         while let Some(row) = rows.next()? {
             let part: CategoryPlan = serde_json::from_str(&row.get::<_, String>(0)?)?;
-            let rejected = part.changes().map(Action::identity);
-            found.entry(part.category.id).or_default().extend(rejected);
+            let at: i64 = row.get::<_, Option<i64>>(1)?.unwrap_or(i64::MAX);
+            let rejected: &mut BTreeMap<String, i64> = found.entry(part.category.id).or_default();
+            for change in part.changes() {
+                let newest = rejected.entry(change.identity()).or_insert(at);
+                *newest = at.max(*newest);
+            }
         }
         Ok(found)
     }

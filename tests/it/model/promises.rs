@@ -419,7 +419,12 @@ impl World {
             && !report.dry_run
             && seen.is_whole()
             && seen.is_sync()
-            && self.site.store().rejections("sync").unwrap().is_empty()
+            && self
+                .site
+                .store()
+                .rejections("sync", &self.site.engine.config.fingerprint())
+                .unwrap()
+                .is_empty()
         {
             for (part, action) in report.plan.changes() {
                 let pair = (part.category.id.0, action.user.key());
@@ -632,7 +637,12 @@ impl World {
         }
         if report.held.is_some()
             || report.applied.failed() + report.unread > 0
-            || !self.site.store().rejections("sync").unwrap().is_empty()
+            || !self
+                .site
+                .store()
+                .rejections("sync", &self.site.engine.config.fingerprint())
+                .unwrap()
+                .is_empty()
         {
             return;
         }

@@ -243,3 +243,115 @@ async fn an_undo_stays_below_the_root() {
         .says("not below kaltura.root");
     assert!(site.members("bio").contains(&"p7".to_owned()));
 }
+
+/// A site in step, and a channel that has come since, with a member whom no group grants it.
+async fn with_a_new_channel() -> Site {
+    let site = accepted().await;
+    site.add_channel("later");
+    site.put("later", "stranger", (MEMBER, AUTOMATIC, ACTIVE));
+    let group = crate::slapd::group("later", [1]);
+    site.slapd
+        .modify(&group.replacen('\n', "\nchangetype: add\n", 1));
+    site
+}
+
+#[tokio::test]
+async fn a_new_channel_is_asked_about_whoever_has_looked_at_it_before() {
+    for look in [
+        &["sync", "--dry-run"][..],
+        &["sync", "--user", "p1"],
+        &["sync", "--dry-run", "--full"],
+    ] {
+        let site = with_a_new_channel().await;
+        site.rollbook(look).await;
+        site.sync().await.is(4);
+        assert!(
+            site.members("later").contains(&"stranger".to_owned()),
+            "{look:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_hold_on_a_new_channel_outlives_another_configuration() {
+    let mut site = with_a_new_channel().await;
+    site.sync().await.is(4);
+    let other = "[[binding]]\ngroup = \"chem\"\n".to_owned();
+    let first = std::mem::replace(&mut site.settings.bindings, other);
+    site.sync_full().await;
+    site.settings.bindings = first;
+    site.sync_full().await.is(4);
+    assert_eq!(site.members("later"), ["stranger"]);
+}
+
+#[tokio::test]
+async fn an_answer_to_a_saved_plan_is_over_when_nothing_is_left_to_do() {
+    for answer in ["approve", "reject"] {
+        let site = accepted().await;
+        let leave = || (0..4).for_each(|person| site.leave("bio", person));
+        leave();
+        let file = site.path("plan.json").display().to_string();
+        site.rollbook(&["sync", "--dry-run", "--full", "--out", &file])
+            .await;
+        let digest = site.rollbook(&["apply", &file]).await.is(4).digest();
+        site.rollbook(&[answer, &digest]).await.is(0);
+        for person in 0..4 {
+            site.join("bio", person);
+        }
+        site.sync_full().await.is(0);
+        site.rollbook(&["held"]).await.is(0).says("Nothing is held");
+        leave();
+        site.sync_full().await.is(4);
+        assert_eq!(site.members("bio").len(), 6, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_word_of_one_account_does_not_count_in_another() {
+    let mut site = accepted().await;
+    site.settings.policy = "removed_by_hand = \"skip\"".to_owned();
+    let digest = site.sync_full().await;
+    if digest.code == Some(4) {
+        site.rollbook(&["approve", &digest.digest()]).await.is(0);
+        site.sync().await.is(0);
+    }
+    site.join("bio", 7);
+    site.sync().await.is(0);
+    let run = site.rollbook(&["status", "--json"]).await.stdout;
+    let run: serde_json::Value = serde_json::from_str(&run).unwrap();
+    let run = run["runs"][0]["id"].to_string();
+    let other = with(1, &[BIO, CHEM]).start().await;
+    other.put("bio", "p7", (MEMBER, AUTOMATIC, ACTIVE));
+    std::fs::copy(other.path("kaltura.secret"), site.path("kaltura.secret")).unwrap();
+    site.settings.kaltura_url = Some(other.sandbox.url().to_owned());
+    let refused = site.rollbook(&["undo", &run]).await.is(2);
+    assert!(
+        refused.stderr.contains("another Kaltura account"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(other.members("bio"), ["p7"]);
+    // Who was never in these channels was not removed from them by hand.
+    site.sync().await.is(4).says("9 to add");
+}
+
+#[tokio::test]
+async fn a_saved_plan_that_names_a_change_twice_is_refused() {
+    let site = accepted().await;
+    site.join("bio", 8);
+    let file = site.path("plan.json");
+    let name = file.display().to_string();
+    site.rollbook(&["sync", "--dry-run", "--full", "--out", &name])
+        .await;
+    let mut plan: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let parts = plan["categories"].as_array_mut().unwrap();
+    parts.push(parts[0].clone());
+    std::fs::write(&file, plan.to_string()).unwrap();
+    let refused = site.rollbook(&["apply", &name]).await.is(1);
+    assert!(
+        refused.stderr.contains("two changes for p8"),
+        "{}",
+        refused.stderr
+    );
+}

@@ -250,3 +250,25 @@ async fn who_is_made_manual_between_two_attempts_at_their_removal_stays() {
     wanted.sort();
     assert_eq!(site.members("bio"), wanted);
 }
+
+#[tokio::test]
+async fn an_addition_whose_answer_was_lost_and_that_cannot_be_looked_at_is_found_out_by_the_next_run()
+ {
+    let site = with(20, &[("bio", BIO)])
+        .set(|settings| settings.kaltura = "retries = 1".into())
+        .in_step()
+        .await;
+    let faults = site.account().faults().clone();
+    for rule in [
+        "categoryUser.add: cut-after next=1",
+        "categoryUser.get: error=ACTION_FAILED after=1",
+    ] {
+        faults.add(rule.parse().unwrap());
+    }
+    site.join("bio", 15);
+    site.sync().await;
+    faults.clear();
+    site.sync().await;
+    let told = site.rollbook(&["history", "--user", "p15"]).await.is(0);
+    told.says_nothing_of("changed");
+}

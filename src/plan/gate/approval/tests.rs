@@ -61,6 +61,7 @@ fn approval(part: CategoryPlan) -> Approval {
 fn approval_after(part: CategoryPlan, done: BTreeSet<UserId>) -> Approval {
     Approval {
         by: "ruth".into(),
+        at: 0,
         what: Covered::Changes { part, done },
     }
 }
