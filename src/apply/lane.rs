@@ -153,8 +153,8 @@ impl Applier {
         };
         // Of two calls that did not both succeed, the first may have been done or not.
         let may_be_half_done = |task: &Task, end: &Option<End>| {
-            let is_replaced = matches!(task.action().decision, Decision::Replace { .. });
-            is_replaced && matches!(outcome(end), Some(Outcome::Refused | Outcome::Passing))
+            steps::is_made_again(task.action())
+                && matches!(outcome(end), Some(Outcome::Refused | Outcome::Passing))
         };
         let is_asked = |index: usize| {
             let (task, end) = (&tasks[index], &ends[index]);

@@ -38,6 +38,8 @@ pub(super) fn writes(category: CategoryId, action: &Action) -> Vec<Write> {
         Decision::Add { level } => vec![add(level)],
         Decision::SetLevel { to, .. } => vec![set_level(to)],
         Decision::Replace { to, .. } => vec![remove(), add(to)],
+        // Kaltura cannot change a membership away from level none.
+        Decision::Activate { to, .. } if is_made_again(action) => vec![remove(), add(to)],
         Decision::Activate { from, to } if from == to && !is_manual => vec![activate()],
         // A request to join is manual, and stays so when it is granted: nobody could leave any more.
         Decision::Activate { to, .. } => vec![set_level(to), activate()],
@@ -60,6 +62,15 @@ pub(super) fn writes(category: CategoryId, action: &Action) -> Vec<Write> {
         Decision::Keep | Decision::Adopt { .. } | Decision::Forget | Decision::Skip(_) => {
             Vec::new()
         }
+    }
+}
+
+/// Whether an action takes a membership away and makes it again, in two calls.
+pub(super) fn is_made_again(action: &Action) -> bool {
+    match action.decision {
+        Decision::Replace { .. } => true,
+        Decision::Activate { from, to } => from == PermissionLevel::None && to != from,
+        _ => false,
     }
 }
 
@@ -231,10 +242,8 @@ fn is_same(action: &Action, there: Option<&Entitlement>) -> bool {
 /// What the ledger says of an action that takes a membership away to make it anew, while nobody knows
 /// how far it came.
 pub(super) fn last_by_half(action: &Action) -> Option<Last> {
-    match action.decision {
-        Decision::Replace { .. } | Decision::Merge { .. } => Some(Last::Removed),
-        _ => None,
-    }
+    let is_merged = matches!(action.decision, Decision::Merge { .. });
+    (is_merged || is_made_again(action)).then_some(Last::Removed)
 }
 
 /// What the ledger says once an action is done.

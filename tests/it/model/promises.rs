@@ -534,8 +534,9 @@ impl World {
                     || channel.owner.as_ref() == Some(user)
                     || shared.contains(user)
                     || seen.waited.contains(&pair);
-                // Nobody knows that they have left.
-                let is_kept = level.is_none() && self.known.may_be_listed(channel.reference, user);
+                // Nobody knows that they have left, or that nothing grants them more.
+                let has_more = access(before) > level.unwrap_or(0) || level.is_none();
+                let is_kept = has_more && self.known.may_be_listed(channel.reference, user);
                 if is_kept && before == after {
                     continue;
                 }
