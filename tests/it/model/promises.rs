@@ -660,9 +660,14 @@ impl World {
             }
             let (was, left) = (rows(&past.before, &pair), rows(&past.after, &pair));
             let (now, after) = (rows(&seen.before, &pair), rows(&seen.after, &pair));
+            let is_refused = |decision| {
+                matches!(
+                    decision,
+                    Decision::Skip(Objection::NoWayBack | Objection::OutsideRoot)
+                )
+            };
             let no_way_back = seen.lines.iter().any(|line| {
-                (line.category.0, line.user.key()) == pair
-                    && line.decision == Decision::Skip(Objection::NoWayBack)
+                (line.category.0, line.user.key()) == pair && is_refused(line.decision)
             });
             let single = was.len() < 2 && left.len() < 2;
             let request = was.iter().any(|row| row.2 == PENDING);
