@@ -153,7 +153,7 @@ impl Applier {
         };
         // Of two calls that did not both succeed, the first may have been done or not.
         let may_be_half_done = |task: &Task, end: &Option<End>| {
-            steps::is_made_again(task.action())
+            steps::last_by_half(task.action()).is_some()
                 && matches!(outcome(end), Some(Outcome::Refused | Outcome::Passing))
         };
         let is_asked = |index: usize| {

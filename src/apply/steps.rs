@@ -66,7 +66,7 @@ pub(super) fn writes(category: CategoryId, action: &Action) -> Vec<Write> {
 }
 
 /// Whether an action takes a membership away and makes it again, in two calls.
-pub(super) fn is_made_again(action: &Action) -> bool {
+fn is_made_again(action: &Action) -> bool {
     match action.decision {
         Decision::Replace { .. } => true,
         Decision::Activate { from, to } => from == PermissionLevel::None && to != from,

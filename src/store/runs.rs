@@ -1,7 +1,7 @@
 //! What happened: one row for each run.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 use super::{Store, StoreError, mirror};
@@ -23,6 +23,9 @@ pub struct Run {
     /// Its report.
     pub report: Option<serde_json::Value>,
 }
+
+/// A group, a user ID where one is known, and a reason.
+pub type Departed = (String, Option<String>, Reason);
 
 /// What is known of a directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,7 +49,7 @@ pub struct DirectoryState {
     /// Groups of which not all members are known, and why.
     pub unproven: Vec<(String, Evidence)>,
     /// Departures that are not proven: the group, the user ID (or nothing, for a group), and why.
-    pub departures: Vec<(String, Option<String>, Reason)>,
+    pub departures: Vec<Departed>,
     /// People whose entries are gone or hidden while a group lists them: the user ID, the group, since when.
     pub gone: Vec<(String, String, Timestamp)>,
     /// Since when the server is behind what was already read.
@@ -176,23 +179,7 @@ impl Store {
                 Ok((row.get(0)?, mirror::group_evidence(row, 1)?))
             })?
             .collect::<Result<_, _>>()?;
-        let departures: Vec<(String, Option<String>, String)> = connection
-            .prepare_cached(
-                "SELECT grp.group_id, coalesce(person.user_id, former_person.user_id, theirs.name), reason
-                 FROM departure JOIN grp ON grp.id = departure.group_id
-                 JOIN entry ON entry.id = grp.id
-                 JOIN entry AS theirs ON theirs.id = member_id
-                 LEFT JOIN person ON person.id = member_id
-                 LEFT JOIN former_person ON former_person.id = member_id
-                 WHERE entry.directory = ?1 AND NOT (own AND coalesce(how, '') = 'gone')
-                 ORDER BY 1, 2",
-            )?
-            .query_map([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-            .collect::<Result<_, _>>()?;
-        let departures = departures
-            .into_iter()
-            .map(|(group, user, reason)| Ok((group, user, super::from_word(&reason)?)))
-            .collect::<Result<_, StoreError>>()?;
+        let departures = open_departures(&connection, id)?;
         let gone = connection
             .prepare_cached(
                 "SELECT coalesce(nullif(user_id, ''), entry.name), grp.group_id, gone_at
@@ -227,6 +214,27 @@ impl Store {
             vanished,
         }))
     }
+}
+
+/// Who is not listed in which group any more, and why that is not proven.
+fn open_departures(connection: &Connection, directory: i64) -> Result<Vec<Departed>, StoreError> {
+    let found: Vec<(String, Option<String>, String)> = connection
+        .prepare_cached(
+            "SELECT grp.group_id, coalesce(person.user_id, former_person.user_id, theirs.name), reason
+             FROM departure JOIN grp ON grp.id = departure.group_id
+             JOIN entry ON entry.id = grp.id
+             JOIN entry AS theirs ON theirs.id = member_id
+             LEFT JOIN person ON person.id = member_id
+             LEFT JOIN former_person ON former_person.id = member_id
+             WHERE entry.directory = ?1 AND NOT (own AND coalesce(how, '') = 'gone')
+             ORDER BY 1, 2",
+        )?
+        .query_map([directory], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    let found = found.into_iter();
+    found
+        .map(|(group, user, reason)| Ok((group, user, super::from_word(&reason)?)))
+        .collect()
 }
 
 fn count_of(count: i64) -> u64 {

@@ -432,7 +432,7 @@ fn a_part_of_what_was_rejected_is_rejected_and_more_than_that_is_not() {
 fn of_two_answers_the_last_one_counts() {
     let part = part(1, 5, 5, 0);
     let review = |rejected_at| {
-        reviewed_under(&[part.clone()], |circumstances| {
+        reviewed_under(std::slice::from_ref(&part), |circumstances| {
             circumstances.approvals = approval_of(&part);
             let changes = part.changes();
             let rejected = changes.map(|action| (action.identity(), rejected_at));
