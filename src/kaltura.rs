@@ -11,7 +11,7 @@
 //! | `transport` | one request, at the agreed pace |
 //! | `request` | many calls, with patience: what may be repeated |
 //! | `question`, `list`, `pack` | lists to their end, in few pages |
-//! | `change`, `writing` | writes, and what became of them |
+//! | `change`, `writing` | writes and their outcomes |
 //! | `fence` | the right to write |
 //! | [`csv`] | the same writes as files, and what the log of a file says became of them |
 //! | `bulk`, `single` | files of changes: handed in, followed, found again |

@@ -468,7 +468,7 @@ async fn recover(engine: &Engine, only_look: bool) -> Result<(), RunError> {
     if open > 0 {
         tracing::warn!(
             actions = open,
-            "what became of some changes of an earlier run was not known: they are looked at again"
+            "the outcome of some changes of an earlier run is not known: they are looked at again"
         );
     }
     killpoint::here("after-recovering");

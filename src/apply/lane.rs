@@ -269,7 +269,7 @@ impl Applier {
     }
 }
 
-/// The calls of an action, and what became of the first of them.
+/// The calls of an action, and the outcomes of the first of them.
 struct UnderWay {
     writes: Vec<Write>,
     outcomes: Vec<WriteOutcome>,

@@ -25,7 +25,7 @@
 //!                                       another configuration runs│   │
 //!                                                                 ▼   │
 //!                                                               returned
-//!  any ── another configuration is accepted, or the state file is copied, restored or made anew ──► new
+//!  any ── another configuration is accepted, or the state file is copied, restored or rebuilt ──► new
 //! ```
 
 /// How a channel's part of a held plan stands.
@@ -136,7 +136,7 @@ mod tests {
         waits: bool,
     }
 
-    /// All that is needed of the past, looked up anew each time.
+    /// The stage, derived from all runs of the past.
     fn stage_after(past: &[Run], of: &str) -> Stage {
         // Every run compares everything that must.
         let mine = |run: &&Run| run.by == of;

@@ -271,12 +271,11 @@ pub(super) async fn clear(
     unread: &Unread,
     report: &report::Report,
 ) -> Result<(), RunError> {
-    let is_blocked = |id: &CategoryId| {
-        let mut parts = report.plan.categories.iter();
-        parts.any(|part| part.category.id == *id && part.block.is_some())
-    };
+    let parts = report.plan.categories.iter();
+    let blocked = parts.filter(|part| part.block.is_some());
+    let blocked: BTreeSet<CategoryId> = blocked.map(|part| part.category.id).collect();
     let whole = scope.categories.iter().filter(|(id, (_, who))| {
-        *who == Who::Everybody && !unread.categories.contains(id) && !is_blocked(id)
+        *who == Who::Everybody && !unread.categories.contains(id) && !blocked.contains(id)
     });
     let whole: Vec<CategoryId> = whole.map(|(id, _)| *id).collect();
     let (up_to, unread) = (questions.up_to, report.unread);
