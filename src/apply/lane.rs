@@ -9,7 +9,6 @@ use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::kaltura::{Found, Write, WriteOutcome};
 use crate::killpoint;
-use crate::plan::Decision;
 use crate::store::journal::{Open, Outcome};
 
 /// How often an action is tried in one run: once, and once more when nobody knew what became of it
@@ -121,17 +120,17 @@ impl Applier {
                 *end = end.take().or(looked);
             }
             killpoint::here("before-writing");
-            let open = |index: &usize| ends[*index].is_none();
-            let open: Vec<usize> = (0..tasks.len()).filter(open).collect();
-            let left = open.iter().flat_map(|index| under_way[*index].left());
-            let writes: Vec<Write> = left.cloned().collect();
-            let mut outcomes = writing.attempt(&writes).await?.into_iter();
-            let is_over = outcomes.len() == writes.len();
-            for index in open {
-                under_way[index].take(&mut outcomes);
-            }
-            if is_over {
+            let next: Vec<usize> = (0..tasks.len())
+                .filter(|index| ends[*index].is_none())
+                .collect();
+            let steps = next.iter().flat_map(|index| under_way[*index].next());
+            let writes: Vec<Write> = steps.cloned().collect();
+            if writes.is_empty() {
                 break;
+            }
+            let mut outcomes = writing.attempt(&writes).await?.into_iter();
+            for index in next {
+                under_way[index].take(&mut outcomes);
             }
         }
         for ((task, end), under_way) in tasks.iter().zip(ends).zip(under_way) {
@@ -148,8 +147,8 @@ impl Applier {
         let is_open =
             |end: &Option<End>| matches!(outcome(end), Some(Outcome::Unknown | Outcome::Changed));
         let may_be_one_of_two = |task: &Task, end: &Option<End>| {
-            let is_removed = matches!(task.action().decision, Decision::Remove { .. });
-            task.part.fresh && is_removed && *end == Some(End::new(Outcome::Done))
+            let takes_one = task.part.fresh && steps::takes_a_row(task.action());
+            takes_one && *end == Some(End::new(Outcome::Done))
         };
         // Of two calls that did not both succeed, the first may have been done or not.
         let may_be_half_done = |task: &Task, end: &Option<End>| {
@@ -273,6 +272,8 @@ impl Applier {
 struct UnderWay {
     writes: Vec<Write>,
     outcomes: Vec<WriteOutcome>,
+    /// Whether a call may only go out once the one before it has succeeded.
+    in_steps: bool,
 }
 
 impl UnderWay {
@@ -280,6 +281,7 @@ impl UnderWay {
         Self {
             writes: steps::writes(task.category(), task.action()),
             outcomes: Vec::new(),
+            in_steps: steps::in_steps(task.action()),
         }
     }
 
@@ -287,13 +289,22 @@ impl UnderWay {
         !self.outcomes.is_empty()
     }
 
-    fn left(&self) -> &[Write] {
-        &self.writes[self.outcomes.len()..]
+    /// What is to be sent next; nothing, where it is over.
+    fn next(&self) -> &[Write] {
+        let left = &self.writes[self.outcomes.len()..];
+        if !self.in_steps {
+            return left;
+        }
+        let is_good = |outcome: &WriteOutcome| {
+            matches!(outcome, WriteOutcome::Done | WriteOutcome::AlreadySo)
+        };
+        let goes_on = self.outcomes.iter().all(is_good);
+        &left[..left.len().min(usize::from(goes_on))]
     }
 
     fn take(&mut self, outcomes: &mut impl Iterator<Item = WriteOutcome>) {
-        let left = self.left().len();
-        self.outcomes.extend(outcomes.take(left));
+        let sent = self.next().len();
+        self.outcomes.extend(outcomes.take(sent));
     }
 
     fn end(self, attempt: u32) -> End {

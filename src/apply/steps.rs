@@ -65,6 +65,23 @@ pub(super) fn writes(category: CategoryId, action: &Action) -> Vec<Write> {
     }
 }
 
+/// Whether an action takes a row away: where there are two, the other one is left.
+pub(super) fn takes_a_row(action: &Action) -> bool {
+    matches!(
+        action.decision,
+        Decision::Remove { .. } | Decision::TakeBack
+    )
+}
+
+/// Whether a call of an action would do harm where the one before it has failed: a request that is granted and is
+/// not ours stays for ever. The calls of one request are done whatever becomes of the others.
+pub(super) fn in_steps(action: &Action) -> bool {
+    matches!(
+        action.decision,
+        Decision::Activate { .. } | Decision::Restore { .. }
+    )
+}
+
 /// Whether an action takes a membership away and makes it again, in two calls.
 fn is_made_again(action: &Action) -> bool {
     match action.decision {

@@ -22,7 +22,7 @@ use crate::config;
 use crate::kaltura::csv::Log;
 use crate::kaltura::{ApiError, FileKind, Found, JobId, Kaltura};
 use crate::killpoint;
-use crate::plan::{Action, Decision};
+use crate::plan::Action;
 use crate::store::Store;
 use crate::store::files::{File, Item, Way};
 use crate::store::journal::{Doubt, Open, Outcome};
@@ -69,7 +69,7 @@ impl Applier {
             let content = content(&heading, style(&self.csv), &items)?;
             // The look before showed one row, however many there were; where a list was read, it is known.
             let may_be_one_of_two = |doubt: &Doubt| {
-                matches!(doubt.action.decision, Decision::Remove { .. })
+                steps::takes_a_row(&doubt.action)
                     && fresh.contains(&(doubt.category, doubt.action.user.clone()))
             };
             let (fate, refused) = match self.submit(file, &name, content).await? {
@@ -318,7 +318,7 @@ pub async fn resolve(
             Way::Left { job } => look_again(&jobs, &file, *job).await?,
         };
         let items = store.run(move |store| store.items(id)).await?;
-        let is_removed = |doubt: &Doubt| matches!(doubt.action.decision, Decision::Remove { .. });
+        let is_removed = |doubt: &Doubt| steps::takes_a_row(&doubt.action);
         let settled = close((kaltura, store), (id, &items), fate, true, is_removed).await?;
         count += settled.map_or(0, |settled| settled.total());
     }

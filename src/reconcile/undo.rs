@@ -224,7 +224,7 @@ async fn part(
         block: None,
         actions,
         members: known.map_or(0, |known| known.members_count),
-        fresh: false,
+        fresh: true,
         manual: 0,
         owned: known.is_some_and(|known| known.owner.is_some()),
         managers: None,

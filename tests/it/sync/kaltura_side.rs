@@ -130,6 +130,19 @@ async fn a_request_to_join_is_granted_by_the_group() {
 }
 
 #[tokio::test]
+async fn a_request_that_cannot_be_made_ours_is_not_granted() {
+    let site = bio().start().await;
+    site.put("bio", "p1", (MEMBER, MANUAL, PENDING));
+    let fault = "categoryUser.update: error=INTERNAL_SERVERL_ERROR next=1";
+    site.account().faults().add(fault.parse().unwrap());
+    site.sync().await.is(3);
+    assert_eq!(site.members("bio"), ["p0", "p1 manual pending", "p2"]);
+    site.wait_an_hour();
+    site.sync().await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
+}
+
+#[tokio::test]
 async fn a_membership_of_level_none_is_made_anew() {
     let site = bio().start().await;
     site.put("bio", "p1", (NONE, AUTOMATIC, ACTIVE));
