@@ -346,7 +346,12 @@ async fn steps(
     // What a saved plan leaves out has no verdict by it.
     if request.task == Task::Sync {
         let asked = (&questions, &scope);
-        let seen = Seen::new(asked, &planned.unread, report.is_proven(), &review);
+        let seen = Seen::new(
+            asked,
+            (&planned.unread, &planned.unsure),
+            report.is_proven(),
+            &review,
+        );
         settle::settle(engine, report.run, &seen, &circumstances.undone).await?;
     }
     let (run, task) = (report.run, &request.task);

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 
 use super::report::ReadReport;
 use super::scope::{Scope, Who};
-use super::{Engine, RunError};
+use super::{Engine, RunError, Task};
 use crate::category::{Category, CategoryId, Entitlement, UserId};
 use crate::clock;
 use crate::config::policy::Departure;
@@ -35,6 +35,26 @@ pub(super) struct Planned {
     pub(super) unread: Unread,
     /// Groups that contain themselves, or go too deep.
     pub(super) findings: BTreeSet<Finding>,
+    /// Of those of whom a person has said something, or is yet to: who is not there and not wanted now, while it is
+    /// not known that no group lists them.
+    pub(super) unsure: BTreeSet<(CategoryId, UserId)>,
+}
+
+impl Planned {
+    /// Takes in what was thought of a part; answers the plans.
+    fn take(&mut self, thought: Thought) -> Vec<CategoryPlan> {
+        self.findings.extend(thought.findings);
+        self.unsure.extend(thought.unsure);
+        thought.plans
+    }
+}
+
+/// A part of the scope, planned.
+#[derive(Default)]
+struct Thought {
+    plans: Vec<CategoryPlan>,
+    findings: BTreeSet<Finding>,
+    unsure: Vec<(CategoryId, UserId)>,
 }
 
 /// What could not be read. Nothing is known of it, so nothing about it is settled.
@@ -68,8 +88,7 @@ pub(super) async fn plan(
     for part in parts(scope) {
         let length = part.len() as u64;
         let actual = actual(engine, part, &mut outcome.unread).await?;
-        let (plans, findings) = think(engine, &planner, actual).await?;
-        outcome.findings.extend(findings);
+        let plans = outcome.take(think(engine, &planner, actual).await?);
         let (whole, plans): (Vec<_>, Vec<_>) = plans
             .into_iter()
             .partition(|plan| plan.managers.is_none() && plan.takes_a_manager());
@@ -107,7 +126,7 @@ async fn think(
     engine: &Engine,
     planner: &Arc<Planner>,
     actual: Vec<Actual>,
-) -> Result<(Vec<CategoryPlan>, BTreeSet<Finding>), RunError> {
+) -> Result<Thought, RunError> {
     let planner = Arc::clone(planner);
     let thought = engine
         .store
@@ -134,9 +153,7 @@ async fn look_at_whole(
         return Ok(Vec::new());
     }
     let actual = actual(engine, part, &mut outcome.unread).await?;
-    let (plans, findings) = think(engine, planner, actual).await?;
-    outcome.findings.extend(findings);
-    Ok(plans)
+    Ok(outcome.take(think(engine, planner, actual).await?))
 }
 
 type Part = Vec<(Category, Who)>;
@@ -310,6 +327,8 @@ struct Planner {
     directories: BTreeMap<Arc<str>, Evidence>,
     /// The directories that have never been read in full: whom they want where is not known at all.
     never_read: BTreeSet<Arc<str>>,
+    /// Whose changes a person has refused or undone, or is yet to answer.
+    asked: BTreeMap<CategoryId, BTreeSet<UserId>>,
 }
 
 impl Planner {
@@ -327,7 +346,7 @@ impl Planner {
         let groups = groups_in(&assignment, scope);
         let everything = scope.everything;
         let names: Vec<String> = reads.iter().map(|read| read.directory.clone()).collect();
-        let (mut roster, shared, pending, never_read) = engine
+        let (mut roster, shared, pending, never_read, asked) = engine
             .store
             .run(move |store| {
                 let roster = if everything {
@@ -337,14 +356,20 @@ impl Planner {
                 };
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
                 let never_read = store.never_read(&names)?;
+                let asked = store.undone()?.into_iter();
                 Ok((
                     roster,
                     store.shared_user_ids()?,
                     store.pending()?,
                     never_read,
+                    asked.chain(store.unanswered(&Task::Sync.command(), clock::now())?),
                 ))
             })
             .await?;
+        let mut by_category: BTreeMap<CategoryId, BTreeSet<UserId>> = BTreeMap::new();
+        for (category, user) in asked {
+            by_category.entry(category).or_default().insert(user);
+        }
         let findings = shared.iter().map(|shared| Finding::SharedUserId {
             user: shared.user.clone(),
             entries: shared.entries.clone(),
@@ -378,17 +403,13 @@ impl Planner {
             bindings: Arc::clone(&engine.bindings),
             directories: directories.collect(),
             never_read,
+            asked: by_category,
         })
     }
 
     /// Plans a part. Blocks; the rest of the run goes on meanwhile.
-    fn plan(
-        &self,
-        store: &Store,
-        part: Vec<Actual>,
-    ) -> Result<(Vec<CategoryPlan>, BTreeSet<Finding>), StoreError> {
-        let mut plans = Vec::with_capacity(part.len());
-        let mut findings = BTreeSet::new();
+    fn plan(&self, store: &Store, part: Vec<Actual>) -> Result<Thought, StoreError> {
+        let mut thought = Thought::default();
         for actual in part {
             let Some(fed) = self.assignment.categories.get(&actual.category.id) else {
                 continue;
@@ -399,17 +420,25 @@ impl Planner {
                 over: over(store, actual.category.id, departure)?,
             };
             let mut desired = desired::desired(&fed.feeds, &self.roster);
-            findings.append(&mut desired.findings);
-            keep_unaccounted(store, &actual, &mut desired)?;
+            thought.findings.append(&mut desired.findings);
+            let none = BTreeSet::new();
+            let asked = self.asked.get(&actual.category.id).unwrap_or(&none);
+            keep_unaccounted(store, &actual, asked, &mut desired)?;
+            let there: BTreeSet<&UserId> = actual.members.iter().map(|row| &row.user).collect();
+            let is_unsure =
+                |user: &&UserId| desired.kept.contains_key(*user) && !there.contains(*user);
+            let unsure = asked.iter().filter(is_unsure);
+            let unsure = unsure.map(|user| (actual.category.id, user.clone()));
+            thought.unsure.extend(unsure);
             let mut plan = self.part(fed, &actual, &before, desired);
             if let Some(pending) = self.pending.get(&plan.category.id) {
                 plan.count_as_done(pending.iter().map(|pending| &pending.action));
             }
             if plan.block.is_some() || !plan.actions.is_empty() {
-                plans.push(plan);
+                thought.plans.push(plan);
             }
         }
-        Ok((plans, findings))
+        Ok(thought)
     }
 
     /// Plans one category.
@@ -486,13 +515,14 @@ impl Planner {
 fn keep_unaccounted(
     store: &Store,
     actual: &Actual,
+    asked: &BTreeSet<UserId>,
     desired: &mut Desired,
 ) -> Result<(), StoreError> {
     if desired.unaccounted.is_empty() {
         return Ok(());
     }
-    for member in &actual.members {
-        let user = &member.user;
+    let there = actual.members.iter().map(|member| &member.user);
+    for user in there.chain(asked) {
         if desired.people.contains_key(user)
             || desired.kept.contains_key(user)
             || desired.causes.contains_key(user)

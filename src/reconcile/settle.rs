@@ -13,8 +13,8 @@ use super::{Engine, RunError, Task, report};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::killpoint;
-use crate::plan::CategoryPlan;
 use crate::plan::gate::Review;
+use crate::plan::{Action, CategoryPlan};
 use crate::store::history::Note;
 
 type Pair = (CategoryId, UserId);
@@ -24,6 +24,7 @@ pub(super) struct Seen<'a> {
     questions: &'a Questions,
     scope: &'a Scope,
     unread: &'a Unread,
+    unsure: &'a BTreeSet<Pair>,
     /// Whether every directory's answer was complete.
     is_proven: bool,
     /// The plan, whatever the gate says to its parts.
@@ -33,7 +34,7 @@ pub(super) struct Seen<'a> {
 impl<'a> Seen<'a> {
     pub(super) fn new(
         (questions, scope): (&'a Questions, &'a Scope),
-        unread: &'a Unread,
+        (unread, unsure): (&'a Unread, &'a BTreeSet<Pair>),
         is_proven: bool,
         review: &'a Review,
     ) -> Self {
@@ -45,6 +46,7 @@ impl<'a> Seen<'a> {
             questions,
             scope,
             unread,
+            unsure,
             is_proven,
             parts: parts.map(|part| (part.category.id, part)).collect(),
         }
@@ -67,7 +69,10 @@ impl<'a> Seen<'a> {
             return self.questions.everything && self.is_proven;
         }
         let part = self.parts.get(&category);
-        self.is_known(category) && part.is_none_or(|part| part.changes().next().is_none())
+        let is_unsure = |pair: &Pair| pair.0 == category;
+        self.is_known(category)
+            && !self.unsure.iter().any(is_unsure)
+            && part.is_none_or(|part| !part.actions.iter().any(is_open))
     }
 
     /// Whether nothing is left to do about a membership.
@@ -78,6 +83,14 @@ impl<'a> Seen<'a> {
         let part = self.parts.get(category);
         let changes = part.is_some_and(|part| part.changes().any(|action| action.user == *user));
         is_asked && !changes && !self.unread.people.contains(pair) && self.is_known(*category)
+    }
+
+    /// Whether directory and Kaltura agree on a membership, for all that is known.
+    fn agree_on(&self, pair: &Pair) -> bool {
+        let part = self.parts.get(&pair.0).into_iter();
+        let mut actions = part.flat_map(|part| &part.actions);
+        let is_open = actions.any(|action| action.user == pair.1 && is_open(action));
+        self.is_settled(pair) && !is_open && !self.unsure.contains(pair)
     }
 
     /// What the history learns of each channel: what was adopted, found to be gone, and refused.
@@ -94,6 +107,11 @@ impl<'a> Seen<'a> {
             })
             .collect()
     }
+}
+
+/// Whether something may have to be done yet.
+fn is_open(action: &Action) -> bool {
+    action.decision.is_change() || action.lacks_evidence().is_some()
 }
 
 /// Writes down what needs no call, and drops what was held, undone or waiting where nothing is left to
@@ -125,7 +143,7 @@ pub(super) async fn settle(
     let waiting = waiting.into_iter().map(|item| (item.category, item.user));
     let settled: Vec<Pair> = waiting.filter(is_settled).collect();
     let agreed = undone.iter();
-    let agreed = agreed.filter(|pair| is_settled(pair));
+    let agreed = agreed.filter(|pair| !is_pending(pair) && seen.agree_on(pair));
     let agreed: Vec<Pair> = agreed.cloned().collect();
     let parts = seen.parts.values();
     let entries: Vec<_> = parts

@@ -5,6 +5,8 @@ use rollbook::config::Config;
 use rollbook::kaltura::{Credentials, Found, Kaltura, Write};
 use rollbook::sandbox::NewCategory;
 
+use crate::slapd::{READER, SUFFIX};
+
 use super::site::{ACTIVE, AUTOMATIC, MANAGER, MANUAL, MEMBER, NOT_ACTIVE, ROOT, Run, Site, with};
 
 const BIO: (&str, &[usize]) = ("bio", &[0, 1, 2]);
@@ -72,6 +74,41 @@ async fn when_the_directory_agrees_again_nobody_is_asked() {
     site.leave("bio", 1);
     site.sync().await.is(0);
     assert_eq!(site.members("bio"), ["p0", "p2"]);
+}
+
+#[tokio::test]
+async fn what_was_undone_is_remembered_while_nobody_knows_whether_the_directory_agrees() {
+    let mut site = with(5, &[BIO])
+        .set(|settings| READER.clone_into(&mut settings.bind_dn))
+        .in_step()
+        .await;
+    site.join("bio", 3);
+    site.sync().await.is(0);
+    let run = site.last_run().await;
+    site.undo(&run, &[]).await.is(0).says("- p3");
+
+    let seen = site.slapd.database().to_owned();
+    site.slapd.reconfigure(&format!(
+        "access to dn.exact=\"uid=p3,ou=people,{SUFFIX}\" by dn.exact=\"{READER}\" none by * read\n\
+         access to * by * read\n"
+    ));
+    site.sync_full().await;
+    site.sync_full().await;
+    site.slapd.reconfigure(&seen);
+    site.sync_full().await.is(4).says("undone or rejected");
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
+}
+
+#[tokio::test]
+async fn who_stays_by_a_second_row_is_not_said_to_be_gone() {
+    let site = with(5, &[BIO]).in_step().await;
+    site.join("bio", 3);
+    site.sync().await.is(0);
+    let run = site.last_run().await;
+    site.account()
+        .add_twin(site.channel("bio"), "p3", MEMBER, MANUAL);
+    site.undo(&run, &[]).await.is(3).says("changed");
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2", "p3 manual"]);
 }
 
 #[tokio::test]
