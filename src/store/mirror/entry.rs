@@ -249,7 +249,8 @@ impl Absorption<'_> {
         let renamed = known.name != name;
         if renamed {
             self.look_again_at_groups_of(known.id)?;
-            self.free_name(name, Some(known.id))?;
+            let former = self.free_name(name, Some(known.id))?;
+            self.list_instead(former, known.id, kind)?;
             self.look_again_at_stale(name)?;
             self.names.remove(known.name.as_str());
             self.remember(name, known.id);
@@ -296,9 +297,10 @@ impl Absorption<'_> {
                 is_new: false,
             });
         }
-        self.free_name(name, None)?;
+        let former = self.free_name(name, None)?;
         self.look_again_at_stale(name)?;
         let id = self.insert_entry(name, Some(id), kind.as_str(), version)?;
+        self.list_instead(former, id, kind)?;
         Ok(Placed {
             id,
             was_mentioned: false,
@@ -309,13 +311,17 @@ impl Absorption<'_> {
     /// Takes a name from whoever has it, for `heir`. A mere name is merged into the heir, with the
     /// memberships that mention it. An entry of its own keeps its memberships and loses the name: it
     /// will be read under another one, or be found gone. The groups that mention the name are looked
-    /// at again when they are next read, whatever their digest says.
-    fn free_name(&mut self, name: &str, heir: Option<EntryId>) -> Result<(), StoreError> {
+    /// at again when they are next read, whatever their digest says. Answers the entry that has lost it.
+    fn free_name(
+        &mut self,
+        name: &str,
+        heir: Option<EntryId>,
+    ) -> Result<Option<EntryId>, StoreError> {
         let Some(holder) = self
             .known("name", name)?
             .filter(|holder| Some(holder.id) != heir)
         else {
-            return Ok(());
+            return Ok(None);
         };
         self.names.remove(name);
         self.look_again_at_groups_of(holder.id)?;
@@ -347,8 +353,36 @@ impl Absorption<'_> {
                     "UPDATE entry SET name = ':was:' || id || ':' || name WHERE id = ?1",
                 )?
                 .execute([holder.id])?;
+            return Ok(Some(holder.id));
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Lists a group that took over the name of another entry in the groups that this read has met before, which
+    /// mention the name: they are not read again. Whether the other entry leaves them is seen when they are.
+    fn list_instead(
+        &mut self,
+        former: Option<EntryId>,
+        heir: EntryId,
+        kind: EntryKind,
+    ) -> Result<(), StoreError> {
+        let Some(former) = former.filter(|_| kind == EntryKind::Group) else {
+            return Ok(());
+        };
+        let listed: Vec<(EntryId, i64)> = self
+            .transaction
+            .prepare_cached("SELECT group_id, role FROM membership WHERE member_id = ?1")?
+            .query_map([former], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        for (group, role) in listed {
+            if self.seen.contains(&group) {
+                self.transaction
+                    .prepare_cached("INSERT OR IGNORE INTO membership VALUES (?1, ?2, ?3)")?
+                    .execute([group, role, heir])?;
+            }
+        }
+        self.is_listed_again(heir)?;
+        self.mark_groups_with(heir)
     }
 
     /// Drops the departures of a member whom the groups list after all, by another name.

@@ -537,6 +537,36 @@ fn a_moved_group_is_the_same_group() {
 }
 
 #[test]
+fn a_group_made_anew_under_its_name_is_in_the_groups_that_were_read_before_it() {
+    let people = || [is(person("ann")), is(person("bob"))];
+    let mirror = Mirror::of(Vec::from_iter(people().into_iter().chain([
+        has(group("outer", &["inner"])),
+        has(group("inner", &["ann"])),
+    ])));
+    let anew = Group {
+        id: StableId::new("another"),
+        ..group("inner", &["ann", "bob"])
+    };
+    mirror.full(Vec::from_iter(
+        people()
+            .into_iter()
+            .chain([has(group("outer", &["inner"])), has(anew)]),
+    ));
+
+    let roster = mirror.store.whole_roster(&terms()).unwrap();
+    let find = |name: &str| {
+        let mut groups = roster.groups.iter();
+        groups
+            .find(|(_, listing)| listing.group_id.as_str() == name)
+            .unwrap()
+    };
+    let (inner, _) = find("inner");
+    let (_, outer) = find("outer");
+    assert!(outer.members.iter().any(|(_, member)| member == inner));
+    assert!(mirror.marks().contains(&Mark::Group(GroupId::new("outer"))));
+}
+
+#[test]
 fn a_group_that_leaves_marks_itself_and_the_groups_around_it() {
     let mirror = Mirror::of(vec![
         is(person("ada")),
