@@ -42,13 +42,17 @@ pub struct Waiting {
 }
 
 impl Store {
-    /// Marks the actions that are due, so that the run looks at them.
+    /// Marks the actions that are due, so that the run looks at them. What is in a file that somebody is to upload
+    /// waits for that.
     pub fn mark_due(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
         let due = transaction.execute(
             "INSERT INTO dirty (kind, user_id, category_id)
-             SELECT 'entitlement', user_id, category_id FROM set_aside WHERE retry_at <= ?1",
+             SELECT 'entitlement', user_id, category_id FROM set_aside
+             WHERE retry_at <= ?1 AND (category_id, user_id) NOT IN (
+                 SELECT journal.category_id, journal.user_id
+                 FROM journal JOIN file ON journal.file = file.id WHERE file.state = 'handed')",
             [now.as_second()],
         )?;
         transaction.commit()?;
