@@ -10,6 +10,7 @@
 //! | `ROLLBOOK_MODEL_CASES` | sites that are started | 48 |
 //! | `ROLLBOOK_MODEL_STEPS` | things that happen to each, at most | 80 |
 //! | `ROLLBOOK_MODEL_SHRINK_MS` | how long a failure is made smaller | 20000 |
+//! | `ROLLBOOK_MODEL_TRACE` | print each step and what each run did | |
 //! | `ROLLBOOK_MODEL_SEED` | where chance begins: the same seed, the same test; `fresh`: another each time, printed | 1 |
 //!
 //! What once failed is in `proptest-regressions/model.txt` and is tried first.

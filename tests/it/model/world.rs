@@ -66,6 +66,37 @@ pub(super) struct Seen {
     pub(super) settled: Option<Settled>,
 }
 
+/// Whether each step is to be printed.
+fn is_traced() -> bool {
+    std::env::var_os("ROLLBOOK_MODEL_TRACE").is_some()
+}
+
+impl Seen {
+    /// Prints what was planned and what was done.
+    fn trace(&self) {
+        eprintln!("  run {}, {}:", self.run, self.request.command);
+        match &self.result {
+            Ok(report) => {
+                for part in &report.plan.categories {
+                    eprintln!("    plan of {}, {:?}:", part.category.id, part.block);
+                    for action in &part.actions {
+                        eprintln!("      {} {:?}", action.user.as_str(), action.decision);
+                    }
+                }
+                for trip in &report.trips {
+                    eprintln!("    {trip}");
+                }
+            }
+            Err(error) => eprintln!("    {error}"),
+        }
+        for line in &self.lines {
+            let (channel, user) = (line.category, line.user.as_str());
+            let (did, outcome, by) = (line.decision, line.outcome, &line.approved_by);
+            eprintln!("    {user} in {channel}: {did:?}, {outcome:?}, {by:?}");
+        }
+    }
+}
+
 impl World {
     pub(super) async fn start(seed: u64) -> Self {
         Self {
@@ -86,6 +117,9 @@ impl World {
     /// Lets one thing happen.
     pub(super) async fn step(&mut self, step: &Step) {
         self.totals.steps += 1;
+        if is_traced() {
+            eprintln!("{step:?}");
+        }
         match step {
             Step::Run(run) => _ = self.run(run).await,
             Step::DryAndWet(full) => self.dry_and_wet(*full).await,
@@ -431,6 +465,9 @@ impl World {
             open: self.site.unsettled(),
             settled,
         };
+        if is_traced() {
+            seen.trace();
+        }
         self.totals.runs += 1;
         self.totals.faults += struck(&self.site) - before_it;
         self.totals.writes += seen.writes.len() as u64;
@@ -509,6 +546,10 @@ impl World {
         }
         let last = self.run(&full).await;
         assert_eq!(last.writes, [], "no rest: {:#?}", last.lines);
+        if self.site.channels.is_empty() {
+            assert!(matches!(last.result, Err(RunError::NoChannels { .. })));
+            return;
+        }
         let report = last.result.unwrap();
         assert!(report.held.is_none(), "no rest: {:?}", report.trips);
         assert!(last.open.is_empty(), "no rest: {:?}", last.open);
