@@ -1,8 +1,11 @@
 //! Actions that failed for their own reason, and when they are tried again.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+use super::dirty::{self, Mark};
 use super::{Store, StoreError};
 use crate::category::{CategoryId, UserId};
 
@@ -47,16 +50,25 @@ impl Store {
     pub fn mark_due(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
-        let due = transaction.execute(
-            "INSERT INTO dirty (kind, user_id, category_id)
-             SELECT 'entitlement', user_id, category_id FROM set_aside
-             WHERE retry_at <= ?1 AND (category_id, user_id) NOT IN (
-                 SELECT journal.category_id, journal.user_id
-                 FROM journal JOIN file ON journal.file = file.id WHERE file.state = 'handed')",
-            [now.as_second()],
-        )?;
+        let in_files: HashSet<(CategoryId, UserId)> = transaction
+            .prepare_cached(
+                "SELECT category_id, user_id FROM journal
+                 WHERE file IN (SELECT id FROM file WHERE state = 'handed')",
+            )?
+            .query_map([], super::pair)?
+            .collect::<Result<_, _>>()?;
+        let due: Vec<(CategoryId, UserId)> = transaction
+            .prepare_cached("SELECT category_id, user_id FROM set_aside WHERE retry_at <= ?1")?
+            .query_map([now.as_second()], super::pair)?
+            .collect::<Result<_, _>>()?;
+        let due = due.into_iter().filter(|pair| !in_files.contains(pair));
+        let mut count = 0;
+        for (category, user) in due {
+            dirty::mark(&transaction, &Mark::Entitlement(category, user))?;
+            count += 1;
+        }
         transaction.commit()?;
-        Ok(due)
+        Ok(count)
     }
 
     /// Lets everything that waits, or what waits for one person, be tried with the next run; answers

@@ -20,12 +20,7 @@ impl Store {
     pub fn undone(&self) -> Result<BTreeSet<(CategoryId, UserId)>, StoreError> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("SELECT category_id, user_id FROM undone")?;
-        let rows = statement.query_map([], |row| {
-            Ok((
-                CategoryId(row.get(0)?),
-                UserId::new(row.get::<_, String>(1)?),
-            ))
-        })?;
+        let rows = statement.query_map([], super::pair)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

@@ -109,10 +109,7 @@ impl Store {
              WHERE {SAME_CHANGES} AND {OPEN}
                  AND json_extract(action.value, '$.do') NOT IN ('keep', 'adopt', 'forget', 'skip')",
         ))?;
-        let rows = statement.query_map(params![now.as_second(), command], |row| {
-            let user: String = row.get(1)?;
-            Ok((CategoryId(row.get(0)?), UserId::new(user)))
-        })?;
+        let rows = statement.query_map(params![now.as_second(), command], super::super::pair)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }

@@ -253,11 +253,15 @@ impl Directory {
                 // Of a group in a group only the members count.
                 let owners = group.owners.iter().filter(|_| next == n);
                 let owners = owners.copied().map(Member::Person);
+                // Owners of a group of staff are granted nothing.
+                let grants = |member: &Member| {
+                    self.groups[n].name == reference || group.members.contains(member)
+                };
                 for member in group.members.iter().copied().chain(owners) {
                     match member {
                         Member::Person(person) => {
                             let person_of = &self.people[person];
-                            if !person_of.there {
+                            if !person_of.there && grants(&member) {
                                 listed.gone.insert(person);
                             }
                             let login = person_of.login.to_lowercase();
