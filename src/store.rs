@@ -19,6 +19,7 @@
 //! | [`set_aside`] | what failed for its own reason |
 //! | [`lease`] | one run at a time |
 //! | [`origin`] | whether the file is a copy |
+//! | [`generation`] | whether the file was put back to an earlier state |
 //! | [`take_over`] | what a file made anew takes over from the old one |
 //! | [`runs`] | what happened |
 
@@ -27,21 +28,23 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
 
+use crate::category::{CategoryId, UserId};
 use crate::killpoint;
 
 pub mod categories;
 pub mod dirty;
 pub mod files;
+mod generation;
 pub mod held;
 pub mod history;
 pub mod journal;
 pub mod lease;
 pub mod ledger;
 pub mod mirror;
-pub mod origin;
+mod origin;
 pub mod roster;
 pub mod runs;
 pub mod set_aside;
@@ -438,6 +441,12 @@ impl Store {
             .execute([name, value])?;
         Ok(transaction.commit()?)
     }
+}
+
+/// A channel and a person, as a row begins.
+fn pair(row: &Row<'_>) -> rusqlite::Result<(CategoryId, UserId)> {
+    let user: String = row.get(1)?;
+    Ok((CategoryId(row.get(0)?), UserId::new(user)))
 }
 
 /// Reads a word that an enum's serde form stands for.

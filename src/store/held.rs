@@ -224,7 +224,11 @@ impl Store {
                 .prepare_cached("INSERT INTO dirty (kind, category_id) VALUES ('category', ?1)")?
                 .execute([id])?;
         }
+        let counted = self.count_answer(&transaction)?;
         transaction.commit()?;
+        if let Some(number) = counted {
+            self.write_beside(number);
+        }
         Ok(Answered::Given(digest, plan))
     }
 

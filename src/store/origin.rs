@@ -3,13 +3,16 @@
 //! *Its one idea: a copy does not know what happened since.* The original may be in use on another
 //! machine, and a backup has forgotten what people undid and rejected after it was made. A file
 //! remembers its own number on its disk and the time at which it was made; where these are others, it
-//! was copied or restored. (Not seen is a backup whose bytes are poured into the file that is there.)
+//! was copied or restored. A backup that is poured into the file that is there is behind what stands beside it
+//! ([`generation`](super::generation)).
 
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::UNIX_EPOCH;
 
 use rusqlite::{OptionalExtension, params};
 
+use super::generation::{self, Beside};
 use super::{Store, StoreError};
 
 /// The setting that says which file this is.
@@ -19,13 +22,22 @@ const COPIED: &str = "file_copied";
 
 /// A file, as its disk knows it: a number, and when it was made, where the disk tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Identity {
+pub(super) struct Identity {
     number: u64,
     made: Option<u128>,
 }
 
 impl Identity {
-    fn read(text: &str) -> Option<Self> {
+    pub(super) fn of(file: &Metadata) -> Self {
+        let made = file.created().ok();
+        let made = made.and_then(|made| made.duration_since(UNIX_EPOCH).ok());
+        Self {
+            number: file.ino(),
+            made: made.map(|made| made.as_nanos()),
+        }
+    }
+
+    pub(super) fn read(text: &str) -> Option<Self> {
         let (number, made) = text.split_once(' ')?;
         Some(Self {
             number: number.parse().ok()?,
@@ -33,13 +45,13 @@ impl Identity {
         })
     }
 
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         let made = self.made.map(|made| made.to_string());
         format!("{} {}", self.number, made.as_deref().unwrap_or("unknown"))
     }
 
     /// A time that only one of the two tells says nothing.
-    fn is_same(self, other: Self) -> bool {
+    pub(super) fn is_same(self, other: Self) -> bool {
         let same_time = self
             .made
             .zip(other.made)
@@ -55,12 +67,8 @@ impl Store {
         let Ok(file) = std::fs::metadata(&self.path) else {
             return Ok(());
         };
-        let made = file.created().ok();
-        let made = made.and_then(|made| made.duration_since(UNIX_EPOCH).ok());
-        let is = Identity {
-            number: file.ino(),
-            made: made.map(|made| made.as_nanos()),
-        };
+        let is = Identity::of(&file);
+        let beside = self.beside();
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
         let was: Option<String> = transaction
@@ -68,7 +76,15 @@ impl Store {
             .query_row([FILE], |row| row.get(0))
             .optional()?;
         let was = was.as_deref().and_then(Identity::read);
-        if was.is_some_and(|was| was.is_same(is)) {
+        let is_behind = beside.is_ahead_of(generation::number(&transaction)?);
+        let least = match beside {
+            Beside::Number(number) => number,
+            Beside::Nothing | Beside::Foreign => 0,
+        };
+        let number = generation::count(&transaction, least)?;
+        if was.is_some_and(|was| was.is_same(is)) && !is_behind {
+            transaction.commit()?;
+            self.write_beside(number);
             return Ok(());
         }
         let mut write =
@@ -91,7 +107,9 @@ impl Store {
             }
         }
         drop(write);
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        self.write_beside(number);
+        Ok(())
     }
 
     /// Whether this is a copy that nobody has agreed to yet.

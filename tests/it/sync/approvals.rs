@@ -3,6 +3,8 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 
+use std::path::Path;
+
 use super::site::{Site, Start, with};
 
 const BIO: &[usize] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
@@ -142,15 +144,28 @@ async fn an_approval_is_not_for_another_configuration() {
 
 #[tokio::test]
 async fn an_approval_is_not_for_a_copy_of_the_state_file() {
-    let site = approved(&[("bio", BIO)]).await;
-    let (file, copy) = (site.path("rollbook.db"), site.path("copy.db"));
-    site.rollbook(&["state", "backup", &copy.display().to_string()])
-        .await
-        .is(0);
-    for beside in ["rollbook.db-wal", "rollbook.db-shm"] {
-        let _ = std::fs::remove_file(site.path(beside));
+    let put_back: [fn(&Path, &Path); 2] = [
+        |copy, file| std::fs::rename(copy, file).unwrap(),
+        // Into the file that is there: it stays the same file.
+        |copy, file| std::fs::write(file, std::fs::read(copy).unwrap()).unwrap(),
+    ];
+    for put_back in put_back {
+        let site = approved(&[("bio", BIO)]).await;
+        let copy = site.path("copy.db");
+        site.rollbook(&["state", "backup", &copy.display().to_string()])
+            .await
+            .is(0);
+        site.sync().await.is(0);
+        let run = site.last_run().await;
+        let digest = site.rollbook(&["undo", &run]).await.is(4).digest();
+        site.approve(&digest).await;
+        site.rollbook(&["undo", &run]).await.is(0);
+        assert_eq!(site.members("bio"), [""; 0]);
+        for beside in ["rollbook.db-wal", "rollbook.db-shm"] {
+            let _ = std::fs::remove_file(site.path(beside));
+        }
+        put_back(&copy, &site.path("rollbook.db"));
+        site.sync_full().await.is(4).says("or was restored");
+        assert_eq!(site.members("bio"), [""; 0]);
     }
-    std::fs::rename(copy, file).unwrap();
-    site.sync_full().await.is(4);
-    assert_eq!(site.members("bio"), [""; 0]);
 }

@@ -13,7 +13,7 @@ const BIO: (&str, &[usize]) = ("bio", &[0, 1, 2]);
 
 impl Site {
     /// The number of the last run.
-    async fn last_run(&self) -> String {
+    pub(super) async fn last_run(&self) -> String {
         let status = self.rollbook(&["status", "--json"]).await.is(0);
         let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
         status["runs"][0]["id"].to_string()
