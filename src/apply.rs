@@ -29,7 +29,7 @@ use self::ways::Ways;
 use crate::category::CategoryId;
 use crate::config;
 use crate::kaltura::{ApiError, FileKind, Kaltura, KalturaError};
-use crate::plan::gate::Approved;
+use crate::plan::gate::{Approved, Warrant};
 use crate::plan::{Action, CategoryPlan, Digest};
 use crate::progress::Progress;
 use crate::store::journal::Outcome;
@@ -207,14 +207,15 @@ impl Task {
 impl Applier {
     /// Applies a plan: categories side by side, each one's actions in order.
     pub async fn apply(&self, approved: Approved) -> Result<Applied, ApplyError> {
-        let by = approved.by().clone();
+        let (by, warrant) = (approved.by().clone(), approved.warrant().clone());
+        let warrant = &warrant;
         let plan = approved.into_plan();
         let total = plan.changes().count();
         self.progress.begin("applying", total as u64);
         let channels = plan.categories.iter();
         let channels = channels.map(|part| tasks(part, by.get(&part.category.id)));
         let applied = match &self.route {
-            Route::Calls => self.by_calls(channels.collect(), total).await?,
+            Route::Calls => self.by_calls(channels.collect(), total, warrant).await?,
             Route::Files { or_calls } => {
                 let ways = Ways::of(channels, *or_calls, |task| {
                     files::piece(task, files::style(&self.csv), &self.confusable)
@@ -222,8 +223,8 @@ impl Applier {
                 let applied = self.leave(ways.left).await?;
                 // Calls first: jobs take long, and calls rest on what was seen just now.
                 let total = ways.calls.iter().map(Vec::len).sum();
-                let applied = applied.add(self.by_calls(ways.calls, total).await?);
-                applied.add(self.by_files(ways.files).await?)
+                let applied = applied.add(self.by_calls(ways.calls, total, warrant).await?);
+                applied.add(self.by_files(ways.files, warrant).await?)
             }
             Route::Folder(folder) => {
                 let ways = Ways::of(channels, false, |task| {
@@ -241,9 +242,10 @@ impl Applier {
         &self,
         channels: Vec<Vec<Task>>,
         total: usize,
+        warrant: &Warrant,
     ) -> Result<Applied, ApplyError> {
         let lanes = divide(channels, self.lanes(total));
-        let running = lanes.into_iter().map(|tasks| self.lane(tasks));
+        let running = lanes.into_iter().map(|tasks| self.lane(tasks, warrant));
         let applied = try_join_all(running).await?;
         Ok(applied.into_iter().fold(Applied::default(), Applied::add))
     }

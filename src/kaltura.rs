@@ -12,7 +12,6 @@
 //! | `request` | many calls, with patience: what may be repeated |
 //! | `question`, `list`, `pack` | lists to their end, in few pages |
 //! | `change`, `writing` | writes and their outcomes |
-//! | `fence` | the right to write |
 //! | [`csv`] | the same writes as files, and what the log of a file says became of them |
 //! | `bulk`, `single` | files of changes: handed in, followed, found again |
 //! | `standing` | what the session may do |
@@ -26,13 +25,13 @@ use secrecy::SecretString;
 
 use crate::category::{Category, CategoryId, Entitlement, UserId};
 use crate::config::{self, ConfigError};
+use crate::plan::gate::Warrant;
 
 mod api_error;
 mod bulk;
 mod change;
 pub mod csv;
 mod error;
-mod fence;
 mod ks;
 mod list;
 mod pace;
@@ -50,7 +49,6 @@ pub use api_error::{ApiError, Disposition};
 pub use bulk::{FileKind, FoundJobs, Job, JobId, JobLog, JobStatus, Submitted};
 pub use change::{Write, WriteOutcome};
 pub use error::{Fault, KalturaError};
-pub use fence::Fence;
 pub use pace::Pace;
 pub use standing::Standing;
 pub use writing::Writing;
@@ -97,7 +95,7 @@ impl Credentials {
 
 /// A Kaltura account. Cheap to clone; clones share the session and the pace.
 #[derive(Clone)]
-pub struct Kaltura(Arc<Client>, Option<Fence>);
+pub struct Kaltura(Arc<Client>);
 
 impl fmt::Debug for Kaltura {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,7 +135,7 @@ pub enum Found {
 impl Kaltura {
     /// Sets up a client. Nothing is sent before the first question.
     pub fn new(config: &config::Kaltura, credentials: Credentials) -> Result<Self, KalturaError> {
-        Client::new(config, credentials).map(|client| Self(Arc::new(client), None))
+        Client::new(config, credentials).map(|client| Self(Arc::new(client)))
     }
 
     /// The same with other waits between attempts. Only for a client that has not been cloned.
@@ -149,10 +147,9 @@ impl Kaltura {
         self
     }
 
-    /// The same account, of which nothing is written once the fence is closed.
-    #[must_use]
-    pub fn under(&self, fence: Fence) -> Self {
-        Self(Arc::clone(&self.0), Some(fence))
+    /// Which account this is, as [`account`](config::Kaltura::account) names it.
+    pub fn account(&self) -> &str {
+        &self.0.account
     }
 
     /// The waits between attempts.
@@ -322,9 +319,18 @@ impl Kaltura {
         Ok(found)
     }
 
-    /// Begins with the writes of one batch.
-    pub fn writing(&self) -> Writing<'_> {
-        Writing::new(&self.0, self.1.as_ref())
+    /// Begins with the writes of one batch. An error: the warrant is for another account.
+    pub fn writing<'k>(&'k self, warrant: &'k Warrant) -> Result<Writing<'k>, KalturaError> {
+        self.honour(warrant)?;
+        Ok(Writing::new(&self.0, &warrant.grounds().fence))
+    }
+
+    fn honour(&self, warrant: &Warrant) -> Result<(), KalturaError> {
+        if warrant.is_for(self.account()) {
+            Ok(())
+        } else {
+            Err(KalturaError::OtherAccount)
+        }
     }
 
     /// How many writes belong in one batch.

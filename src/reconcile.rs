@@ -18,7 +18,7 @@
 //! | [`uploaded`] | what became of files that somebody was to upload |
 //! | [`report`] | what a run says about itself |
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -28,13 +28,13 @@ use crate::apply::{ApplyError, doubt, submit};
 use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::config::Config;
-use crate::directory::GroupId;
+use crate::directory::{Evidence, GroupId};
 use crate::kaltura::{Kaltura, KalturaError};
 use crate::killpoint;
 use crate::plan::Plan;
 use crate::plan::binding::Bindings;
 use crate::plan::decision::Configurations;
-use crate::plan::gate;
+use crate::plan::gate::{self, Grounds};
 use crate::plan::saved::{self, Difference};
 use crate::progress::Progress;
 use crate::source::{Source, SourceError};
@@ -84,12 +84,21 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The same, which writes to the state file and to Kaltura only while the lease is its own.
+    /// The same, which writes to the state file only while the lease is its own.
     fn under(&self, lease: Lease) -> Self {
         Self {
             store: self.store.under(lease),
-            kaltura: self.kaltura.under(lease::fence(&self.store, lease)),
             ..self.clone()
+        }
+    }
+
+    /// What a plan of this engine rests on.
+    fn grounds(&self, evidence: BTreeMap<String, Evidence>) -> Grounds {
+        Grounds {
+            account: self.config.kaltura.account(),
+            configuration: self.config.fingerprint(),
+            fence: self.store.fence(),
+            evidence,
         }
     }
 }
@@ -330,8 +339,11 @@ async fn steps(
             .map_err(|differences| RunError::stale(&differences))?,
         Task::Sync | Task::Undo { .. } => planned.plan,
     };
+    let evidence = report.reads.iter();
+    let evidence = evidence.map(|read| (read.directory.clone(), read.evidence.clone()));
+    let grounds = engine.grounds(evidence.collect());
     let circumstances =
-        verdict::circumstances(engine, &request.task, &plan, &scope.there()).await?;
+        verdict::circumstances(engine, &request.task, &plan, (&scope.there(), grounds)).await?;
     let review = gate::review(plan, &circumstances);
     report.trips.clone_from(&review.trips);
     report.note_plan(&review);

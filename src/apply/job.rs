@@ -16,6 +16,7 @@ use crate::kaltura::{
     ApiError, Disposition, FileKind, Job, JobId, JobLog, JobStatus, Kaltura, KalturaError,
     Submitted,
 };
+use crate::plan::gate::{Fence, Warrant};
 use crate::{clock, killpoint};
 
 /// The first wait before a job is looked at again.
@@ -58,6 +59,8 @@ pub(crate) struct Jobs<'a> {
     pub(crate) config: &'a config::apply::Csv,
     /// What the files are about.
     pub(crate) kind: FileKind,
+    /// Whether this process may still stop a job.
+    pub(crate) fence: &'a Fence,
 }
 
 impl Jobs<'_> {
@@ -66,9 +69,11 @@ impl Jobs<'_> {
         &self,
         name: &str,
         content: Vec<u8>,
+        warrant: &Warrant,
     ) -> Result<Result<Place, ApiError>, ApplyError> {
         let since = clock::now();
-        let answer = self.kaltura.submit(self.kind, name, content).await?;
+        let answer = self.kaltura.submit(self.kind, name, content, warrant);
+        let answer = answer.await?;
         killpoint::here("after-submitting");
         Ok(Ok(match answer {
             Submitted::Accepted(job) => Place::At(job.id),
@@ -124,7 +129,7 @@ impl Jobs<'_> {
             sleep(wait).await;
         }
         tracing::warn!(job = id.0, "a job shows no progress, and is aborted");
-        unless_forbidden(self.kaltura.abort_job(id).await)?;
+        unless_forbidden(self.kaltura.abort_job(id, self.fence).await)?;
         // A worker that has it in hand may go on for some rows.
         let aborted_at = Instant::now();
         for wait in self.waits() {

@@ -9,6 +9,7 @@ use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::kaltura::{Found, Write, WriteOutcome};
 use crate::killpoint;
+use crate::plan::gate::Warrant;
 use crate::store::journal::{Open, Outcome};
 
 /// How often an action is tried in one run: once, and once more when nobody knew what became of it
@@ -17,12 +18,16 @@ const ATTEMPTS: u32 = 2;
 
 impl Applier {
     /// Works through the tasks of one lane.
-    pub(super) async fn lane(&self, tasks: Vec<Task>) -> Result<Applied, ApplyError> {
+    pub(super) async fn lane(
+        &self,
+        tasks: Vec<Task>,
+        warrant: &Warrant,
+    ) -> Result<Applied, ApplyError> {
         let mut open = VecDeque::from(tasks);
         let mut applied = Applied::default();
         while !open.is_empty() {
             let batch = self.next_batch(&mut open);
-            let again = self.batch(batch, &mut applied).await?;
+            let again = self.batch(batch, warrant, &mut applied).await?;
             open.extend(again);
         }
         Ok(applied)
@@ -46,12 +51,13 @@ impl Applier {
     async fn batch(
         &self,
         tasks: Vec<Task>,
+        warrant: &Warrant,
         applied: &mut Applied,
     ) -> Result<Vec<Task>, ApplyError> {
         let rows = self.open(&tasks).await?;
         killpoint::here("after-opening");
         let mut ends: Vec<Option<End>> = vec![None; tasks.len()];
-        self.write(&tasks, &mut ends).await?;
+        self.write(&tasks, warrant, &mut ends).await?;
         killpoint::here("after-writing");
         self.look_after(&tasks, &mut ends).await?;
         self.close(tasks, rows, ends, applied).await
@@ -108,9 +114,14 @@ impl Applier {
 
     /// Writes, and again what the server did not begin with. What takes access away is looked at right before,
     /// each time.
-    async fn write(&self, tasks: &[Task], ends: &mut [Option<End>]) -> Result<(), ApplyError> {
+    async fn write(
+        &self,
+        tasks: &[Task],
+        warrant: &Warrant,
+        ends: &mut [Option<End>],
+    ) -> Result<(), ApplyError> {
         let mut under_way: Vec<UnderWay> = tasks.iter().map(UnderWay::new).collect();
-        let mut writing = self.kaltura.writing();
+        let mut writing = self.kaltura.writing(warrant)?;
         loop {
             let is_untouched = |index: usize| ends[index].is_none() && !under_way[index].is_begun();
             let stale =

@@ -23,6 +23,7 @@ use crate::kaltura::csv::Log;
 use crate::kaltura::{ApiError, FileKind, Found, JobId, Kaltura};
 use crate::killpoint;
 use crate::plan::Action;
+use crate::plan::gate::Warrant;
 use crate::store::Store;
 use crate::store::files::{File, Item, Way};
 use crate::store::journal::{Doubt, Open, Outcome};
@@ -33,7 +34,11 @@ const LONGEST_OPEN: SignedDuration = SignedDuration::from_hours(24);
 impl Applier {
     /// Sends actions as files: as many jobs side by side as allowed, but never two that write to one
     /// channel, so that departures come before additions and Kaltura does not lose count of members.
-    pub(super) async fn by_files(&self, pieces: Vec<Packed>) -> Result<Applied, ApplyError> {
+    pub(super) async fn by_files(
+        &self,
+        pieces: Vec<Packed>,
+        warrant: &Warrant,
+    ) -> Result<Applied, ApplyError> {
         let mut files = style(&self.csv).pack(pieces).enumerate().peekable();
         let mut running = FuturesUnordered::new();
         let mut busy: BTreeMap<usize, BTreeSet<CategoryId>> = BTreeMap::new();
@@ -46,7 +51,7 @@ impl Applier {
                 })
             {
                 busy.insert(number, file.iter().map(|piece| piece.category).collect());
-                running.push(async move { (number, self.file(number, file).await) });
+                running.push(async move { (number, self.file(number, file, warrant).await) });
             }
             let Some((number, done)) = running.next().await else {
                 return Ok(applied);
@@ -57,7 +62,12 @@ impl Applier {
     }
 
     /// One file, from the journal to the last row.
-    async fn file(&self, number: usize, pieces: Vec<Packed>) -> Result<Applied, ApplyError> {
+    async fn file(
+        &self,
+        number: usize,
+        pieces: Vec<Packed>,
+        warrant: &Warrant,
+    ) -> Result<Applied, ApplyError> {
         let name = file_name(self.run, &self.tag, number);
         let count = pieces.len() as u64;
         let fresh: BTreeSet<(CategoryId, UserId)> = fresh(&pieces);
@@ -72,7 +82,7 @@ impl Applier {
                 steps::takes_a_row(&doubt.action)
                     && fresh.contains(&(doubt.category, doubt.action.user.clone()))
             };
-            let (fate, refused) = match self.submit(file, &name, content).await? {
+            let (fate, refused) = match self.submit(file, (&name, content), warrant).await? {
                 Ok(fate) => (fate, None),
                 Err(error) => (Fate::Never, Some(error)),
             };
@@ -194,12 +204,17 @@ impl Applier {
     async fn submit(
         &self,
         file: i64,
-        name: &str,
-        content: Vec<u8>,
+        (name, content): (&str, Vec<u8>),
+        warrant: &Warrant,
     ) -> Result<Result<Fate, ApiError>, ApplyError> {
         killpoint::here("before-submitting");
-        let jobs = self.jobs();
-        let job = match jobs.hand_in(name, content).await? {
+        let jobs = Jobs {
+            kaltura: &self.kaltura,
+            config: &self.csv,
+            kind: FileKind::Entitlements,
+            fence: &warrant.grounds().fence,
+        };
+        let job = match jobs.hand_in(name, content, warrant).await? {
             Ok(Place::At(job)) => job,
             Ok(Place::Nowhere) => return Ok(Ok(Fate::Never)),
             Ok(Place::Unclear) => return Ok(Ok(Fate::Open)),
@@ -216,14 +231,6 @@ impl Applier {
             .await?;
         killpoint::here("after-noting-a-job");
         Ok(Ok(jobs.follow(job).await?))
-    }
-
-    fn jobs(&self) -> Jobs<'_> {
-        Jobs {
-            kaltura: &self.kaltura,
-            config: &self.csv,
-            kind: FileKind::Entitlements,
-        }
     }
 }
 
@@ -294,6 +301,7 @@ pub async fn resolve(
         kaltura,
         config,
         kind: FileKind::Entitlements,
+        fence: &store.fence(),
     };
     let mut count = 0;
     for file in store.run(Store::files).await? {

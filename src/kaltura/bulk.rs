@@ -21,6 +21,7 @@ use super::api_error::{ApiError, Disposition};
 use super::error::KalturaError;
 use super::request::{Sent, refused, required};
 use super::wire::{self, Call, JobRow, Upload};
+use crate::plan::gate::{Fence, Warrant};
 
 mod find;
 
@@ -165,13 +166,15 @@ impl Kaltura {
         kind: FileKind,
         name: &str,
         content: Vec<u8>,
+        warrant: &Warrant,
     ) -> Result<Submitted, KalturaError> {
+        self.honour(warrant)?;
         let upload = Upload {
             kind,
             name,
             content: &content,
         };
-        let answer = match self.0.hand_in(&upload, self.1.as_ref()).await? {
+        let answer = match self.0.hand_in(&upload, &warrant.grounds().fence).await? {
             Sent::Answered(answer) => answer,
             Sent::Unknown => return Ok(Submitted::Unknown),
         };
@@ -243,8 +246,12 @@ impl Kaltura {
     }
 
     /// Stops a job, as far as that can be: a worker that has it in hand may go on for some rows. One
-    /// that is over stays as it is, but can no longer be found; one that is not there is as good.
-    pub async fn abort_job(&self, id: JobId) -> Result<(), KalturaError> {
+    /// that is over stays as it is, but can no longer be found; one that is not there is as good. Nobody's
+    /// membership is changed by that, so that it needs no warrant, and only the lease.
+    pub async fn abort_job(&self, id: JobId, fence: &Fence) -> Result<(), KalturaError> {
+        if !fence.is_open().await {
+            return Err(KalturaError::Withdrawn);
+        }
         let call = Call::abort_job(id);
         for answer in self.0.read_many(std::slice::from_ref(&call)).await? {
             match required(&call, answer) {

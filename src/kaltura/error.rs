@@ -48,6 +48,11 @@ pub enum KalturaError {
         "nothing more is written to Kaltura: another run has taken over, or the state file cannot be read. The next run goes on with what is left"
     )]
     Withdrawn,
+    /// The changes were approved for another account.
+    #[error(
+        "nothing is written to Kaltura: what was approved is for another account than this one (kaltura.url, kaltura.partner_id)"
+    )]
+    OtherAccount,
     /// A list did not add up, twice.
     #[error(
         "the list of {subject} is not complete: Kaltura says {expected} and gave {found}, and a \
@@ -86,7 +91,10 @@ impl KalturaError {
     /// Whether a later attempt may well succeed without anybody's doing.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Setup { .. } | Self::Crowded { .. } | Self::Unreadable { .. } => false,
+            Self::Setup { .. }
+            | Self::Crowded { .. }
+            | Self::Unreadable { .. }
+            | Self::OtherAccount => false,
             Self::Incomplete { .. } | Self::Withdrawn => true,
             Self::Session { error, .. } | Self::Refused { error, .. } => matches!(
                 error.disposition(),

@@ -23,6 +23,8 @@ use crate::config;
 const LISTS_PER_REQUEST: usize = 20;
 
 pub(super) struct Client {
+    /// Which account this is.
+    pub(super) account: String,
     pub(super) transport: Transport,
     pub(super) session: Session,
     pub(super) pace: Pace,
@@ -45,6 +47,7 @@ impl Client {
         credentials: Credentials,
     ) -> Result<Self, KalturaError> {
         Ok(Self {
+            account: config.account(),
             transport: Transport::new(config)?,
             session: Session::new(config, credentials)?,
             pace: Pace::new(config.retries),

@@ -9,10 +9,10 @@ use secrecy::ExposeSecret;
 use super::api_error::Disposition;
 use super::bulk::{JobId, JobLog};
 use super::error::{Fault, KalturaError};
-use super::fence::Fence;
 use super::pace::Patience;
 use super::request::{Client, Sent, is_untouched, refused};
 use super::wire::{LogRequest, Upload};
+use crate::plan::gate::Fence;
 
 impl Client {
     /// Hands in a file, again only where the server certainly did not begin. An error means that
@@ -20,7 +20,7 @@ impl Client {
     pub(super) async fn hand_in(
         &self,
         upload: &Upload<'_>,
-        fence: Option<&Fence>,
+        fence: &Fence,
     ) -> Result<Sent, KalturaError> {
         let mut patience = Patience::new(&self.pace);
         let mut attempts = 0;

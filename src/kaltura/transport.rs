@@ -24,9 +24,9 @@ use super::Traffic;
 use super::api_error::ApiError;
 use super::bulk::{JobId, JobLog};
 use super::error::{Fault, KalturaError};
-use super::fence::Fence;
 use super::wire::{self, Call, LogRequest, Login, Multirequest, Upload};
 use crate::config;
+use crate::plan::gate::Fence;
 
 /// A call's answer: what it returned, or the error it met.
 pub(super) type Answer = Result<Value, ApiError>;
@@ -111,7 +111,7 @@ impl Transport {
         &self,
         ks: &str,
         upload: &Upload<'_>,
-        fence: Option<&Fence>,
+        fence: &Fence,
     ) -> Result<Answer, Fault> {
         let fields = upload.fields(ks).map_err(Fault::Unwritable)?;
         let file = Part::bytes(upload.content.to_vec())
@@ -122,7 +122,9 @@ impl Transport {
             .part(Upload::FILE, file);
         let path = upload.path();
         let request = self.request(path).multipart(form);
-        let reply = self.send(path, request, 1, self.timeout, fence).await?;
+        let reply = self
+            .send(path, request, 1, self.timeout, Some(fence))
+            .await?;
         reply.json().map(answer)
     }
 
@@ -175,7 +177,9 @@ impl Transport {
         // The semaphore is never closed, so there is always a slot to be had.
         let _slot = self.slots.acquire().await.ok();
         self.pace.until_ready().await;
-        if !Fence::is_open(fence).await {
+        if let Some(fence) = fence
+            && !fence.is_open().await
+        {
             return Err(Fault::Withdrawn);
         }
         self.requests.fetch_add(1, Ordering::Relaxed);

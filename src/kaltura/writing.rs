@@ -8,16 +8,16 @@ use secrecy::ExposeSecret;
 use super::api_error::ApiError;
 use super::change::{Write, WriteOutcome};
 use super::error::{Fault, KalturaError};
-use super::fence::Fence;
 use super::pace::Patience;
 use super::request::{Client, is_untouched, worst};
 use super::transport::Answer;
 use super::wire::Call;
+use crate::plan::gate::Fence;
 
 /// The attempts at the writes of one batch.
 pub struct Writing<'k> {
     client: &'k Client,
-    fence: Option<&'k Fence>,
+    fence: &'k Fence,
     patience: Patience<'k>,
     attempts: usize,
     /// What the rest met when it was sent before.
@@ -25,7 +25,7 @@ pub struct Writing<'k> {
 }
 
 impl<'k> Writing<'k> {
-    pub(super) fn new(client: &'k Client, fence: Option<&'k Fence>) -> Self {
+    pub(super) fn new(client: &'k Client, fence: &'k Fence) -> Self {
         Self {
             client,
             fence,
@@ -51,7 +51,10 @@ impl<'k> Writing<'k> {
         let calls: Vec<Call> = writes.iter().map(Write::call).collect();
         let asked: Vec<&Call> = calls.iter().collect();
         let ks = ticket.ks.expose_secret();
-        let sent = client.transport.multirequest(ks, &asked, self.fence).await;
+        let sent = client
+            .transport
+            .multirequest(ks, &asked, Some(self.fence))
+            .await;
         let mut answers = match sent {
             Ok(answers) => answers,
             Err(Fault::Withdrawn) => return Err(KalturaError::Withdrawn),

@@ -13,14 +13,17 @@ use crate::category::{CategoryId, UserId};
 use crate::config::safety::{OnTrip, Safety, Threshold};
 
 pub mod approval;
+pub mod warrant;
 
 pub use approval::Approval;
+pub use warrant::{Fence, Grounds, Warrant};
 
-/// A plan that may be applied. There is no way to have one but [`review`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A plan that may be applied, and by what right. There is no way to have one but [`review`].
+#[derive(Debug, Clone)]
 pub struct Approved {
     plan: Plan,
     by: BTreeMap<CategoryId, Arc<str>>,
+    warrant: Warrant,
 }
 
 impl Approved {
@@ -34,6 +37,11 @@ impl Approved {
         &self.by
     }
 
+    /// By what right it is applied.
+    pub fn warrant(&self) -> &Warrant {
+        &self.warrant
+    }
+
     /// What may be applied, to be taken apart.
     pub fn into_plan(self) -> Plan {
         self.plan
@@ -41,7 +49,7 @@ impl Approved {
 }
 
 /// What the gate says to a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Review {
     /// What may be applied now.
     pub approved: Approved,
@@ -174,6 +182,8 @@ pub enum First {
 /// What the gate needs to know beside the plan.
 #[derive(Debug, Clone, Default)]
 pub struct Circumstances {
+    /// What the plan rests on.
+    pub grounds: Grounds,
     /// The limits.
     pub safety: Safety,
     /// What makes the plan a first one, if anything.
@@ -239,11 +249,18 @@ pub fn review(plan: Plan, circumstances: &Circumstances) -> Review {
         approved: Approved {
             plan: Plan::new(approved.into_iter().chain(free)),
             by,
+            warrant: Warrant::new(circumstances.grounds.clone()),
         },
         held: Plan::new(held),
         rejected: Plan::new(rejected),
         trips,
     }
+}
+
+/// The right to hand in an export: it makes channels and people, or sets the names of people, and neither gives nor takes
+/// a membership, so that no limit is about it.
+pub fn release_export(grounds: Grounds) -> Warrant {
+    Warrant::new(grounds)
 }
 
 fn trips_of_the_whole(parts: &[Arc<CategoryPlan>], circumstances: &Circumstances) -> Vec<Trip> {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::RunError;
 use crate::clock;
-use crate::kaltura::Fence;
 use crate::store::lease::{Claim, Lease};
 use crate::store::{Store, StoreError};
 
@@ -47,15 +46,6 @@ pub(super) async fn keep<T>(
         result = work => result,
         lost = beat(store, lease) => Err(lost.into()),
     }
-}
-
-/// Tells Kaltura's client, right before each request that writes, whether the right to run is still ours.
-pub(super) fn fence(store: &Store, lease: Lease) -> Fence {
-    let store = store.clone();
-    Fence::new(move || {
-        let store = store.clone();
-        Box::pin(async move { store.run(move |store| store.is_ours(lease)).await.is_ok() })
-    })
 }
 
 /// Gives the right to run back.

@@ -89,7 +89,10 @@ pub(super) async fn steps(
         parts.push(part(engine, id, index.get(&id), actions).await?);
     }
     let plan = Plan::new(parts);
-    let circumstances = verdict::circumstances(engine, &request.task, &plan, &there).await?;
+    // The history says what is taken back, and no directory is asked.
+    let grounds = engine.grounds(BTreeMap::new());
+    let circumstances =
+        verdict::circumstances(engine, &request.task, &plan, (&there, grounds)).await?;
     let review = gate::review(plan, &circumstances);
     report.trips.clone_from(&review.trips);
     report.note_plan(&review);

@@ -89,6 +89,7 @@ async fn steps(engine: &Engine, settling: &Settling) -> Result<Settled, RunError
         kaltura: &engine.kaltura,
         config: &engine.config.apply.csv,
         kind: FileKind::Entitlements,
+        fence: &engine.store.fence(),
     };
     for file in files {
         let id = file.id;

@@ -23,7 +23,7 @@ use crate::killpoint;
 use crate::plan::Plan;
 use crate::plan::category::Block;
 use crate::plan::decision::Stage;
-use crate::plan::gate::{Circumstances, First, Review};
+use crate::plan::gate::{Circumstances, First, Grounds, Review};
 use crate::store::dirty::Mark;
 use crate::store::held::{Held, Hold};
 use crate::store::lease::Lease;
@@ -37,7 +37,7 @@ pub(super) async fn circumstances(
     engine: &Engine,
     task: &Task,
     plan: &Plan,
-    there: &There,
+    (there, grounds): (&There, Grounds),
 ) -> Result<Circumstances, RunError> {
     if !plan.is_empty() {
         engine.store.run(Store::check_pages).await?;
@@ -63,6 +63,7 @@ pub(super) async fn circumstances(
         let new = new.filter(|id| is_asked && !planned.contains(id));
         let new = new.collect();
         Ok(Circumstances {
+            grounds,
             safety: config.safety.clone(),
             first,
             memberships,

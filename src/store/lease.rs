@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::{Store, StoreError};
+use crate::plan::gate::Fence;
 use process::Process;
 
 mod process;
@@ -102,6 +103,17 @@ impl Store {
     /// Makes sure that nobody has taken over: to be asked right before Kaltura is written to.
     pub fn is_ours(&self, lease: Lease) -> Result<(), StoreError> {
         check(&self.lock(), lease)
+    }
+
+    /// Tells, right before each request that writes to Kaltura, whether the right to run is still that of whoever
+    /// uses the state file [under](Store::under) it.
+    pub fn fence(&self) -> Fence {
+        let store = self.clone();
+        let may_write = |store: &Self| store.is_ours(store.lease.ok_or(StoreError::LeaseLost)?);
+        Fence::new(move || {
+            let store = store.clone();
+            Box::pin(async move { store.run(may_write).await.is_ok() })
+        })
     }
 
     /// Gives the right to run back.

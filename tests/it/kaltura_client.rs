@@ -18,8 +18,9 @@ use std::time::Duration;
 use rollbook::category::{Category, CategoryId, PermissionLevel, Status, UpdateMethod, UserId};
 use rollbook::config;
 use rollbook::kaltura::{
-    ApiError, Credentials, Found, Kaltura, KalturaError, Pace, Write, WriteOutcome,
+    ApiError, Credentials, FileKind, Found, Kaltura, KalturaError, Pace, Write, WriteOutcome,
 };
+use rollbook::plan::gate::{self, Fence, Grounds, Warrant};
 use serde_json::{Value, json};
 
 use scripted::{Asked, Play, Scripted, each, error, recorded};
@@ -138,12 +139,55 @@ fn remove(user: &str) -> Write {
     }
 }
 
+/// The right to write to a client's account.
+pub(crate) fn warrant(client: &Kaltura) -> Warrant {
+    let grounds = Grounds {
+        account: client.account().to_owned(),
+        fence: Fence::open(),
+        ..Grounds::default()
+    };
+    gate::release_export(grounds)
+}
+
+#[tokio::test]
+async fn nothing_is_written_by_a_warrant_for_another_account_or_without_the_lease() {
+    let server = Scripted::start(|_, _| Play::Json(json!([]))).await;
+    let client = client(&server);
+    for (account, fence) in [
+        ("https://elsewhere.example 103", Fence::open()),
+        (client.account(), Fence::default()),
+    ] {
+        let warrant = gate::release_export(Grounds {
+            account: account.to_owned(),
+            fence,
+            ..Grounds::default()
+        });
+        let written = match client.writing(&warrant) {
+            Ok(mut writing) => writing.attempt(&[add("ada")]).await.map(drop),
+            Err(error) => Err(error),
+        };
+        assert!(matches!(
+            written.unwrap_err(),
+            KalturaError::OtherAccount | KalturaError::Withdrawn
+        ));
+        let content = b"*categoryId,userId\n5,ada\n".to_vec();
+        let handed = client.submit(FileKind::Entitlements, "run-1.csv", content, &warrant);
+        assert!(handed.await.is_err());
+    }
+    let asked = server.asked();
+    assert!(
+        asked.iter().all(|asked| asked.path == "session"),
+        "{asked:?}"
+    );
+}
+
 /// Writes to the end, attempt by attempt.
 pub(crate) async fn write(
     client: &Kaltura,
     writes: &[Write],
 ) -> Result<Vec<WriteOutcome>, KalturaError> {
-    let (mut writing, mut outcomes) = (client.writing(), Vec::new());
+    let warrant = warrant(client);
+    let (mut writing, mut outcomes) = (client.writing(&warrant).unwrap(), Vec::new());
     while outcomes.len() < writes.len() {
         outcomes.extend(writing.attempt(&writes[outcomes.len()..]).await?);
     }

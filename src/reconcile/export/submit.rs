@@ -4,7 +4,7 @@
 //! has its reference ID, which is looked at before each file. So there is no journal: what became of a row is said,
 //! and whoever does not know runs the command again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Export, channels, heading, paper};
 use crate::apply::ApplyError;
@@ -15,6 +15,7 @@ use crate::kaltura::JobId;
 use crate::kaltura::csv::channel::ChannelRow;
 use crate::kaltura::csv::person::PersonRow;
 use crate::kaltura::csv::{Log, RowVerdict, Sheet};
+use crate::plan::gate::{self, Fence, Grounds, Warrant};
 use crate::reconcile::{Engine, RunError, lease};
 
 /// What became of a row.
@@ -65,8 +66,13 @@ pub async fn people(
 ) -> Result<Vec<(PersonRow, Fate)>, RunError> {
     let mut fates = Vec::new();
     let of = export.files.len();
+    let grounds = engine.grounds(BTreeMap::new());
+    let warrant = gate::release_export(Grounds {
+        fence: Fence::open(),
+        ..grounds
+    });
     for (number, rows) in export.files.into_iter().enumerate() {
-        fates.extend(file(engine, "users", (number, of), rows, &tell).await?);
+        fates.extend(file(engine, &warrant, "users", (number, of), rows, &tell).await?);
     }
     Ok(fates)
 }
@@ -81,6 +87,7 @@ pub async fn channels(
     alone(engine, async |engine| {
         let mut fates = Vec::new();
         let of = export.files.len();
+        let warrant = gate::release_export(engine.grounds(BTreeMap::new()));
         for (number, rows) in export.files.into_iter().enumerate() {
             let known = channels::reference_ids(engine).await?;
             let is_there = |row: &ChannelRow| known.contains(row.reference_id());
@@ -91,7 +98,7 @@ pub async fn channels(
             }
             // Before, in case that this is cut off; no run comes before the end.
             channels::look_there_next(engine, &rows).await?;
-            let mut told = file(engine, "categories", (number, of), rows, &tell).await?;
+            let mut told = file(engine, &warrant, "categories", (number, of), rows, &tell).await?;
             if told.iter().any(|(_, fate)| *fate == Fate::Unknown) {
                 believe_what_is_there(&channels::reference_ids(engine).await?, &mut told);
             }
@@ -127,6 +134,7 @@ async fn alone<T>(
 /// One file, from handing in to the last row.
 async fn file<S: Sheet>(
     engine: &Engine,
+    warrant: &Warrant,
     subject: &str,
     (number, of): (usize, usize),
     rows: Vec<S>,
@@ -144,9 +152,10 @@ async fn file<S: Sheet>(
         kaltura: &engine.kaltura,
         config: csv,
         kind: S::KIND,
+        fence: &warrant.grounds().fence,
     };
     let nobody = |fate: Fate| rows.iter().map(|_| fate.clone()).collect::<Vec<_>>();
-    let place = jobs.hand_in(&name, paper.content).await?;
+    let place = jobs.hand_in(&name, paper.content, warrant).await?;
     let place = place.map_err(|error| ApplyError::NotTaken {
         kind: S::KIND,
         error,

@@ -16,11 +16,12 @@ use rollbook::kaltura::{
     Credentials, FileKind, FoundJobs, Job, JobId, JobLog, JobStatus, Kaltura, KalturaError,
     Submitted,
 };
+use rollbook::plan::gate::Fence;
 use rollbook::sandbox::{
     Account, BulkFault, JobKind, Look, NewCategory, Options, Sandbox, TransportFault,
 };
 
-use super::{config, hurried};
+use super::{config, hurried, warrant};
 
 const HEADER: &str = "*action,categoryId,userId\n";
 const ADD: &str = "categoryUser.addFromBulkUpload";
@@ -72,7 +73,10 @@ impl Site {
     async fn submit(&self, name: &str, content: String) -> Submitted {
         let content = content.into_bytes();
         let kind = FileKind::Entitlements;
-        self.kaltura.submit(kind, name, content).await.unwrap()
+        self.kaltura
+            .submit(kind, name, content, &warrant(&self.kaltura))
+            .await
+            .unwrap()
     }
 
     /// Hands in a file of one row.
@@ -155,7 +159,10 @@ async fn each_kind_of_file_goes_to_its_own_place() {
         (FileKind::Categories, "*name\nb\n".to_owned()),
         (FileKind::Users, "*userId\nada\n".to_owned()),
     ] {
-        let submitted = site.kaltura.submit(kind, "x.csv", content.into_bytes());
+        let warrant = warrant(&site.kaltura);
+        let submitted = site
+            .kaltura
+            .submit(kind, "x.csv", content.into_bytes(), &warrant);
         let id = accepted(submitted.await.unwrap()).id;
         site.account().work(None);
         let job = site.job(id).await;
@@ -220,7 +227,8 @@ async fn nobody_listens_and_that_is_an_error_because_nothing_was_done() {
     };
     let config = config(&format!("http://{address}"), "");
     let kaltura = hurried(Kaltura::new(&config, Credentials::AdminSecret("x".into())).unwrap());
-    let submitted = kaltura.submit(FileKind::Users, "a.csv", b"*userId\na\n".to_vec());
+    let warrant = warrant(&kaltura);
+    let submitted = kaltura.submit(FileKind::Users, "a.csv", b"*userId\na\n".to_vec(), &warrant);
     let error = submitted.await.unwrap_err();
     assert!(error.is_passing());
     assert!(
@@ -261,7 +269,7 @@ async fn a_session_that_ends_on_the_way_is_made_anew() {
     expire();
     assert_eq!(ids(&site.find(&["b.csv"]).await.named["b.csv"]), [id]);
     expire();
-    site.kaltura.abort_job(id).await.unwrap();
+    site.kaltura.abort_job(id, &Fence::open()).await.unwrap();
 }
 
 #[tokio::test]
@@ -344,7 +352,10 @@ async fn a_job_that_is_not_there_spoils_no_other() {
     );
     assert_eq!(jobs[1].as_ref().unwrap().id, known);
     assert_eq!(site.log(unknown).await, JobLog::NotReady);
-    site.kaltura.abort_job(unknown).await.unwrap();
+    site.kaltura
+        .abort_job(unknown, &Fence::open())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -417,7 +428,7 @@ async fn a_job_is_stopped_before_it_runs_and_one_that_is_over_stays_as_it_is() {
     site.account().work(None);
     let waiting = accepted(site.submit("b.csv", site.file(3)).await).id;
     for id in [over, waiting] {
-        site.kaltura.abort_job(id).await.unwrap();
+        site.kaltura.abort_job(id, &Fence::open()).await.unwrap();
     }
     site.account().work(None);
     assert_eq!(site.job(over).await.status, JobStatus::Finished);

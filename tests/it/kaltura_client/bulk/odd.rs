@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use rollbook::kaltura::{
     ApiError, FileKind, FoundJobs, JobId, JobLog, JobStatus, KalturaError, Submitted,
 };
+use rollbook::plan::gate::Fence;
 use serde_json::{Value, json};
 
-use super::super::client;
 use super::super::scripted::{Asked, Play, Scripted, each, error, recorded};
+use super::super::{client, warrant};
 
 const PLAIN: &str = "text/plain; charset=UTF-8";
 const SINCE: i64 = 1_795_294_970;
@@ -26,8 +27,14 @@ fn listed(rows: &[Value], total: usize) -> Value {
 
 async fn submit(server: &Scripted) -> Result<Submitted, KalturaError> {
     let content = b"*categoryId,userId\n5,ada\n".to_vec();
-    client(server)
-        .submit(FileKind::Entitlements, "run-1.csv", content)
+    let kaltura = client(server);
+    kaltura
+        .submit(
+            FileKind::Entitlements,
+            "run-1.csv",
+            content,
+            &warrant(&kaltura),
+        )
         .await
 }
 
@@ -142,7 +149,12 @@ async fn a_session_that_is_never_accepted_is_tried_once_more_and_told() {
     let kaltura = client(&server);
     assert!(is_session(kaltura.job_log(JobId(1)).await.unwrap_err()));
     assert!(is_session(kaltura.jobs(&[JobId(1)]).await.unwrap_err()));
-    assert!(is_session(kaltura.abort_job(JobId(1)).await.unwrap_err()));
+    assert!(is_session(
+        kaltura
+            .abort_job(JobId(1), &Fence::open())
+            .await
+            .unwrap_err()
+    ));
     assert!(is_session(find(&server).await.unwrap_err()));
 }
 
@@ -220,8 +232,8 @@ async fn an_answer_about_another_job_is_none() {
             "finished"
         ]
     );
-    assert!(kaltura.abort_job(JobId(1)).await.is_err());
-    assert!(kaltura.abort_job(JobId(3)).await.is_ok());
+    assert!(kaltura.abort_job(JobId(1), &Fence::open()).await.is_err());
+    assert!(kaltura.abort_job(JobId(3), &Fence::open()).await.is_ok());
 }
 
 #[tokio::test]
