@@ -327,6 +327,8 @@ struct Planner {
     directories: BTreeMap<Arc<str>, Evidence>,
     /// The directories that have never been read in full: whom they want where is not known at all.
     never_read: BTreeSet<Arc<str>>,
+    /// The directories with names that only their last complete read has shown, and its number.
+    read_once: BTreeMap<i64, i64>,
     /// Whose changes a person has refused or undone, or is yet to answer.
     asked: BTreeMap<CategoryId, BTreeSet<UserId>>,
 }
@@ -346,7 +348,7 @@ impl Planner {
         let groups = groups_in(&assignment, scope);
         let everything = scope.everything;
         let names: Vec<String> = reads.iter().map(|read| read.directory.clone()).collect();
-        let (mut roster, shared, pending, never_read, asked) = engine
+        let (mut roster, shared, pending, never_read, read_once, asked) = engine
             .store
             .run(move |store| {
                 let roster = if everything {
@@ -362,6 +364,7 @@ impl Planner {
                     store.shared_user_ids()?,
                     store.pending()?,
                     never_read,
+                    store.read_once()?,
                     asked.chain(store.unanswered(&Task::Sync.command(), clock::now())?),
                 ))
             })
@@ -403,6 +406,7 @@ impl Planner {
             bindings: Arc::clone(&engine.bindings),
             directories: directories.collect(),
             never_read,
+            read_once,
             asked: by_category,
         })
     }
@@ -423,7 +427,7 @@ impl Planner {
             thought.findings.append(&mut desired.findings);
             let none = BTreeSet::new();
             let asked = self.asked.get(&actual.category.id).unwrap_or(&none);
-            keep_unaccounted(store, &actual, asked, &mut desired)?;
+            self.keep_unaccounted(store, &actual, asked, &mut desired)?;
             let there: BTreeSet<&UserId> = actual.members.iter().map(|row| &row.user).collect();
             let is_unsure =
                 |user: &&UserId| desired.kept.contains_key(*user) && !there.contains(*user);
@@ -495,6 +499,46 @@ impl Planner {
         None
     }
 
+    /// Keeps whoever has no entry in any directory, while a group lists names that no entry has, or entries
+    /// that cannot be used: they may be meant. So may anybody, as long as only one
+    /// read has shown such a name. A name that was there before their entry went is not theirs.
+    fn keep_unaccounted(
+        &self,
+        store: &Store,
+        actual: &Actual,
+        asked: &BTreeSet<UserId>,
+        desired: &mut Desired,
+    ) -> Result<(), StoreError> {
+        if desired.unaccounted.is_empty() {
+            return Ok(());
+        }
+        let there = actual.members.iter().map(|member| &member.user);
+        for user in there.chain(asked) {
+            if desired.people.contains_key(user)
+                || desired.kept.contains_key(user)
+                || desired.causes.contains_key(user)
+            {
+                continue;
+            }
+            let may_be_meant = store.whereabouts(user)?.iter().any(|place| match place {
+                // Whoever was renamed while the directory was read has an entry by the former name.
+                Whereabouts::Present => self.read_once.iter().any(|(directory, look)| {
+                    let newest = desired.unaccounted.get(directory);
+                    newest.is_some_and(|newest| newest >= look)
+                }),
+                Whereabouts::Gone { directory, look } => {
+                    let newest = desired.unaccounted.get(directory);
+                    newest.is_some_and(|newest| newest > look)
+                }
+                Whereabouts::Unknown => true,
+            });
+            if may_be_meant {
+                desired.kept.insert(user.clone(), Reason::PerhapsListed);
+            }
+        }
+        Ok(())
+    }
+
     /// What is known about people in a category.
     fn standing(&self, category: CategoryId) -> Cow<'_, BTreeMap<UserId, Standing>> {
         let Some(pending) = self.pending.get(&category) else {
@@ -508,40 +552,6 @@ impl Planner {
         }
         Cow::Owned(standing)
     }
-}
-
-/// Keeps whoever has no entry in any directory, while a group lists names that no entry has, or entries
-/// that cannot be used: they may be meant. A name that was there before their entry went is not theirs.
-fn keep_unaccounted(
-    store: &Store,
-    actual: &Actual,
-    asked: &BTreeSet<UserId>,
-    desired: &mut Desired,
-) -> Result<(), StoreError> {
-    if desired.unaccounted.is_empty() {
-        return Ok(());
-    }
-    let there = actual.members.iter().map(|member| &member.user);
-    for user in there.chain(asked) {
-        if desired.people.contains_key(user)
-            || desired.kept.contains_key(user)
-            || desired.causes.contains_key(user)
-        {
-            continue;
-        }
-        let may_be_meant = store.whereabouts(user)?.iter().any(|place| match place {
-            Whereabouts::Present => false,
-            Whereabouts::Gone { directory, look } => {
-                let newest = desired.unaccounted.get(directory);
-                newest.is_some_and(|newest| newest > look)
-            }
-            Whereabouts::Unknown => true,
-        });
-        if may_be_meant {
-            desired.kept.insert(user.clone(), Reason::PerhapsListed);
-        }
-    }
-    Ok(())
 }
 
 /// Whom this program deactivated so long ago that their time is over.

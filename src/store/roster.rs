@@ -154,6 +154,19 @@ impl Store {
         })
     }
 
+    /// The directories that list names, new in their last complete read, which no entry has and nobody has looked up:
+    /// somebody may have been renamed while it was read. Each with the number of that read.
+    pub fn read_once(&self) -> Result<BTreeMap<i64, i64>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT id, full_look FROM directory WHERE EXISTS
+                 (SELECT 1 FROM entry WHERE directory = directory.id AND kind = 'name'
+                  AND looked_up_at IS NULL AND look >= full_look)",
+        )?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// The user IDs that two or more people have, with their entries. Entries of several directories that
     /// are joined (`people.join`) are one person.
     pub fn shared_user_ids(&self) -> Result<Vec<Shared>, StoreError> {

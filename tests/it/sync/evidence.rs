@@ -279,3 +279,20 @@ async fn an_export_without_its_end_takes_nobody_away() {
     site.sync().await.is(0);
     assert_eq!(site.members("bio"), ["p1", "p2", "p3", "p4", "p5", "p6"]);
 }
+
+#[tokio::test]
+async fn who_was_renamed_while_the_first_export_was_written_is_kept_until_the_next() {
+    let site = with_an_export("", "").await;
+    let path = site.path("export.ldif");
+    let (old, new) = ("uid=p1,ou=people", "uid=p1,ou=moved,ou=people");
+    let torn = export(&[0, 1, 2, 3, 4, 5, 6])
+        .replace(&format!("member: {old}"), &format!("member: {new}"));
+    site.forget_everything();
+    std::fs::write(&path, &torn).unwrap();
+    site.sync().await;
+    assert_eq!(site.taken(), [""; 0]);
+
+    // The name is somebody else's, whom nobody sees.
+    site.sync_full().await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p2", "p3", "p4", "p5", "p6"]);
+}
