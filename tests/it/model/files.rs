@@ -16,6 +16,8 @@ use rollbook::store::files::{File, Way as On};
 use rollbook::store::history::{Asked, Chain, Line};
 use rollbook::store::journal::{FOUND_SO, Outcome};
 
+use super::directory::NAMES;
+use super::meanwhile::{self, Edit, Happened, Meanwhile, What};
 use super::promises::Pair;
 use super::site::Site;
 use super::step::{Hands, Proof, Way};
@@ -43,24 +45,54 @@ impl Site {
 
     /// Runs, and where it may send files, Kaltura's workers do what they are given, so that nothing is left to
     /// be done later. The index catches up with them.
-    pub(super) async fn reconcile(&self, request: &Request) -> Result<Report, RunError> {
+    pub(super) async fn reconcile(
+        &self,
+        request: &Request,
+        meanwhile: Option<Meanwhile>,
+    ) -> (Result<Report, RunError>, Happened) {
         let account = self.account();
-        let run = std::pin::pin!(reconcile(&self.engine, request));
+        let plan = meanwhile.map(|meanwhile| (meanwhile, self.edit(meanwhile.what)));
+        let mut run = Box::pin(reconcile(&self.engine, request));
         let work = async {
             loop {
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 account.work(None);
             }
         };
-        if request.via.is_none() {
-            return run.await;
-        }
-        let result = tokio::select! {
-            result = run => result,
-            never = work => never,
+        let watched = meanwhile::watch(&account, plan, run.as_mut());
+        let (result, happened) = if request.via.is_none() {
+            watched.await
+        } else {
+            tokio::select! {
+                watched = watched => watched,
+                never = work => never,
+            }
         };
-        account.work(None);
-        result
+        drop(run);
+        if happened.was_killed {
+            meanwhile::let_it_arrive(&account).await;
+            // The next process finds that this one is gone.
+            let sql = "UPDATE lease SET seen_at = 0, process = NULL";
+            self.state().execute(sql, []).unwrap();
+        }
+        if request.via.is_some() {
+            account.work(None);
+        }
+        (result, happened)
+    }
+
+    /// The edit that somebody is about to make.
+    fn edit(&self, what: What) -> Option<Edit> {
+        let What::ByHand {
+            channel,
+            person,
+            level,
+        } = what
+        else {
+            return None;
+        };
+        let id = *self.of(NAMES[channel]).first()?;
+        Some(Edit::new(id, format!("p{}", 10 + person), level))
     }
 
     /// What is not closed in the journal, with its run; only what lies in the folder, or all.

@@ -65,6 +65,11 @@ impl Seen {
         self.request.task == Task::Sync
     }
 
+    /// Whether the directory says what is to be done.
+    fn is_by_directory(&self) -> bool {
+        !matches!(self.request.task, Task::Undo { .. })
+    }
+
     fn is_whole(&self) -> bool {
         matches!(self.export, Export::Whole | Export::Torn(_))
     }
@@ -113,7 +118,7 @@ impl Seen {
 
     /// Promise 1.
     fn half_an_answer_takes_nothing(&self) {
-        if self.is_sync() && !self.is_whole() {
+        if self.is_by_directory() && !self.is_whole() {
             // What is made anew in two calls may be cut off between them; it is made by the next run.
             let mut lost = self.losses();
             lost.retain(|pair| !self.is_made_anew(pair));
@@ -146,9 +151,10 @@ impl World {
     pub(super) async fn judge(&mut self, seen: &Seen) {
         let read = match &seen.result {
             Ok(_) => true,
+            Err(_) if seen.happened.was_killed => seen.has_read,
             Err(error) => !matches!(error, rollbook::reconcile::RunError::Source(_)),
         };
-        if seen.is_sync() && read {
+        if seen.is_by_directory() && read {
             if seen.is_whole() {
                 self.known.whole(&self.directory);
                 self.known.doubtful |= matches!(seen.export, Export::Torn(_));
@@ -157,7 +163,7 @@ impl World {
             }
         }
         if let Some(report) = seen.report()
-            && seen.is_sync()
+            && seen.is_by_directory()
         {
             assert_eq!(report.is_proven(), seen.is_whole(), "what a read proves");
         }
@@ -198,7 +204,7 @@ impl World {
 
     /// Promises 1, 2 and 4: what a run takes, the directory must not want.
     fn nobody_is_taken_who_is_wanted(&self, seen: &Seen) {
-        if !seen.is_sync() || !seen.is_whole() {
+        if !seen.is_by_directory() || !seen.is_whole() {
             return;
         }
         for pair in seen.losses() {
@@ -257,7 +263,10 @@ impl World {
                 if user == PROTECTED || (owner.as_ref() == Some(user) && !self.lagging) {
                     assert_eq!(after, before, "protected: {}", why());
                 }
-                if self.site.policy.override_manual || !seen.is_sync() {
+                if self.site.policy.override_manual || !seen.is_by_directory() {
+                    continue;
+                }
+                if seen.too_late.as_ref() == Some(&(*id, user.clone())) {
                     continue;
                 }
                 for row in before
@@ -292,7 +301,7 @@ impl World {
             );
         }
         let is_new = self.accepted.as_ref() != Some(&self.site.policy.decisive());
-        if seen.is_sync() && self.site.policy.hold_first && is_new {
+        if seen.is_by_directory() && self.site.policy.hold_first && is_new {
             for pair in seen.changed() {
                 let given = self.approved.contains(&pair.0);
                 assert!(given, "a first plan is applied unasked: {pair:?}");
@@ -346,14 +355,16 @@ impl World {
             && !report.dry_run
             && report.is_proven()
             && report.unread == 0
-            && held.iter().all(|held| held.open + held.approved == 0)
+            && !held
+                .iter()
+                .any(|held| held.command == "sync" && held.open + held.approved > 0)
         {
             self.accepted = Some(self.site.policy.decisive());
         }
     }
 
     fn what_was_undone_is_asked_for(&self, seen: &Seen) {
-        if !seen.is_sync() {
+        if !seen.is_by_directory() {
             return;
         }
         for pair in seen.changed() {
@@ -375,7 +386,7 @@ impl World {
             seen.approved_by(pair) || seen.open.contains(pair) && self.approved.contains(&pair.0)
         };
         self.undone.retain(|pair| !is_released(pair));
-        if !seen.is_sync() || !seen.is_whole() {
+        if !seen.is_by_directory() || !seen.is_whole() {
             return;
         }
         let known = &self.known;
@@ -410,8 +421,9 @@ impl World {
         let open: i64 = state
             .query_row(
                 "SELECT count(*) FROM journal WHERE file IS NULL
-                 OR file NOT IN (SELECT id FROM file WHERE state IN ('handed', 'left'))",
-                [],
+                 OR NOT ?1 AND file NOT IN (SELECT id FROM file WHERE state IN ('handed', 'left'))",
+                // A dry run does not settle the files of a run that was killed.
+                [report.dry_run],
                 |row| row.get(0),
             )
             .unwrap();
@@ -426,7 +438,7 @@ impl World {
         if report.held.is_none()
             && !report.dry_run
             && seen.is_whole()
-            && seen.is_sync()
+            && seen.is_by_directory()
             && self
                 .site
                 .store()
@@ -451,6 +463,10 @@ impl World {
         let mut found = statement.query([seen.run]).unwrap();
         while let Some(row) = found.next().unwrap() {
             let pair: Pair = (row.get(0).unwrap(), row.get(1).unwrap());
+            let edit = seen.happened.edit.as_ref();
+            if edit.is_some_and(|edit| edit.pair == pair) {
+                continue;
+            }
             let (word, level): (String, String) = (row.get(2).unwrap(), row.get(3).unwrap());
             let levels = ["none", "member", "contributor", "moderator", "manager"];
             let there = rows(&seen.after, &pair);
@@ -501,6 +517,7 @@ impl World {
             && seen.export == Export::Whole
             && !self.lagging
             && !self.known.doubtful
+            && seen.happened.edit.is_none()
             && self.site.has_root()
             && report.held.is_none()
             && report.applied.failed() + report.unread == 0
@@ -650,14 +667,15 @@ impl World {
             );
             self.undone.insert(pair);
         }
+        let rejected = |command: &str| {
+            let fingerprint = self.site.engine.config.fingerprint();
+            let store = self.site.store();
+            !store.rejections(command, &fingerprint).unwrap().is_empty()
+        };
         if report.held.is_some()
             || report.applied.failed() + report.unread > 0
-            || !self
-                .site
-                .store()
-                .rejections("sync", &self.site.engine.config.fingerprint())
-                .unwrap()
-                .is_empty()
+            || rejected("sync")
+            || rejected(&seen.request.command)
         {
             return;
         }

@@ -168,6 +168,12 @@ impl Site {
         &self.engine.store
     }
 
+    /// How often the directory has been read.
+    pub(super) fn looks(&self) -> i64 {
+        let sql = "SELECT coalesce(sum(looks), 0) FROM directory";
+        self.state().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
     /// Another connection to the state file.
     pub(super) fn state(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.folder.path().join("rollbook.db")).unwrap()
@@ -178,6 +184,12 @@ impl Site {
         change(&mut self.policy);
         let folder = self.folder.path().to_string_lossy().into_owned();
         let store = self.engine.store.clone();
+        self.engine = engine(&self.sandbox, &self.policy, &folder, store);
+    }
+
+    /// Has the engine work with this state file.
+    pub(super) fn use_state(&mut self, store: Store) {
+        let folder = self.folder.path().to_string_lossy().into_owned();
         self.engine = engine(&self.sandbox, &self.policy, &folder, store);
     }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::directory::{NAMES, PEOPLE};
+use super::meanwhile::{Meanwhile, What};
 
 /// One thing that happens. Numbers are of people, groups, channels; those that mean nothing are skipped.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +47,25 @@ pub(super) enum Step {
     /// What lies in the folder is looked at, or given up.
     Settle(bool),
     Hour,
+    /// The clock is set on, or back.
+    Clock(bool),
     Configure(Setting),
+    /// A backup of the state file is made.
+    BackUp,
+    /// The last backup is put in the place of the state file; poured into it, or as a new file.
+    PutBack(bool),
+    /// What a dry run says is saved; of everything, or of what has changed.
+    Save(bool),
+    /// A saved plan is applied, the whole of it or a part.
+    Apply(usize, Cut),
+}
+
+/// What is applied of a saved plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    Whole,
+    FirstChannel,
+    FirstChange,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +86,7 @@ pub(super) struct Run {
     pub(super) way: Way,
     /// What goes wrong with a file in Kaltura, as a line.
     pub(super) bulk_fault: Option<String>,
+    pub(super) meanwhile: Option<Meanwhile>,
 }
 
 /// By which way the changes go.
@@ -238,14 +258,27 @@ fn bulk_fault() -> impl Strategy<Value = Option<String>> {
     ]
 }
 
+fn meanwhile() -> impl Strategy<Value = Option<Meanwhile>> {
+    let by_hand =
+        (channel(), person(), 0..4i64).prop_map(|(channel, person, level)| What::ByHand {
+            channel,
+            person,
+            level,
+        });
+    let what = prop_oneof![1 => Just(What::Kill), 1 => by_hand];
+    let one = (1..12u64, what).prop_map(|(after, what)| Some(Meanwhile { after, what }));
+    prop_oneof![4 => Just(None), 1 => one]
+}
+
 fn run() -> impl Strategy<Value = Run> {
-    (kind(), export(), faults(), way(), bulk_fault()).prop_map(
-        |(kind, export, faults, way, bulk_fault)| Run {
+    (kind(), export(), faults(), way(), bulk_fault(), meanwhile()).prop_map(
+        |(kind, export, faults, way, bulk_fault, meanwhile)| Run {
             kind,
             export,
             faults,
             way,
             bulk_fault,
+            meanwhile,
         },
     )
 }
@@ -319,8 +352,17 @@ impl Run {
             faults: Vec::new(),
             way: Way::Calls,
             bulk_fault: None,
+            meanwhile: None,
         }
     }
+}
+
+fn cut() -> impl Strategy<Value = Cut> {
+    prop_oneof![
+        Just(Cut::Whole),
+        Just(Cut::FirstChannel),
+        Just(Cut::FirstChange),
+    ]
 }
 
 /// Any one step.
@@ -336,6 +378,11 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => (0..4usize, any::<bool>()).prop_map(|(n, by_file)| Step::Undo(n, by_file)),
         1 => any::<bool>().prop_map(Step::Settle),
         1 => Just(Step::Hour),
+        1 => any::<bool>().prop_map(Step::Clock),
         1 => setting().prop_map(Step::Configure),
+        1 => Just(Step::BackUp),
+        1 => any::<bool>().prop_map(Step::PutBack),
+        1 => any::<bool>().prop_map(Step::Save),
+        2 => (0..3usize, cut()).prop_map(|(n, cut)| Step::Apply(n, cut)),
     ]
 }

@@ -1,11 +1,12 @@
 //! The world of the model: the site, its directory, what was approved, and what earlier runs did.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 use rollbook::category::UserId;
 use rollbook::directory::GroupId;
-use rollbook::plan::Decision;
+use rollbook::plan::{Decision, Plan};
 use rollbook::reconcile::uploaded::Settled;
 use rollbook::reconcile::{Report, Request, RunError, Task};
 use rollbook::sandbox::MembershipWrite;
@@ -14,9 +15,11 @@ use rollbook::store::history::{Asked, Line};
 
 use super::Totals;
 use super::directory::{Directory, END, Flaw, Known, Member, NAMES, PEOPLE};
+use super::meanwhile::Happened;
 use super::promises::Pair;
+use super::put_back::Backup;
 use super::site::{Policy, Site, Snapshot};
-use super::step::{Export, Kind, Login, Run, Setting, Step, Way};
+use super::step::{Cut, Export, Kind, Login, Run, Setting, Step, Way};
 
 pub(super) struct World {
     pub(super) site: Site,
@@ -33,6 +36,8 @@ pub(super) struct World {
     pub(super) accepted: Option<Policy>,
     /// What earlier runs did, newest last.
     pub(super) past: Vec<Past>,
+    pub(super) backup: Option<Backup>,
+    saved: Vec<Arc<Plan>>,
     pub(super) totals: Totals,
     fresh_names: u32,
 }
@@ -64,6 +69,11 @@ pub(super) struct Seen {
     pub(super) open: BTreeSet<Pair>,
     /// What came of the files that somebody uploaded.
     pub(super) settled: Option<Settled>,
+    pub(super) happened: Happened,
+    /// Whether the directory was read.
+    pub(super) has_read: bool,
+    /// The membership that somebody edited when it was too late to see it.
+    pub(super) too_late: Option<Pair>,
 }
 
 /// Whether each step is to be printed.
@@ -109,6 +119,8 @@ impl World {
             deactivated: BTreeSet::new(),
             accepted: None,
             past: Vec::new(),
+            backup: None,
+            saved: Vec::new(),
             totals: Totals::default(),
             fresh_names: 0,
         }
@@ -132,6 +144,11 @@ impl World {
                 self.site.store().retry(None, now).unwrap();
             }
             Step::Hour => self.site.an_hour(),
+            Step::Clock(is_on) => self.set_clock(*is_on),
+            Step::BackUp => self.back_up(),
+            Step::PutBack(is_poured) => self.put_back(*is_poured),
+            Step::Save(full) => self.save(*full).await,
+            Step::Apply(which, cut) => self.apply(*which, *cut).await,
             Step::Configure(setting) => self.configure(*setting),
             Step::Put(..)
             | Step::Drop(..)
@@ -429,9 +446,19 @@ impl World {
         let struck = |site: &Site| -> u64 { site.account().faults().injected().values().sum() };
         let before_it = struck(&self.site);
         calls.reset();
-        let before = self.site.snapshot();
+        let mut before = self.site.snapshot();
         let waited = self.site.waiting();
-        let result = self.site.reconcile(&request).await;
+        let looks = self.site.looks();
+        let (result, happened) = self.site.reconcile(&request, how.meanwhile).await;
+        let edit = happened.edit.as_ref();
+        if let Some(edit) = edit {
+            // As if it had been made before.
+            let users = before.get_mut(&edit.pair.0).unwrap();
+            users.insert(edit.pair.1.clone(), edit.rows.clone());
+            self.deactivated.remove(&edit.pair);
+        }
+        let late = edit.filter(|edit| edit.could_not_be_known(&self.site.account()));
+        let too_late = late.map(|edit| edit.pair.clone());
         self.site.account().faults().clear();
         let run = self.site.store().runs(1).unwrap()[0].id;
         let requests = calls.requests();
@@ -464,6 +491,9 @@ impl World {
             waited,
             open: self.site.unsettled(),
             settled,
+            has_read: self.site.looks() > looks,
+            happened,
+            too_late,
         };
         if is_traced() {
             seen.trace();
@@ -522,6 +552,50 @@ impl World {
         let seen = self.watch(request).await;
         self.judge(&seen).await;
         self.judge_undo(&past, &seen);
+    }
+
+    /// Keeps what a dry run says.
+    async fn save(&mut self, full: bool) {
+        self.export(Export::Whole);
+        let request = Request {
+            dry_run: true,
+            ..self.request(if full { Kind::Full } else { Kind::Incremental })
+        };
+        let seen = self.watch(request).await;
+        self.judge(&seen).await;
+        if let Ok(report) = seen.result {
+            self.saved.push(Arc::new(report.plan));
+        }
+    }
+
+    /// Applies a saved plan, or a part of it.
+    async fn apply(&mut self, which: usize, cut: Cut) {
+        let Some(saved) = self.saved.iter().rev().nth(which).cloned() else {
+            return;
+        };
+        let mut parts = saved.categories.clone();
+        if cut != Cut::Whole {
+            parts.truncate(1);
+        }
+        if cut == Cut::FirstChange {
+            for part in &mut parts {
+                let mut cut = (**part).clone();
+                cut.actions.retain(|action| action.decision.is_change());
+                cut.actions.truncate(1);
+                *part = Arc::new(cut);
+            }
+        }
+        self.export(Export::Whole);
+        let request = Request {
+            command: "apply plan.json".to_owned(),
+            task: Task::Apply {
+                file: "plan.json".to_owned(),
+                plan: Arc::new(Plan::new(parts)),
+            },
+            ..Request::default()
+        };
+        let seen = self.watch(request).await;
+        self.judge(&seen).await;
     }
 
     /// Everything is approved, nothing goes wrong any more: then directory and Kaltura agree soon.

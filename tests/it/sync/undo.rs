@@ -107,7 +107,7 @@ async fn who_stays_by_a_second_row_is_not_said_to_be_gone() {
     let run = site.last_run().await;
     site.account()
         .add_twin(site.channel("bio"), "p3", MEMBER, MANUAL);
-    site.undo(&run, &[]).await.is(3).says("changed");
+    site.undo(&run, &[]).await.is(3).says("Not done: 1 change");
     assert_eq!(site.members("bio"), ["p0", "p1", "p2", "p3 manual"]);
 }
 
