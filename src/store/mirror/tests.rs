@@ -538,20 +538,16 @@ fn a_moved_group_is_the_same_group() {
 
 #[test]
 fn a_group_made_anew_under_its_name_is_in_the_groups_that_were_read_before_it() {
-    let people = || [is(person("ann")), is(person("bob"))];
-    let mirror = Mirror::of(Vec::from_iter(people().into_iter().chain([
-        has(group("outer", &["inner"])),
-        has(group("inner", &["ann"])),
-    ])));
-    let anew = Group {
+    let all = |inner: Group| {
+        let people = vec![is(person("ann")), is(person("bob"))];
+        let groups = [has(group("outer", &["inner"])), has(inner)];
+        people.into_iter().chain(groups).collect::<Vec<_>>()
+    };
+    let mirror = Mirror::of(all(group("inner", &["ann"])));
+    mirror.full(all(Group {
         id: StableId::new("another"),
         ..group("inner", &["ann", "bob"])
-    };
-    mirror.full(Vec::from_iter(
-        people()
-            .into_iter()
-            .chain([has(group("outer", &["inner"])), has(anew)]),
-    ));
+    }));
 
     let roster = mirror.store.whole_roster(&terms()).unwrap();
     let find = |name: &str| {

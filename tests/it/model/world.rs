@@ -1,5 +1,10 @@
 //! The world of the model: the site, its directory, what was approved, and what earlier runs did.
 
+#![expect(
+    clippy::print_stderr,
+    reason = "a trace is printed for whoever asks for it"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
