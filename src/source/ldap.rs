@@ -5,6 +5,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`session`], [`tls`], [`wire`] | a connection, and what comes over it |
+//! | [`relay`] | no more of it than somebody waits for |
 //! | [`server`] | what a server says about itself |
 //! | [`lookup`] | entries and attributes that did not come |
 //! | [`search`] | a search whose end is judged |
@@ -18,6 +19,7 @@ mod check;
 mod lookup;
 mod probe;
 mod range;
+mod relay;
 mod replica;
 mod search;
 mod server;

@@ -78,7 +78,9 @@ impl Ldap {
 async fn who_am_i(session: &mut Session) -> Option<String> {
     let timeout = session.timeout();
     session.ldap.with_timeout(timeout);
-    let answer = caught(session.ldap.extended(WhoAmI)).await.ok()?;
+    let answer = caught(&session.meter, session.ldap.extended(WhoAmI))
+        .await
+        .ok()?;
     let (exop, _) = answer.success().ok()?;
     let value = exop
         .val

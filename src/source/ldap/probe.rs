@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::relay::Meter;
 use super::session::{Session, caught};
 
 /// Compare operations under way at once.
@@ -39,7 +40,7 @@ pub(super) async fn absences(
             .iter()
             .map(|dn| {
                 let question = (dn.to_string(), attribute.to_owned());
-                absence(session.ldap.clone(), session.timeout(), question)
+                absence(session.line(), session.timeout(), question)
             })
             .collect();
         let answers = join_all(asked).await;
@@ -86,7 +87,7 @@ pub(super) async fn compare(
     for questions in questions.chunks(AT_ONCE) {
         let asked: Vec<_> = questions
             .iter()
-            .map(|question| has(session.ldap.clone(), session.timeout(), question.clone()))
+            .map(|question| has(session.line(), session.timeout(), question.clone()))
             .collect();
         found.extend(join_all(asked).await);
     }
@@ -94,12 +95,12 @@ pub(super) async fn compare(
 }
 
 async fn has(
-    mut ldap: ldap3::Ldap,
+    (mut ldap, meter): (ldap3::Ldap, Meter),
     timeout: Duration,
     (dn, attribute, value): (String, String, String),
 ) -> Compared {
     ldap.with_timeout(timeout);
-    let compared = caught(ldap.compare(&dn, &attribute, &value)).await;
+    let compared = caught(&meter, ldap.compare(&dn, &attribute, &value)).await;
     match compared.map(|result| result.0.rc) {
         Ok(6) => Compared::Yes,
         Ok(5) => Compared::No,
@@ -111,13 +112,13 @@ async fn has(
 }
 
 async fn absence(
-    mut ldap: ldap3::Ldap,
+    (mut ldap, meter): (ldap3::Ldap, Meter),
     timeout: Duration,
     (dn, attribute): (String, String),
 ) -> Absence {
     for value in VALUES {
         ldap.with_timeout(timeout);
-        let compared = caught(ldap.compare(&dn, &attribute, value)).await;
+        let compared = caught(&meter, ldap.compare(&dn, &attribute, value)).await;
         match compared.map(|result| result.0.rc) {
             // The value is not valid for the attribute: another one may be.
             Ok(21) => {}

@@ -10,6 +10,9 @@ use super::super::reference::{Ignored, References};
 use super::session::{Session, answer, caught};
 use super::wire;
 
+/// More entries than any directory of people has.
+const MOST_ENTRIES: u64 = 20_000_000;
+
 /// What to search for.
 #[derive(Debug, Clone)]
 pub(super) struct Query {
@@ -150,7 +153,7 @@ impl<'s> Search<'s> {
                         Err(cut) => State::Over(Err(cut)),
                     };
                 }
-                State::Reading(stream) => match caught(stream.next()).await {
+                State::Reading(stream) => match caught(&self.session.meter, stream.next()).await {
                     Ok(Some(item)) if item.is_ref() => {
                         let none = Arc::new(Ignored::new(&[]));
                         let ignored = self.query.ignored.as_ref().unwrap_or(&none);
@@ -168,6 +171,16 @@ impl<'s> Search<'s> {
                             continue;
                         };
                         self.received += 1;
+                        if self.received > MOST_ENTRIES {
+                            let id = stream.ldap_handle().last_id();
+                            self.session.abandon(id).await;
+                            self.state = State::Over(Err(Cut::Broken {
+                                reason: format!(
+                                    "the server sent more than {MOST_ENTRIES} entries in answer to one search"
+                                ),
+                            }));
+                            continue;
+                        }
                         return Ok(Some(entry));
                     }
                     Ok(None) => {
@@ -186,7 +199,7 @@ impl<'s> Search<'s> {
 
     async fn ask(&mut self, cookie: Vec<u8>) -> Result<Stream, Cut> {
         let query = &self.query;
-        let timeout = self.session.timeout();
+        let (timeout, meter) = (self.session.timeout(), self.session.meter.clone());
         let ldap = &mut self.session.ldap;
         ldap.with_timeout(timeout)
             .with_search_options(SearchOptions::new().sizelimit(query.size_limit));
@@ -199,7 +212,7 @@ impl<'s> Search<'s> {
             &query.filter,
             query.attributes.clone(),
         );
-        match caught(asked).await {
+        match caught(&meter, asked).await {
             Ok(stream) => Ok(stream),
             Err(failure) => Err(Cut::Broken {
                 reason: self.broken(failure, None).await,

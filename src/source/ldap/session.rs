@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinHandle;
 
 use super::super::{Attempt, SourceError};
+use super::relay::{self, Meter};
 use super::tls;
 use crate::config::LdapDirectory;
 use crate::config::directory::BindMethod;
@@ -40,6 +41,7 @@ pub(super) struct Session {
     /// The server, as the configuration writes it.
     pub(super) url: String,
     driver: Option<JoinHandle<Result<(), LdapError>>>,
+    pub(super) meter: Meter,
     timeout: Duration,
 }
 
@@ -87,7 +89,7 @@ impl Access {
         url: &str,
         tried: &mut Vec<Attempt>,
     ) -> Result<Option<Session>, SourceError> {
-        match self.open_at(url).await {
+        match Box::pin(self.open_at(url)).await {
             Ok(session) => Ok(Some(session)),
             Err(Failure::Refused(reason)) => Err(SourceError::BindRefused {
                 url: url.to_owned(),
@@ -110,29 +112,41 @@ impl Access {
     }
 
     async fn open_at(&self, url: &str) -> Result<Session, Failure> {
-        let mut settings = LdapConnSettings::new().set_conn_timeout(self.connect_timeout);
+        let meter = Meter::default();
+        let connecting = relay::connect(url, &meter);
+        let stream = tokio::time::timeout(self.connect_timeout, connecting).await;
+        let stream = stream
+            .map_err(LdapError::from)
+            .and_then(|stream| stream.map_err(LdapError::from))
+            .map_err(|error| Failure::Unreachable(self.explain(&error)))?;
+        let mut settings = LdapConnSettings::new()
+            .set_conn_timeout(self.connect_timeout)
+            .set_std_stream(stream);
         if let Some(tls) = &self.tls {
             settings = settings
                 .set_config(tls.clone())
                 .set_starttls(self.starttls && url.starts_with("ldap:"));
         }
         let connecting = LdapConnAsync::with_settings(settings, url);
-        let (connection, ldap) = caught(connecting)
-            .await
-            .map_err(|why| Failure::Unreachable(why.unwrap_or_else(|e| self.explain(&e))))?;
+        let (connection, ldap) = caught(&meter, connecting).await.map_err(|why| {
+            let why = why.unwrap_or_else(|error| self.explain(&error));
+            Failure::Unreachable(meter.end().map_or(why, str::to_owned))
+        })?;
         let mut session = Session {
             ldap,
             url: url.to_owned(),
             driver: Some(tokio::spawn(connection.drive())),
+            meter,
             timeout: self.search_timeout,
         };
         // A connection that answers slower than it was made is as good as none.
         session.ldap.with_timeout(self.connect_timeout);
         let answer = match &self.bind {
             Bind::Anonymous => return Ok(session),
-            Bind::External => caught(session.ldap.sasl_external_bind()).await,
+            Bind::External => caught(&session.meter, session.ldap.sasl_external_bind()).await,
             Bind::Simple(dn, password) => {
-                caught(session.ldap.simple_bind(dn, password.expose_secret())).await
+                let binding = session.ldap.simple_bind(dn, password.expose_secret());
+                caught(&session.meter, binding).await
             }
         };
         match answer {
@@ -176,6 +190,9 @@ impl Session {
         if !gone {
             return explain(error);
         }
+        if let Some(end) = self.meter.end() {
+            return format!("the connection was lost: {end}");
+        }
         let Some(driver) = self.driver.take() else {
             return "the connection was lost before".to_owned();
         };
@@ -194,6 +211,11 @@ impl Session {
         if let Err(error) = self.ldap.abandon(id).await {
             tracing::debug!(url = self.url, %error, "abandon was not sent");
         }
+    }
+
+    /// The connection, for operations side by side.
+    pub(super) fn line(&self) -> (ldap3::Ldap, Meter) {
+        (self.ldap.clone(), self.meter.clone())
     }
 
     /// How long the server may stay silent.
@@ -225,10 +247,12 @@ enum Failure {
 
 /// Awaits something of the LDAP library; its panics become the reason in an inner `Ok`.
 pub(super) async fn caught<T>(
+    meter: &Meter,
     operation: impl Future<Output = Result<T, LdapError>>,
 ) -> Result<T, Result<String, LdapError>> {
     // Nothing of a failed operation is used afterwards, so no broken state can be seen.
-    match std::panic::AssertUnwindSafe(operation).catch_unwind().await {
+    let operation = std::panic::AssertUnwindSafe(operation).catch_unwind();
+    match meter.wait(operation).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(Err(error)),
         Err(_) => Err(Ok("the server sent something that is not LDAP".to_owned())),

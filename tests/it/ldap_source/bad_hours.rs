@@ -151,6 +151,52 @@ async fn a_slow_mirror_slows_the_server_down() {
     assert!(matches!(reading.await.unwrap(), Err(SourceError::Stopped)));
 }
 
+type Messages = Box<dyn Iterator<Item = Vec<u8>>>;
+
+#[tokio::test]
+async fn a_message_that_claims_two_gigabytes_is_not_listened_to_until_its_end() {
+    let server = scripted::start(|search| -> Messages {
+        if search.base.is_empty() {
+            return Box::new([search.done(0)].into_iter());
+        }
+        let content = std::iter::repeat_n(vec![0; 1 << 20], 2048);
+        Box::new([Search::claim(2 << 30)].into_iter().chain(content))
+    });
+    let source = at(&server.url, "search_timeout = \"20s\"");
+    let read = source.read_all(None, &mpsc::channel(1).0).await;
+    let reason = read.unwrap_err().to_string();
+    assert!(reason.contains("more than 128 MiB"), "{reason}");
+    let sent = server.sent.load(Ordering::SeqCst) >> 20;
+    assert!((128..192).contains(&sent), "{sent} MiB were taken");
+}
+
+/// Pitfall 4, without pages.
+#[tokio::test]
+async fn entries_without_end_are_not_taken_faster_than_they_are_used() {
+    let server = scripted::start(|search| -> Messages {
+        if search.base.is_empty() {
+            return Box::new([search.done(0)].into_iter());
+        }
+        let entry = search.entry(
+            "uid=a",
+            &[
+                ("entryUUID", &[b"1"]),
+                ("uid", &[b"a"]),
+                ("cn", &[&[b'a'; 1000]]),
+            ],
+        );
+        Box::new(std::iter::repeat_n(entry, 1 << 20))
+    });
+    let (out, incoming) = mpsc::channel(1);
+    let source = at(&server.url, "");
+    let reading = tokio::spawn(async move { source.read_all(None, &out).await });
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let sent = server.sent.load(Ordering::SeqCst) >> 20;
+    assert!(sent < 64, "{sent} MiB were taken while nothing was used");
+    drop(incoming);
+    assert!(matches!(reading.await.unwrap(), Err(SourceError::Stopped)));
+}
+
 /// Pitfall 8: the library's decoders panic.
 #[tokio::test]
 async fn what_is_not_ldap_is_an_error_and_not_a_crash() {

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ldap3::asn1::{PL, StructureTag, parse_tag};
@@ -24,34 +24,42 @@ pub(super) struct Scripted {
     pub(super) asked: Arc<Mutex<Vec<Search>>>,
     /// Whether it was told to stop a search.
     pub(super) abandoned: Arc<AtomicBool>,
+    /// Bytes that it could send.
+    pub(super) sent: Arc<AtomicU64>,
 }
 
 /// Starts a server that lets everybody in and answers searches with what the function returns:
 /// messages from [`Search::entry`] and [`Search::done`].
-pub(super) fn start(answer: impl Fn(&Search) -> Vec<Vec<u8>> + Send + Sync + 'static) -> Scripted {
+pub(super) fn start<A: IntoIterator<Item = Vec<u8>>>(
+    answer: impl Fn(&Search) -> A + Send + Sync + 'static,
+) -> Scripted {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ldap://{}", listener.local_addr().unwrap());
     let asked = Arc::new(Mutex::new(Vec::new()));
     let abandoned = Arc::new(AtomicBool::new(false));
+    let sent = Arc::new(AtomicU64::new(0));
     let (log, flag, answer) = (asked.clone(), abandoned.clone(), Arc::new(answer));
+    let count = sent.clone();
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
             let (log, flag, answer) = (log.clone(), flag.clone(), answer.clone());
-            std::thread::spawn(move || serve(client, &log, &flag, &*answer));
+            let count = count.clone();
+            std::thread::spawn(move || serve(client, &log, (&flag, &count), &*answer));
         }
     });
     Scripted {
         url,
         asked,
         abandoned,
+        sent,
     }
 }
 
-fn serve(
+fn serve<A: IntoIterator<Item = Vec<u8>>>(
     mut client: TcpStream,
     log: &Mutex<Vec<Search>>,
-    abandoned: &AtomicBool,
-    answer: &dyn Fn(&Search) -> Vec<Vec<u8>>,
+    (abandoned, sent): (&AtomicBool, &AtomicU64),
+    answer: &dyn Fn(&Search) -> A,
 ) {
     let mut buffer = Vec::new();
     let mut chunk = [0; 4096];
@@ -63,24 +71,26 @@ fn serve(
             let mut parts = parts(message).into_iter();
             let id = octets(parts.next().unwrap());
             let operation = parts.next().unwrap();
-            let answers = match operation.id {
+            let mut write = |message: Vec<u8>| {
+                sent.fetch_add(message.len() as u64, Ordering::SeqCst);
+                client.write_all(&message).is_ok()
+            };
+            let goes_on = match operation.id {
                 // Bind, with success.
-                0 => vec![message_of(&id, &result(0x61, 0))],
+                0 => write(message_of(&id, &result(0x61, 0))),
                 3 => {
                     let search = search(id, operation);
                     log.lock().unwrap().push(search.clone());
-                    answer(&search)
+                    answer(&search).into_iter().all(write)
                 }
                 16 => {
                     abandoned.store(true, Ordering::SeqCst);
-                    Vec::new()
+                    true
                 }
-                _ => Vec::new(),
+                _ => true,
             };
-            for answer in answers {
-                if client.write_all(&answer).is_err() {
-                    return;
-                }
+            if !goes_on {
+                return;
             }
         }
     }
@@ -136,6 +146,11 @@ impl Search {
         .concat();
         let controls = encoded(0xa0, &encoded(0x30, &control));
         message_of(&self.id, &[result(0x65, 0), controls].concat())
+    }
+
+    /// The first bytes of a message that claims to be this long.
+    pub(super) fn claim(length: u32) -> Vec<u8> {
+        [&[0x30, 0x84], length.to_be_bytes().as_slice()].concat()
     }
 
     /// A message whose operation nobody knows.
