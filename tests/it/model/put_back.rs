@@ -35,7 +35,12 @@ impl World {
     pub(super) fn put_back(&mut self, is_poured: bool) {
         let Some(backup) = &self.backup else { return };
         let path = self.site.path(&format!("backup-{}.db", backup.number));
+        let came = self.site.generation();
         self.site.put_back(&path, is_poured);
+        if is_poured && self.site.generation() == came {
+            // Nothing has happened since: it is the same file in the same state.
+            return;
+        }
         self.known = backup.known.clone();
         self.undone.clone_from(&backup.undone);
         self.past.clone_from(&backup.past);
@@ -60,6 +65,11 @@ impl World {
 }
 
 impl Site {
+    fn generation(&self) -> Option<String> {
+        let sql = "SELECT value FROM setting WHERE name = 'generation'";
+        self.state().query_row(sql, [], |row| row.get(0)).ok()
+    }
+
     fn put_back(&mut self, backup: &std::path::Path, is_poured: bool) {
         let elsewhere = Store::open(&self.path("elsewhere.db")).unwrap();
         self.use_state(elsewhere);
