@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use anyhow::bail;
 use jiff::SignedDuration;
 
 use super::Exit;
@@ -27,13 +28,23 @@ pub(super) struct Arguments {
     by: Option<String>,
 }
 
-pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let (config, store) = open(config)?;
+pub(super) fn run(path: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let (config, store) = open(path)?;
     let now = clock::now();
     let life = SignedDuration::try_from(config.safety.approval_expires.0)?;
     let until = now.checked_add(life)?;
     let (digest, plan) = find(&store, &arguments.digest)?;
     let channels = channels(&plan, &arguments.category)?;
+    let mut held = store.held(now)?.into_iter();
+    let held = held.find(|held| held.digest == digest);
+    let made_by = held.and_then(|held| held.configuration);
+    if made_by.is_some_and(|made_by| made_by != config.fingerprint()) {
+        bail!(
+            "plan {} was made by another configuration than {}, and an approval is for that one only. Approve it with that configuration (--config FILE); or run `rollbook sync`, which makes the plan of this one",
+            digest.short(),
+            path.display()
+        );
+    }
     let answer = Answer::Approved { until };
     let by = answerer(arguments.by.as_deref());
     let answered = store.answer(&digest.0, &channels, answer, &by, now)?;

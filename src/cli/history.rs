@@ -49,7 +49,8 @@ pub(super) struct Arguments {
     /// Not younger than this, written like --since.
     #[arg(long, value_name = "WHEN")]
     until: Option<String>,
-    /// Instead of the lines, who was in the channels at the end of this day.
+    /// Instead of the lines, who was in the channels at the end of this day, as far as Rollbook did it or came across
+    /// it: not those whom somebody added by hand and no group lists.
     #[arg(long, value_name = "DAY", requires = "category", conflicts_with_all = ["since", "until", "run"])]
     on: Option<Date>,
     /// How it is written.
@@ -262,6 +263,10 @@ struct Channel {
     members: Vec<Member>,
 }
 
+/// Whom a list of members names.
+const COVERS: &str = "Listed is whom Rollbook added, changed or came across. Whoever was added by hand and is in no group of the channel \
+                      is not; what else was done by hand shows once a run has looked.";
+
 /// Says who was in these channels at the end of a day.
 fn members(store: &Store, asked: &Asked, day: Date, format: Format) -> anyhow::Result<Exit> {
     let at = end_of(day)?;
@@ -286,6 +291,7 @@ fn members(store: &Store, asked: &Asked, day: Date, format: Format) -> anyhow::R
             let told = serde_json::json!({
                 "at": at,
                 "complete_since": there.complete_since,
+                "covers": COVERS,
                 "channels": channels,
             });
             serde_json::to_writer_pretty(&mut *out, &told)?;
@@ -293,6 +299,9 @@ fn members(store: &Store, asked: &Asked, day: Date, format: Format) -> anyhow::R
         }
         Format::Csv => members_csv(&channels, out)?,
         Format::Text => members_text(&channels, out)?,
+    }
+    if format == Format::Text {
+        writeln!(out, "{COVERS}")?;
     }
     if there.complete_since.is_none_or(|since| since > at) {
         let note = incomplete(day, there.complete_since);

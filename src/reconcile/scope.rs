@@ -247,7 +247,7 @@ async fn still_there(
 }
 
 /// Why no channel is to be seen at all. Nothing follows from that for anything that was decided before.
-async fn nothing_there(engine: &Engine) -> Result<RunError, RunError> {
+pub(super) async fn nothing_there(engine: &Engine) -> Result<RunError, RunError> {
     let root = engine.config.kaltura.root.as_deref();
     let place = root.map_or("in the account".to_owned(), |root| {
         format!("below kaltura.root ({})", Shown(root))

@@ -169,8 +169,12 @@ pub(super) async fn deeds(
 async fn index(engine: &Engine, deeds: &Deeds) -> Result<BTreeMap<CategoryId, Category>, RunError> {
     let concerned: BTreeSet<CategoryId> = deeds.keys().map(|(category, _)| *category).collect();
     let ids: Vec<CategoryId> = concerned.iter().copied().collect();
-    let now = engine.kaltura.categories_by_id(&ids).await?;
-    let now = scope::below_root(now, engine.config.kaltura.root.as_deref());
+    let found = engine.kaltura.categories_by_id(&ids).await?;
+    let (is_there, root) = (!found.is_empty(), engine.config.kaltura.root.as_deref());
+    let now = scope::below_root(found, root);
+    if is_there && now.is_empty() && engine.kaltura.categories(root, None).await?.is_empty() {
+        return Err(scope::nothing_there(engine).await?);
+    }
     let kept = engine.store.run(Store::categories).await?;
     let others = kept
         .into_iter()

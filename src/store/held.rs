@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, named_params, params};
 use serde::Serialize;
 
 use super::{Store, StoreError, undone};
@@ -21,14 +21,14 @@ mod answers;
 /// The command that makes most plans.
 const SYNC: &str = "sync";
 
-/// What nobody has answered at the time `?1`: an approval that has lapsed is no answer any more.
-const OPEN: &str = "(answer IS NULL OR (answer = 'approved' AND expires_at <= ?1))";
-/// Plans of which the command `?2` makes the same changes: a saved plan's are those of `sync`, and an answer to one
-/// counts for both. The way back from a run is a change of its own.
-const SAME_CHANGES: &str = "(held.command = ?2
-    OR (held.command NOT LIKE 'undo %' AND ?2 NOT LIKE 'undo %'))";
-/// What is approved at the time `?1`.
-const APPROVED: &str = "(answer = 'approved' AND expires_at > ?1)";
+/// What nobody has answered at the time `:now`: an approval that has lapsed is no answer any more.
+const OPEN: &str = "(answer IS NULL OR (answer = 'approved' AND expires_at <= :now))";
+/// Plans of which the command `:command` makes the same changes: a saved plan's are those of `sync`, and an answer to
+/// one counts for both. The way back from a run is a change of its own.
+const SAME_CHANGES: &str = "(held.command = :command
+    OR (held.command NOT LIKE 'undo %' AND :command NOT LIKE 'undo %'))";
+/// What is approved at the time `:now`.
+const APPROVED: &str = "(answer = 'approved' AND expires_at > :now)";
 
 /// A plan that is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,6 +41,9 @@ pub struct Held {
     pub held_at: Timestamp,
     /// The command that made it, and does it once it is approved: `sync`, or `undo 12`.
     pub command: String,
+    /// The fingerprint of the configuration that made it, and by which an approval counts.
+    #[serde(skip)]
+    pub configuration: Option<String>,
     /// What tripped.
     pub reason: String,
     /// What it would do, as far as it is still held.
@@ -237,9 +240,11 @@ impl Store {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(&format!(
             "SELECT DISTINCT category_id FROM held_category JOIN held ON plan = held.digest
-             WHERE ?1 IS NOT NULL AND {SAME_CHANGES}"
+             WHERE {SAME_CHANGES}"
         ))?;
-        let rows = statement.query_map(params![0, command], |row| row.get(0).map(CategoryId))?;
+        let rows = statement.query_map(named_params! {":command": command}, |row| {
+            row.get(0).map(CategoryId)
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -307,11 +312,11 @@ fn all(connection: &Connection, now: Timestamp) -> Result<Vec<Held>, StoreError>
              count(*) FILTER (WHERE answer = 'rejected'),
              max(answered_by) FILTER (WHERE NOT {OPEN}),
              min(expires_at) FILTER (WHERE {APPROVED}),
-             command
+             command, configuration
          FROM held JOIN held_category ON plan = held.digest
          GROUP BY held.digest ORDER BY held_at, held.digest",
     ))?;
-    let mut rows = statement.query([now.as_second()])?;
+    let mut rows = statement.query(named_params! {":now": now.as_second()})?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(Held {
@@ -319,6 +324,7 @@ fn all(connection: &Connection, now: Timestamp) -> Result<Vec<Held>, StoreError>
             run: row.get(1)?,
             held_at: time(row.get(2)?),
             command: row.get(10)?,
+            configuration: row.get(11)?,
             reason: row.get(3)?,
             counts: serde_json::from_str(&row.get::<_, String>(4)?)?,
             open: row.get(5)?,
@@ -373,16 +379,19 @@ fn units(
 ) -> rusqlite::Result<BTreeMap<CategoryId, Unit>> {
     connection
         .prepare_cached(&format!(
-            "SELECT category_id, {OPEN}, {APPROVED} FROM held_category WHERE plan = ?2"
+            "SELECT category_id, {OPEN}, {APPROVED} FROM held_category WHERE plan = :plan"
         ))?
-        .query_map(params![now.as_second(), digest.0], |row| {
-            let unit = match (row.get(1)?, row.get(2)?) {
-                (true, _) => Unit::Open,
-                (_, Some(true)) => Unit::Approved,
-                _ => Unit::Rejected,
-            };
-            Ok((CategoryId(row.get(0)?), unit))
-        })?
+        .query_map(
+            named_params! {":now": now.as_second(), ":plan": digest.0},
+            |row| {
+                let unit = match (row.get(1)?, row.get(2)?) {
+                    (true, _) => Unit::Open,
+                    (_, Some(true)) => Unit::Approved,
+                    _ => Unit::Rejected,
+                };
+                Ok((CategoryId(row.get(0)?), unit))
+            },
+        )?
         .collect()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{named_params, params};
 
 use super::{APPROVED, OPEN, SAME_CHANGES};
 use crate::category::{CategoryId, UserId};
@@ -32,13 +32,15 @@ impl Store {
             "SELECT category_id, part, answered_by, answered_after, held_category.digest, answered_at FROM held_category
              JOIN held ON plan = held.digest
              WHERE {SAME_CHANGES} AND {APPROVED}
-                 AND (configuration IS NULL OR configuration = ?3)",
+                 AND (configuration IS NULL OR configuration = :configuration)",
         ))?;
         let mut done = connection.prepare_cached(
             "SELECT user_id FROM history
              WHERE category_id = ?1 AND seq > ?2 AND outcome IN ('done', 'already') AND approved_by IS NOT NULL",
         )?;
-        let mut rows = statement.query(params![now.as_second(), command, configuration])?;
+        let mut rows = statement.query(named_params! {
+            ":now": now.as_second(), ":command": command, ":configuration": configuration
+        })?;
         let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
         while let Some(row) = rows.next()? {
             let (id, after): (i64, Option<i64>) = (row.get(0)?, row.get(3)?);
@@ -77,10 +79,12 @@ impl Store {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(&format!(
             "SELECT part, answered_at FROM held_category JOIN held ON plan = held.digest
-             WHERE answer = ?1 AND {SAME_CHANGES}
-                 AND (configuration IS NULL OR configuration = ?3)"
+             WHERE answer = 'rejected' AND {SAME_CHANGES}
+                 AND (configuration IS NULL OR configuration = :configuration)"
         ))?;
-        let mut rows = statement.query(["rejected", command, configuration])?;
+        let mut rows = statement.query(named_params! {
+            ":command": command, ":configuration": configuration
+        })?;
         let mut found: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
         while let Some(row) = rows.next()? {
             let part: CategoryPlan = serde_json::from_str(&row.get::<_, String>(0)?)?;
@@ -109,7 +113,10 @@ impl Store {
              WHERE {SAME_CHANGES} AND {OPEN}
                  AND json_extract(action.value, '$.do') NOT IN ('keep', 'adopt', 'forget', 'skip')",
         ))?;
-        let rows = statement.query_map(params![now.as_second(), command], super::super::pair)?;
+        let rows = statement.query_map(
+            named_params! {":now": now.as_second(), ":command": command},
+            super::super::pair,
+        )?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }

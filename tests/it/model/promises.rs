@@ -518,6 +518,8 @@ impl World {
             && !self.lagging
             && !self.known.doubtful
             && seen.happened.edit.is_none()
+            // What became of a file nobody knows yet.
+            && report.in_files.iter().all(|waiting| waiting.folder.is_some())
             && self.site.has_root()
             && report.held.is_none()
             && report.applied.failed() + report.unread == 0

@@ -1,6 +1,8 @@
 //! What was decided stays decided, and what was not stays open, whatever comes in between.
 
-use super::site::{ACTIVE, AUTOMATIC, MEMBER, Site, with};
+use rollbook::sandbox::NewCategory;
+
+use super::site::{ACTIVE, AUTOMATIC, MEMBER, ROOT, Site, with};
 
 const BIO: (&str, &[usize]) = ("bio", &[0, 1, 2, 3, 4, 5]);
 const CHEM: (&str, &[usize]) = ("chem", &[0, 1, 2]);
@@ -240,6 +242,14 @@ async fn an_undo_stays_below_the_root() {
     rename_root(&site, "elsewhere");
     site.rollbook(&["undo", &run])
         .await
+        .is(1)
+        .says("no channel is to be seen below kaltura.root");
+    site.account().add_category(&NewCategory {
+        path: format!("{ROOT}>another"),
+        ..NewCategory::default()
+    });
+    site.rollbook(&["undo", &run])
+        .await
         .says("not below kaltura.root");
     assert!(site.members("bio").contains(&"p7".to_owned()));
 }
@@ -354,4 +364,19 @@ async fn a_saved_plan_that_names_a_change_twice_is_refused() {
         "{}",
         refused.stderr
     );
+}
+
+#[tokio::test]
+async fn a_plan_of_another_configuration_is_not_approved_by_this_one() {
+    let mut site = new_site().await;
+    let digest = site.sync().await.is(4).digest();
+    let before = site.settings.policy.clone();
+    site.settings.policy = "removed_by_hand = \"skip\"".to_owned();
+    site.rollbook(&["approve", &digest])
+        .await
+        .is(1)
+        .says("was made by another configuration");
+    site.settings.policy = before;
+    site.rollbook(&["approve", &digest]).await.is(0);
+    site.sync().await.is(0);
 }
