@@ -361,6 +361,7 @@ impl Known {
             let group = &directory.groups[n];
             let owners = group.owners.iter().copied().map(Member::Person);
             let all = group.members.iter().copied().chain(owners);
+            let all = all.filter(|_| group.there);
             all.map(|member| directory.dn(member)).collect()
         };
         let somebody: BTreeSet<String> = self.directory.present().collect();
