@@ -15,7 +15,7 @@ use crate::shown::Shown;
 use crate::store::Store;
 use crate::store::files;
 use crate::store::held::Held;
-use crate::store::roster::Shared;
+use crate::store::roster::{Shared, SharedLogin};
 use crate::store::runs::{DirectoryState, Run};
 use crate::store::set_aside::Waiting;
 use crate::terminal;
@@ -36,6 +36,7 @@ pub(super) struct Arguments {
 struct Status {
     directories: Vec<DirectoryState>,
     shared_user_ids: Vec<Shared>,
+    shared_logins: Vec<SharedLogin>,
     runs: Vec<Run>,
     held: Vec<Held>,
     files: Vec<files::Waiting>,
@@ -52,6 +53,7 @@ pub(super) fn run(config: &Path, arguments: &Arguments) -> anyhow::Result<Exit> 
     let status = Status {
         directories,
         shared_user_ids: store.shared_user_ids()?,
+        shared_logins: store.shared_logins()?,
         runs: store.runs(arguments.runs)?,
         held: store.held(clock::now())?,
         files: store.waiting_files()?,
@@ -102,6 +104,14 @@ fn text(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
         writeln!(out, "  ! {finding}")?;
     }
     more(status.shared_user_ids.len(), "user ID", out)?;
+    for shared in status.shared_logins.iter().take(MOST_SHOWN) {
+        let finding = Finding::SharedLogin {
+            login: shared.login.clone(),
+            entries: shared.entries.clone(),
+        };
+        writeln!(out, "  ! {finding}")?;
+    }
+    more(status.shared_logins.len(), "login", out)?;
     if status.runs.is_empty() {
         writeln!(
             out,

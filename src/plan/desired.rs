@@ -149,6 +149,13 @@ pub enum Finding {
         /// Each entry: its directory and its name.
         entries: Vec<(String, String)>,
     },
+    /// Two or more people have one login, which groups name them by, so none of them is managed.
+    SharedLogin {
+        /// The login.
+        login: String,
+        /// Each entry: its directory and its name.
+        entries: Vec<(String, String)>,
+    },
     /// Groups contain each other, this one among them.
     Cycle {
         /// The group.

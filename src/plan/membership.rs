@@ -180,7 +180,7 @@ pub enum Objection {
         /// Why.
         problem: UserIdProblem,
     },
-    /// Two people in the directory have this user ID.
+    /// Two people in the directory have this user ID, or the login that groups name them by.
     SharedUserId,
     /// A file that waits for somebody to upload it has a row about it.
     HandedOver,

@@ -221,9 +221,9 @@ impl Display for Objection {
             Self::Protected => f.write_str("protected by the configuration"),
             Self::OwnerProtected => f.write_str("owns the channel: never changed"),
             Self::InvalidUserId { problem } => write!(f, "not a user ID for Kaltura: {problem}"),
-            Self::SharedUserId => {
-                f.write_str("two people in the directory have this user ID (rollbook status)")
-            }
+            Self::SharedUserId => f.write_str(
+                "two people in the directory have this user ID or login (rollbook status)",
+            ),
             Self::HandedOver => f.write_str("waits in a file (rollbook status)"),
             Self::ManualOverride => f.write_str("set by hand: left as it is"),
             Self::NotOurs => f.write_str("not written by Rollbook: left as it is"),
@@ -321,6 +321,15 @@ pub fn decision_text(decision: Decision, cause: Cause) -> String {
     }
 }
 
+/// Names the first of some entries, with their directories.
+fn name_entries(entries: &[(String, String)], f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    for (n, (directory, name)) in entries.iter().take(MOST_ENTRIES).enumerate() {
+        let comma = if n > 0 { "; " } else { "" };
+        write!(f, "{comma}{} in {directory}", Shown(name))?;
+    }
+    Ok(())
+}
+
 impl Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -346,12 +355,21 @@ impl Display for Finding {
             ),
             Self::SharedUserId { user, entries } => {
                 write!(f, "user ID {user} is that of {} entries: ", entries.len())?;
-                for (n, (directory, name)) in entries.iter().take(MOST_ENTRIES).enumerate() {
-                    let comma = if n > 0 { "; " } else { "" };
-                    write!(f, "{comma}{} in {directory}", Shown(name))?;
-                }
+                name_entries(entries, f)?;
                 f.write_str(
                     ". Neither is managed until only one has it; if they are one person, set directory.people.join",
+                )
+            }
+            Self::SharedLogin { login, entries } => {
+                write!(
+                    f,
+                    "login {} is that of {} entries: ",
+                    Shown(login),
+                    entries.len()
+                )?;
+                name_entries(entries, f)?;
+                f.write_str(
+                    ". Whom a group means by it cannot be told: none of them is managed until only one has it",
                 )
             }
             Self::Cycle { group } => {

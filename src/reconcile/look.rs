@@ -348,7 +348,7 @@ impl Planner {
         let groups = groups_in(&assignment, scope);
         let everything = scope.everything;
         let names: Vec<String> = reads.iter().map(|read| read.directory.clone()).collect();
-        let (mut roster, shared, pending, never_read, read_once, asked) = engine
+        let (mut roster, shared, logins, pending, never_read, read_once, asked) = engine
             .store
             .run(move |store| {
                 let roster = if everything {
@@ -362,6 +362,7 @@ impl Planner {
                 Ok((
                     roster,
                     store.shared_user_ids()?,
+                    store.shared_logins()?,
                     store.pending()?,
                     never_read,
                     store.read_once()?,
@@ -377,8 +378,15 @@ impl Planner {
             user: shared.user.clone(),
             entries: shared.entries.clone(),
         });
-        let findings: BTreeSet<Finding> = findings.filter(|_| everything).collect();
-        let shared: BTreeSet<UserId> = shared.into_iter().map(|shared| shared.user).collect();
+        let by_login = logins.iter().map(|shared| Finding::SharedLogin {
+            login: shared.login.clone(),
+            entries: shared.entries.clone(),
+        });
+        let findings = findings.chain(by_login).filter(|_| everything);
+        let findings: BTreeSet<Finding> = findings.collect();
+        let shared = shared.into_iter().map(|shared| shared.user);
+        let by_login = logins.into_iter().flat_map(|shared| shared.users);
+        let shared: BTreeSet<UserId> = shared.chain(by_login).collect();
         if !shared.is_empty() {
             for person in roster.people.values_mut() {
                 person.is_usable &= !shared.contains(&person.user);

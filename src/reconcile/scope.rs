@@ -466,7 +466,10 @@ fn findings(assignment: &Assignment, questions: &Questions) -> Vec<Finding> {
         .collect();
     let concerns = |finding: &&Finding| match finding {
         Finding::NoSuchCategory { group, .. } => questions.everything || about.contains(group),
-        Finding::Cycle { .. } | Finding::TooDeep { .. } | Finding::SharedUserId { .. } => true,
+        Finding::Cycle { .. }
+        | Finding::TooDeep { .. }
+        | Finding::SharedUserId { .. }
+        | Finding::SharedLogin { .. } => true,
     };
     assignment
         .findings

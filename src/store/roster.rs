@@ -52,6 +52,17 @@ pub struct Shared {
     pub entries: Vec<(String, String)>,
 }
 
+/// Two or more people of one directory with one login, which groups name them by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct SharedLogin {
+    /// The login.
+    pub login: String,
+    /// Their user IDs.
+    pub users: BTreeSet<UserId>,
+    /// Each entry: its directory and its name.
+    pub entries: Vec<(String, String)>,
+}
+
 /// What the directory says of somebody.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Profile {
@@ -199,6 +210,35 @@ impl Store {
             }
         }
         Ok(shared)
+    }
+
+    /// The logins that two or more people of one directory have, with their entries: whom a group means by such a
+    /// login cannot be told.
+    pub fn shared_logins(&self) -> Result<Vec<SharedLogin>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT login, user_id, directory.name, entry.name
+             FROM person JOIN entry USING (id) JOIN directory ON directory.id = entry.directory
+             WHERE login IN (SELECT login FROM person WHERE login IS NOT NULL
+                             GROUP BY login HAVING count(*) > 1)
+             ORDER BY directory.name, login, entry.name",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut found: BTreeMap<(String, String), SharedLogin> = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let (login, directory): (String, String) = (row.get(0)?, row.get(2)?);
+            let shared = found
+                .entry((directory.clone(), login.clone()))
+                .or_insert(SharedLogin {
+                    login,
+                    users: BTreeSet::new(),
+                    entries: Vec::new(),
+                });
+            shared.users.insert(UserId::new(row.get::<_, String>(1)?));
+            shared.entries.push((directory, row.get(3)?));
+        }
+        let shared = found.into_values();
+        Ok(shared.filter(|shared| shared.entries.len() > 1).collect())
     }
 
     /// The names for people of groups that have one, by group ID; of two groups of one ID, one's.

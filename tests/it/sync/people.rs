@@ -1,6 +1,6 @@
 //! People come, go, change, and come back.
 
-use super::site::{MANAGER, MEMBER, with};
+use super::site::{ACTIVE, AUTOMATIC, MANAGER, MEMBER, with};
 use crate::slapd::SUFFIX;
 
 const BIO: (&str, &[usize]) = ("bio", &[0, 1, 2]);
@@ -219,4 +219,37 @@ async fn logins_name_people_too() {
     ));
     site.sync().await.is(0);
     assert_eq!(site.members("bio"), ["p1", "p9"]);
+}
+
+#[tokio::test]
+async fn whom_a_login_of_two_people_means_is_not_guessed() {
+    let site = with(3, &[])
+        .channel("bio")
+        .ldif(&format!(
+            "dn: cn=bio,ou=groups,{SUFFIX}\nobjectClass: posixGroup\ncn: bio\ngidNumber: 7\n\
+             memberUid: a\nmemberUid: b\n\n"
+        ))
+        .set(|settings| {
+            "login = \"employeeNumber\"".clone_into(&mut settings.people);
+            settings.groups =
+                "filter = \"(objectClass=posixGroup)\"\nmembers = \"memberUid\"".to_owned();
+        })
+        .start()
+        .await;
+    for (person, login) in [(0, "a"), (1, "b"), (2, "b")] {
+        site.set(person, "employeeNumber", login);
+    }
+    site.put("bio", "p2", (MEMBER, AUTOMATIC, ACTIVE));
+    site.sync().await.says("login b is that of 2 entries");
+    site.sync_full().await;
+    assert_eq!(site.members("bio"), ["p0", "p2"]);
+    site.rollbook(&["status"])
+        .await
+        .is(0)
+        .says("login b is that of 2 entries");
+
+    site.set(2, "employeeNumber", "c");
+    site.sync().await;
+    site.sync_full().await.is(0);
+    assert_eq!(site.members("bio"), ["p0", "p1"]);
 }
