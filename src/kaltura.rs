@@ -300,6 +300,24 @@ impl Kaltura {
             .collect()
     }
 
+    /// Who of these is no user of the account, of people who are in no such membership: deleted there, or known by
+    /// another ID by now.
+    pub async fn unknown_users(
+        &self,
+        pairs: &[(CategoryId, UserId)],
+    ) -> Result<BTreeSet<UserId>, KalturaError> {
+        let calls = pairs.iter();
+        let calls: Vec<Call> = calls
+            .map(|(category, user)| Call::get_member(*category, user))
+            .collect();
+        let answers = self.0.read_many(&calls).await?;
+        let unknown = pairs.iter().zip(answers).filter(|(_, answer)| {
+            let error = answer.as_ref().err();
+            error.is_some_and(|error| error.code == "INVALID_USER_ID")
+        });
+        Ok(unknown.map(|((_, user), _)| user.clone()).collect())
+    }
+
     /// Lists one person's memberships, by category. Those of a category that has just been deleted
     /// may still be among them.
     pub async fn categories_of(

@@ -11,6 +11,7 @@
 //! | [`read`] | the directories, into the mirror |
 //! | [`scope`] | from marks to categories and people |
 //! | [`look`] | what is wanted against what is there: the plan |
+//! | [`renamed`] | who may have been renamed in Kaltura |
 //! | [`undo`] | the way back from an earlier run |
 //! | [`settle`] | what needs no call |
 //! | [`verdict`] | what becomes of a plan: held, applied, cleared |
@@ -46,6 +47,7 @@ pub mod export;
 mod lease;
 mod look;
 mod read;
+mod renamed;
 pub mod report;
 mod scope;
 mod settle;

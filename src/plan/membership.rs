@@ -186,6 +186,9 @@ pub enum Objection {
     HandedOver,
     /// A person keeps this membership by hand.
     ManualOverride,
+    /// One member is no user of Kaltura any more, and another, whom no directory knows, is there at the same level:
+    /// somebody may have been renamed in Kaltura.
+    PerhapsRenamed,
     /// Not written by this program, and ownership goes by the ledger.
     NotOurs,
     /// A person removed it by hand, and the policy is to respect that.

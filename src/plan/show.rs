@@ -226,6 +226,9 @@ impl Display for Objection {
             ),
             Self::HandedOver => f.write_str("waits in a file (rollbook status)"),
             Self::ManualOverride => f.write_str("set by hand: left as it is"),
+            Self::PerhapsRenamed => f.write_str(
+                "perhaps renamed in Kaltura: a member is no user there any more, and another one at the same level is in no directory. Give the person one ID on both sides; if they are two people, remove the unknown one by hand",
+            ),
             Self::NotOurs => f.write_str("not written by Rollbook: left as it is"),
             Self::RemovedByHand => f.write_str("removed by hand: not added again"),
             Self::DeactivatedByHand => f.write_str("deactivated by hand: left as it is"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
+use super::renamed::Suspects;
 use super::report::ReadReport;
 use super::scope::{Scope, Who};
 use super::{Engine, RunError, Task};
@@ -55,6 +56,7 @@ struct Thought {
     plans: Vec<CategoryPlan>,
     findings: BTreeSet<Finding>,
     unsure: Vec<(CategoryId, UserId)>,
+    suspects: BTreeMap<CategoryId, Suspects>,
 }
 
 /// What could not be read. Nothing is known of it, so nothing about it is settled.
@@ -88,7 +90,7 @@ pub(super) async fn plan(
     for part in parts(scope) {
         let length = part.len() as u64;
         let actual = actual(engine, part, &mut outcome.unread).await?;
-        let plans = outcome.take(think(engine, &planner, actual).await?);
+        let plans = mind_renames(engine, scope, &planner, actual, &mut outcome).await?;
         let (whole, plans): (Vec<_>, Vec<_>) = plans
             .into_iter()
             .partition(|plan| plan.managers.is_none() && plan.takes_a_manager());
@@ -122,6 +124,49 @@ pub(super) async fn from_nothing(
     Ok(parts.collect())
 }
 
+/// Plans a part, and leaves alone whoever may have been renamed in Kaltura. A channel of which only some people were
+/// looked at is looked at as a whole where somebody is missing whom Kaltura does not know.
+async fn mind_renames(
+    engine: &Engine,
+    scope: &Scope,
+    planner: &Arc<Planner>,
+    actual: Vec<Actual>,
+    outcome: &mut Planned,
+) -> Result<Vec<CategoryPlan>, RunError> {
+    let mut thought = think(engine, planner, actual).await?;
+    let mut suspects = std::mem::take(&mut thought.suspects);
+    let mut plans = outcome.take(thought);
+    let missing = suspects.iter().flat_map(|(category, suspects)| {
+        let missing = suspects.missing.iter();
+        missing.map(|(user, _)| (*category, user.clone()))
+    });
+    let missing: Vec<_> = missing.collect();
+    if missing.is_empty() {
+        return Ok(plans);
+    }
+    let mut unknown = BTreeSet::new();
+    for chunk in missing.chunks(PAIRS_AT_ONCE) {
+        unknown.extend(engine.kaltura.unknown_users(chunk).await?);
+    }
+    suspects.retain(|_, suspects| suspects.concern(&unknown));
+    let (some, rest): (Vec<_>, Vec<_>) = plans
+        .into_iter()
+        .partition(|plan| plan.fresh && suspects.contains_key(&plan.category.id));
+    plans = rest;
+    if let Some(part) = whole_of(scope, &some) {
+        let actual = self::actual(engine, part, &mut outcome.unread).await?;
+        let mut thought = think(engine, planner, actual).await?;
+        suspects.append(&mut thought.suspects);
+        plans.extend(outcome.take(thought));
+    }
+    for plan in &mut plans {
+        if let Some(suspects) = suspects.get(&plan.category.id) {
+            suspects.leave_alone(plan, &unknown);
+        }
+    }
+    Ok(plans)
+}
+
 async fn think(
     engine: &Engine,
     planner: &Arc<Planner>,
@@ -144,16 +189,21 @@ async fn look_at_whole(
     channels: Vec<CategoryPlan>,
     outcome: &mut Planned,
 ) -> Result<Vec<CategoryPlan>, RunError> {
-    let part: Part = channels
+    let Some(part) = whole_of(scope, &channels) else {
+        return Ok(Vec::new());
+    };
+    let actual = actual(engine, part, &mut outcome.unread).await?;
+    mind_renames(engine, scope, planner, actual, outcome).await
+}
+
+/// The channels of some plans, to be looked at as a whole; nothing, where there are none.
+fn whole_of(scope: &Scope, plans: &[CategoryPlan]) -> Option<Part> {
+    let part: Part = plans
         .iter()
         .filter_map(|plan| scope.categories.get(&plan.category.id))
         .map(|(category, _)| (category.clone(), Who::Everybody))
         .collect();
-    if part.is_empty() {
-        return Ok(Vec::new());
-    }
-    let actual = actual(engine, part, &mut outcome.unread).await?;
-    Ok(outcome.take(think(engine, planner, actual).await?))
+    (!part.is_empty()).then_some(part)
 }
 
 type Part = Vec<(Category, Who)>;
@@ -447,6 +497,10 @@ impl Planner {
                 plan.count_as_done(pending.iter().map(|pending| &pending.action));
             }
             if plan.block.is_some() || !plan.actions.is_empty() {
+                let suspects = Suspects::of(store, &plan, &before.ledger)?;
+                if !suspects.missing.is_empty() {
+                    thought.suspects.insert(plan.category.id, suspects);
+                }
                 thought.plans.push(plan);
             }
         }

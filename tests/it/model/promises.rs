@@ -131,6 +131,19 @@ impl Seen {
         self.result.is_err() || self.open.contains(pair)
     }
 
+    /// Whether somebody is left alone because they may have been renamed in Kaltura.
+    fn says_renamed(&self, pair: &Pair) -> bool {
+        let parts = self.report().map(|report| &report.plan.categories);
+        let mut parts = parts.into_iter().flatten();
+        parts.any(|part| {
+            part.category.id.0 == pair.0
+                && part.actions.iter().any(|action| {
+                    action.user.key() == pair.1
+                        && action.decision == Decision::Skip(Objection::PerhapsRenamed)
+                })
+        })
+    }
+
     /// What lies in a folder is nobody's but whose who uploads it.
     fn what_waits_is_left_alone(&self) {
         for pair in self.waited.intersection(&self.open) {
@@ -568,6 +581,9 @@ impl World {
                     continue;
                 }
                 if seen.open.contains(&pair) {
+                    continue;
+                }
+                if self.has_renamed && before == after && seen.says_renamed(&pair) {
                     continue;
                 }
                 let right = if is_untouchable {

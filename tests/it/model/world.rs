@@ -42,6 +42,8 @@ pub(super) struct World {
     /// What earlier runs did, newest last.
     pub(super) past: Vec<Past>,
     pub(super) backup: Option<Backup>,
+    /// Whether somebody was renamed or deleted in Kaltura.
+    pub(super) has_renamed: bool,
     saved: Vec<Arc<Plan>>,
     pub(super) totals: Totals,
     fresh_names: u32,
@@ -125,6 +127,7 @@ impl World {
             accepted: None,
             past: Vec::new(),
             backup: None,
+            has_renamed: false,
             saved: Vec::new(),
             totals: Totals::default(),
             fresh_names: 0,
@@ -259,6 +262,7 @@ impl World {
             Step::RenameUser(p, q) => {
                 let (old, new) = (user(p), user(q));
                 if account.user(&new).is_none() {
+                    self.has_renamed = true;
                     account.rename_user(&old, &new);
                     let (old_key, new_key) = (old.to_lowercase(), new.to_lowercase());
                     let renamed = |(id, user): &(i64, String)| {
@@ -271,6 +275,7 @@ impl World {
             }
             Step::DeleteUser(p) => {
                 let user = user(p);
+                self.has_renamed = true;
                 // Whoever owns a channel goes on being named as its owner.
                 account.delete_user(&user);
                 account.work(None);

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::site::{Start, with};
+use super::site::{ACTIVE, AUTOMATIC, Start, with};
 use crate::slapd::{self, SUFFIX};
 
 const BIO: (&str, &[usize]) = ("bio", &[0, 1, 2, 3]);
@@ -274,4 +274,46 @@ async fn vanished_people_leave_when_their_time_is_over() {
         .is(0)
         .says("p1  the entry is not found any more");
     assert_eq!(site.members("bio"), ["p0", "p2", "p3"]);
+}
+
+#[tokio::test]
+async fn whoever_was_renamed_in_kaltura_is_neither_added_by_the_old_id_nor_removed_by_the_new() {
+    for full in [true, false] {
+        let site = with(5, &[("bio", &[0, 1, 2])]).in_step().await;
+        site.account().rename_user("p1", "ada");
+        site.account().catch_up();
+        let both = ["ada", "p0", "p2"];
+        // Something changes, so that p1 is looked at.
+        site.leave("bio", 1);
+        site.join("bio", 1);
+        let arguments: &[&str] = if full {
+            &["sync", "--full"]
+        } else {
+            &["sync", "--user", "p1"]
+        };
+        site.rollbook(arguments)
+            .await
+            .says("perhaps renamed in Kaltura");
+        assert_eq!(site.members("bio"), both, "{arguments:?}");
+        site.sync_full().await.says("perhaps renamed in Kaltura");
+        assert_eq!(site.members("bio"), both);
+
+        // It is the same person after all, and has one ID again.
+        site.account().rename_user("ada", "p1");
+        site.account().catch_up();
+        site.sync_full().await.is(0).says("Nothing to do");
+        assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
+    }
+}
+
+#[tokio::test]
+async fn whoever_was_deleted_in_kaltura_is_added_again() {
+    let site = with(5, &[("bio", &[0, 1, 2])]).in_step().await;
+    site.account().delete_user("p1");
+    site.account().work(None);
+    site.account().catch_up();
+    // A moderator: nobody takes them for p1.
+    site.put("bio", "x", (1, AUTOMATIC, ACTIVE));
+    site.sync_full().await;
+    assert_eq!(site.members("bio"), ["p0", "p1", "p2"]);
 }
