@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
+use jiff::Timestamp;
 
 use self::route::Route;
 use self::ways::Ways;
@@ -75,6 +76,8 @@ pub struct Applier {
     pub digest: Digest,
     /// Whether a later run makes the same plan by itself: then what fails is set aside until its time.
     pub is_repeated: bool,
+    /// When the plan was reviewed: what a person has rejected since is not begun with any more.
+    pub reviewed_at: Timestamp,
     /// Where progress shows.
     pub progress: Progress,
 }

@@ -46,7 +46,7 @@ mod wire;
 mod writing;
 
 pub use api_error::{ApiError, Disposition};
-pub use bulk::{FileKind, FoundJobs, Job, JobId, JobLog, JobStatus, Submitted};
+pub use bulk::{FileKind, FoundJobs, Job, JobId, JobLog, JobStatus, Submission, Submitted};
 pub use change::{Write, WriteOutcome};
 pub use error::{Fault, KalturaError};
 pub use pace::Pace;

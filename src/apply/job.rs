@@ -64,16 +64,24 @@ pub(crate) struct Jobs<'a> {
 }
 
 impl Jobs<'_> {
-    /// Hands in a file, and answers where its job is; or why Kaltura will never take it.
+    /// Hands in a file, and answers where its job is; or why Kaltura will never take it. What stands in it is asked for
+    /// before each attempt; nothing ends them.
     pub(crate) async fn hand_in(
         &self,
         name: &str,
-        content: Vec<u8>,
+        mut content: impl AsyncFnMut() -> Result<Option<Vec<u8>>, ApplyError>,
         warrant: &Warrant,
     ) -> Result<Result<Place, ApiError>, ApplyError> {
         let since = clock::now();
-        let answer = self.kaltura.submit(self.kind, name, content, warrant);
-        let answer = answer.await?;
+        let mut submission = self.kaltura.submission(self.kind, name, warrant)?;
+        let answer = loop {
+            let Some(content) = content().await? else {
+                return Ok(Ok(Place::Nowhere));
+            };
+            if let Some(answer) = submission.attempt(&content).await? {
+                break answer;
+            }
+        };
         killpoint::here("after-submitting");
         Ok(Ok(match answer {
             Submitted::Accepted(job) => Place::At(job.id),

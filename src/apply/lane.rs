@@ -27,10 +27,26 @@ impl Applier {
         let mut applied = Applied::default();
         while !open.is_empty() {
             let batch = self.next_batch(&mut open);
+            let (batch, rejected) = self.still_approved(batch).await?;
+            applied.changed += rejected;
             let again = self.batch(batch, warrant, &mut applied).await?;
             open.extend(again);
         }
         Ok(applied)
+    }
+
+    /// Leaves out what a person had approved, and has rejected since; answers how much that is.
+    async fn still_approved(&self, batch: Vec<Task>) -> Result<(Vec<Task>, u64), ApplyError> {
+        if batch.iter().all(|task| task.approved_by.is_none()) {
+            return Ok((batch, 0));
+        }
+        let since = self.reviewed_at;
+        let rejected = self.store.run(move |store| store.rejected_after(since));
+        let rejected = rejected.await?;
+        let (out, left): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .partition(|task| task.approved_by.is_some() && rejected.contains(&task.category()));
+        Ok((left, out.len() as u64))
     }
 
     /// Takes as many actions as their calls fit into one request.
@@ -127,8 +143,14 @@ impl Applier {
             let stale =
                 |index: usize| is_untouched(index) && steps::needs_a_look(tasks[index].action());
             let looked = self.look_first(tasks, stale).await?;
-            for (end, looked) in ends.iter_mut().zip(looked) {
-                *end = end.take().or(looked);
+            let half_way = |index: usize| ends[index].is_none() && under_way[index].is_half_way();
+            let still_ours = self.look(tasks, half_way).await?;
+            for (((end, looked), task), found) in
+                ends.iter_mut().zip(looked).zip(tasks).zip(still_ours)
+            {
+                let is_taken = |found: &Found| !steps::goes_on(task.action(), found);
+                let taken = found.filter(is_taken).map(|_| End::new(Outcome::Changed));
+                *end = end.take().or(looked).or(taken);
             }
             killpoint::here("before-writing");
             let next: Vec<usize> = (0..tasks.len())
@@ -298,6 +320,11 @@ impl UnderWay {
 
     fn is_begun(&self) -> bool {
         !self.outcomes.is_empty()
+    }
+
+    /// Whether some of it is done, and some is to come.
+    fn is_half_way(&self) -> bool {
+        self.is_begun() && !self.next().is_empty()
     }
 
     /// What is to be sent next; nothing, where it is over.

@@ -180,6 +180,22 @@ pub(super) fn needs_a_look(action: &Action) -> bool {
     }
 }
 
+/// Whether an action of several calls may go on, of which the first were done: nobody has made the membership theirs
+/// meanwhile.
+pub(super) fn goes_on(action: &Action, found: &Found) -> bool {
+    let Found::Present(there) = found else {
+        return !matches!(found, Found::Failed(_));
+    };
+    match action.decision {
+        Decision::Restore { level, method, .. } => (there.level, there.method) == (level, method),
+        _ => {
+            let before = action.before.as_ref();
+            let was_manual = before.is_some_and(|before| before.method == UpdateMethod::Manual);
+            was_manual || there.method == UpdateMethod::Automatic
+        }
+    }
+}
+
 /// How a membership stands, seen from an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stands {

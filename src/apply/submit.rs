@@ -73,16 +73,28 @@ impl Applier {
         let fresh: BTreeSet<(CategoryId, UserId)> = fresh(&pieces);
         let (file, items) = self.open_file(&name, None, pieces).await?;
         killpoint::here("after-opening-a-file");
-        let (items, mut applied) = self.leave_what_moved(items).await?;
+        let (mut items, mut applied) = self.leave_what_moved(items).await?;
         if !items.is_empty() {
             let heading = heading(self.run, number, &self.digest);
-            let content = content(&heading, style(&self.csv), &items)?;
+            let style = style(&self.csv);
+            let mut is_first = true;
+            // Between two attempts there may be a long wait.
+            let content = async || {
+                if !std::mem::take(&mut is_first) {
+                    let (left, gone) = self.leave_what_moved(std::mem::take(&mut items)).await?;
+                    items = left;
+                    applied = applied.add(gone);
+                }
+                let is_empty = items.is_empty();
+                let content = content(&heading, style, &items);
+                content.map(|content| (!is_empty).then_some(content))
+            };
             // The look before showed one row, however many there were; where a list was read, it is known.
             let may_be_one_of_two = |doubt: &Doubt| {
                 steps::takes_a_row(&doubt.action)
                     && fresh.contains(&(doubt.category, doubt.action.user.clone()))
             };
-            let (fate, refused) = match self.submit(file, (&name, content), warrant).await? {
+            let (fate, refused) = match self.submit(file, &name, content, warrant).await? {
                 Ok(fate) => (fate, None),
                 Err(error) => (Fate::Never, Some(error)),
             };
@@ -204,7 +216,8 @@ impl Applier {
     async fn submit(
         &self,
         file: i64,
-        (name, content): (&str, Vec<u8>),
+        name: &str,
+        content: impl AsyncFnMut() -> Result<Option<Vec<u8>>, ApplyError>,
         warrant: &Warrant,
     ) -> Result<Result<Fate, ApiError>, ApplyError> {
         killpoint::here("before-submitting");
@@ -289,13 +302,13 @@ async fn close(
 }
 
 /// Settles the files of runs that were cut off: finds their jobs, and follows them to the end, or, where that
-/// would change or hold up anything (`only_look`), looks at them once. Files that were being written for a person
+/// would change or hold up anything (`only_look`), looks at them once. Those of runs `elsewhere`, in other accounts, wait. Files that were being written for a person
 /// are taken away again. Answers how many actions were settled.
 pub async fn resolve(
     kaltura: &Kaltura,
     store: &Store,
     config: &config::apply::Csv,
-    only_look: bool,
+    (only_look, elsewhere): (bool, &BTreeSet<i64>),
 ) -> Result<u64, ApplyError> {
     let jobs = Jobs {
         kaltura,
@@ -307,6 +320,7 @@ pub async fn resolve(
     for file in store.run(Store::files).await? {
         let id = file.id;
         let fate = match &file.way {
+            _ if elsewhere.contains(&file.run) => continue,
             Way::Handed { .. } => continue,
             Way::Writing { .. } if only_look => continue,
             Way::Writing { folder } => take_back(&jobs, &file, folder).await?,

@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use super::Kaltura;
 use super::api_error::{ApiError, Disposition};
 use super::error::KalturaError;
-use super::request::{Sent, refused, required};
+use super::pace::Patience;
+use super::request::{Client, Sent, refused, required};
 use super::wire::{self, Call, JobRow, Upload};
 use crate::plan::gate::{Fence, Warrant};
 
@@ -155,46 +156,23 @@ impl fmt::Debug for JobLog {
 }
 
 impl Kaltura {
-    /// Hands in a file of comma-separated values under a name, which should be one of its own.
-    ///
-    /// It is sent again only where Kaltura certainly did not begin with it: where there was no
-    /// connection, or the session had ended. An error means that Kaltura does not have it. What the
-    /// rows look like is not checked here, and by Kaltura only when a worker takes the job; of each
-    /// file it handles a thousand rows.
-    pub async fn submit(
-        &self,
+    /// Begins to hand in a file of comma-separated values under a name, which should be one of its own. An error: the
+    /// warrant is for another account.
+    pub fn submission<'k>(
+        &'k self,
         kind: FileKind,
-        name: &str,
-        content: Vec<u8>,
-        warrant: &Warrant,
-    ) -> Result<Submitted, KalturaError> {
+        name: &'k str,
+        warrant: &'k Warrant,
+    ) -> Result<Submission<'k>, KalturaError> {
         self.honour(warrant)?;
-        let upload = Upload {
+        Ok(Submission {
+            client: &self.0,
+            fence: &warrant.grounds().fence,
+            patience: Patience::new(&self.0.pace),
+            attempts: 0,
             kind,
             name,
-            content: &content,
-        };
-        let answer = match self.0.hand_in(&upload, &warrant.grounds().fence).await? {
-            Sent::Answered(answer) => answer,
-            Sent::Unknown => return Ok(Submitted::Unknown),
-        };
-        match answer {
-            Ok(row) => Ok(wire::read::<JobRow>(upload.action(), row)
-                .map_or(Submitted::Unknown, |row| {
-                    Submitted::Accepted(row.into_job())
-                })),
-            Err(error) if error.code == "INVALID_KS" => {
-                Err(refused(upload.action().to_owned(), error))
-            }
-            // The server broke down over it, before or after it kept the file.
-            Err(error)
-                if error.disposition() == Disposition::Passing && !error.is_before_anything() =>
-            {
-                tracing::warn!(file = name, %error, "it is not known whether Kaltura took the file");
-                Ok(Submitted::Unknown)
-            }
-            Err(error) => Ok(Submitted::Refused(told(error))),
-        }
+        })
     }
 
     /// Looks at jobs: one answer for each, in their order. One that is not there, or cannot be read,
@@ -263,6 +241,54 @@ impl Kaltura {
             }
         }
         Ok(())
+    }
+}
+
+/// The attempts at handing in a file.
+pub struct Submission<'k> {
+    client: &'k Client,
+    fence: &'k Fence,
+    patience: Patience<'k>,
+    attempts: usize,
+    kind: FileKind,
+    name: &'k str,
+}
+
+impl Submission<'_> {
+    /// Hands in the file. It may be sent again only where Kaltura certainly did not begin with it: where there was no
+    /// connection, or the session had ended. Then the answer is nothing, and what stands in the file may be another
+    /// by then. An error means that Kaltura does not have it. What the rows look like is not checked here, and by
+    /// Kaltura only when a worker takes the job; of each file it handles a thousand rows.
+    pub async fn attempt(&mut self, content: &[u8]) -> Result<Option<Submitted>, KalturaError> {
+        let upload = Upload {
+            kind: self.kind,
+            name: self.name,
+            content,
+        };
+        let tries = (&mut self.patience, &mut self.attempts);
+        let answer = match self.client.hand_in(&upload, tries, self.fence).await? {
+            None => return Ok(None),
+            Some(Sent::Answered(answer)) => answer,
+            Some(Sent::Unknown) => return Ok(Some(Submitted::Unknown)),
+        };
+        Ok(Some(match answer {
+            Ok(row) => wire::read::<JobRow>(upload.action(), row)
+                .map_or(Submitted::Unknown, |row| {
+                    Submitted::Accepted(row.into_job())
+                }),
+            Err(error) if error.code == "INVALID_KS" => {
+                return Err(refused(upload.action().to_owned(), error));
+            }
+            // The server broke down over it, before or after it kept the file.
+            Err(error)
+                if error.disposition() == Disposition::Passing && !error.is_before_anything() =>
+            {
+                let file = self.name;
+                tracing::warn!(file, %error, "it is not known whether Kaltura took the file");
+                Submitted::Unknown
+            }
+            Err(error) => Submitted::Refused(told(error)),
+        }))
     }
 }
 

@@ -15,45 +15,43 @@ use super::wire::{LogRequest, Upload};
 use crate::plan::gate::Fence;
 
 impl Client {
-    /// Hands in a file, again only where the server certainly did not begin. An error means that
-    /// nothing was done.
+    /// Hands in a file, once. It may be handed in again only where the server certainly did not begin with it: then
+    /// the answer is nothing, after a wait. An error means that nothing was done.
     pub(super) async fn hand_in(
         &self,
         upload: &Upload<'_>,
+        (patience, attempts): (&mut Patience<'_>, &mut usize),
         fence: &Fence,
-    ) -> Result<Sent, KalturaError> {
-        let mut patience = Patience::new(&self.pace);
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let ticket = self.session.ticket(&self.transport, &self.pace).await?;
-            let ks = ticket.ks.expose_secret();
-            let wait = match self.transport.upload(ks, upload, fence).await {
-                Ok(answer) => {
-                    let wish = match &answer {
-                        Err(error) if is_untouched(&answer) => error.disposition(),
-                        _ => Disposition::Permanent,
-                    };
-                    let Some(wait) = self.wait(&mut patience, wish, &ticket).await else {
-                        return Ok(Sent::Answered(answer));
-                    };
-                    wait
-                }
-                Err(Fault::Withdrawn) => return Err(KalturaError::Withdrawn),
-                Err(fault) if fault.is_harmless() => {
-                    let Some(wait) = patience.after_fault(&fault) else {
-                        return Err(no_answer(upload.action(), attempts, fault));
-                    };
-                    wait
-                }
-                Err(fault) => {
-                    let file = upload.name;
-                    tracing::warn!(file, %fault, "it is not known whether Kaltura took the file");
-                    return Ok(Sent::Unknown);
-                }
-            };
-            tokio::time::sleep(wait).await;
-        }
+    ) -> Result<Option<Sent>, KalturaError> {
+        *attempts += 1;
+        let ticket = self.session.ticket(&self.transport, &self.pace).await?;
+        let ks = ticket.ks.expose_secret();
+        let wait = match self.transport.upload(ks, upload, fence).await {
+            Ok(answer) => {
+                let wish = match &answer {
+                    Err(error) if is_untouched(&answer) => error.disposition(),
+                    _ => Disposition::Permanent,
+                };
+                let Some(wait) = self.wait(patience, wish, &ticket).await else {
+                    return Ok(Some(Sent::Answered(answer)));
+                };
+                wait
+            }
+            Err(Fault::Withdrawn) => return Err(KalturaError::Withdrawn),
+            Err(fault) if fault.is_harmless() => {
+                let Some(wait) = patience.after_fault(&fault) else {
+                    return Err(no_answer(upload.action(), *attempts, fault));
+                };
+                wait
+            }
+            Err(fault) => {
+                let file = upload.name;
+                tracing::warn!(file, %fault, "it is not known whether Kaltura took the file");
+                return Ok(Some(Sent::Unknown));
+            }
+        };
+        tokio::time::sleep(wait).await;
+        Ok(None)
     }
 
     /// Fetches the log of a job.

@@ -18,7 +18,8 @@ use std::time::Duration;
 use rollbook::category::{Category, CategoryId, PermissionLevel, Status, UpdateMethod, UserId};
 use rollbook::config;
 use rollbook::kaltura::{
-    ApiError, Credentials, FileKind, Found, Kaltura, KalturaError, Pace, Write, WriteOutcome,
+    ApiError, Credentials, FileKind, Found, Kaltura, KalturaError, Pace, Submitted, Write,
+    WriteOutcome,
 };
 use rollbook::plan::gate::{self, Fence, Grounds, Warrant};
 use serde_json::{Value, json};
@@ -171,14 +172,33 @@ async fn nothing_is_written_by_a_warrant_for_another_account_or_without_the_leas
             KalturaError::OtherAccount | KalturaError::Withdrawn
         ));
         let content = b"*categoryId,userId\n5,ada\n".to_vec();
-        let handed = client.submit(FileKind::Entitlements, "run-1.csv", content, &warrant);
-        assert!(handed.await.is_err());
+        let handed = match client.submission(FileKind::Entitlements, "run-1.csv", &warrant) {
+            Ok(mut submission) => submission.attempt(&content).await.map(drop),
+            Err(error) => Err(error),
+        };
+        assert!(handed.is_err());
     }
     let asked = server.asked();
     assert!(
         asked.iter().all(|asked| asked.path == "session"),
         "{asked:?}"
     );
+}
+
+/// Hands in a file, attempt by attempt.
+pub(crate) async fn submit(
+    client: &Kaltura,
+    kind: FileKind,
+    name: &str,
+    content: Vec<u8>,
+) -> Result<Submitted, KalturaError> {
+    let warrant = warrant(client);
+    let mut submission = client.submission(kind, name, &warrant).unwrap();
+    loop {
+        if let Some(answer) = submission.attempt(&content).await? {
+            return Ok(answer);
+        }
+    }
 }
 
 /// Writes to the end, attempt by attempt.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The calls of the client that change something in Kaltura, and what gives the right to.
 const WRITING: [&str; 5] = [
     ".writing(",
-    "kaltura.submit(",
+    ".submission(",
     ".abort_job(",
     "gate::review(",
     "gate::release_export(",
@@ -44,7 +44,7 @@ fn only_what_applies_an_approved_plan_or_hands_in_an_export_writes_to_kaltura() 
     writers.sort();
     insta::assert_snapshot!(writers.join("\n"), @r"
     apply/job.rs: .abort_job(
-    apply/job.rs: kaltura.submit(
+    apply/job.rs: .submission(
     apply/lane.rs: .writing(
     reconcile.rs: gate::review(
     reconcile/export/submit.rs: gate::release_export(

@@ -21,7 +21,7 @@ use rollbook::sandbox::{
     Account, BulkFault, JobKind, Look, NewCategory, Options, Sandbox, TransportFault,
 };
 
-use super::{config, hurried, warrant};
+use super::{config, hurried, submit};
 
 const HEADER: &str = "*action,categoryId,userId\n";
 const ADD: &str = "categoryUser.addFromBulkUpload";
@@ -73,10 +73,7 @@ impl Site {
     async fn submit(&self, name: &str, content: String) -> Submitted {
         let content = content.into_bytes();
         let kind = FileKind::Entitlements;
-        self.kaltura
-            .submit(kind, name, content, &warrant(&self.kaltura))
-            .await
-            .unwrap()
+        submit(&self.kaltura, kind, name, content).await.unwrap()
     }
 
     /// Hands in a file of one row.
@@ -159,10 +156,7 @@ async fn each_kind_of_file_goes_to_its_own_place() {
         (FileKind::Categories, "*name\nb\n".to_owned()),
         (FileKind::Users, "*userId\nada\n".to_owned()),
     ] {
-        let warrant = warrant(&site.kaltura);
-        let submitted = site
-            .kaltura
-            .submit(kind, "x.csv", content.into_bytes(), &warrant);
+        let submitted = submit(&site.kaltura, kind, "x.csv", content.into_bytes());
         let id = accepted(submitted.await.unwrap()).id;
         site.account().work(None);
         let job = site.job(id).await;
@@ -227,8 +221,7 @@ async fn nobody_listens_and_that_is_an_error_because_nothing_was_done() {
     };
     let config = config(&format!("http://{address}"), "");
     let kaltura = hurried(Kaltura::new(&config, Credentials::AdminSecret("x".into())).unwrap());
-    let warrant = warrant(&kaltura);
-    let submitted = kaltura.submit(FileKind::Users, "a.csv", b"*userId\na\n".to_vec(), &warrant);
+    let submitted = submit(&kaltura, FileKind::Users, "a.csv", b"*userId\na\n".to_vec());
     let error = submitted.await.unwrap_err();
     assert!(error.is_passing());
     assert!(

@@ -7,8 +7,8 @@ use rollbook::kaltura::{
 use rollbook::plan::gate::Fence;
 use serde_json::{Value, json};
 
+use super::super::client;
 use super::super::scripted::{Asked, Play, Scripted, each, error, recorded};
-use super::super::{client, warrant};
 
 const PLAIN: &str = "text/plain; charset=UTF-8";
 const SINCE: i64 = 1_795_294_970;
@@ -27,15 +27,13 @@ fn listed(rows: &[Value], total: usize) -> Value {
 
 async fn submit(server: &Scripted) -> Result<Submitted, KalturaError> {
     let content = b"*categoryId,userId\n5,ada\n".to_vec();
-    let kaltura = client(server);
-    kaltura
-        .submit(
-            FileKind::Entitlements,
-            "run-1.csv",
-            content,
-            &warrant(&kaltura),
-        )
-        .await
+    super::submit(
+        &client(server),
+        FileKind::Entitlements,
+        "run-1.csv",
+        content,
+    )
+    .await
 }
 
 async fn find(server: &Scripted) -> Result<FoundJobs, KalturaError> {
