@@ -1,6 +1,6 @@
 //! How far the state file has come, told beside it.
 //!
-//! *Its one idea: a number that only grows.* Each run and each answer adds one to a number in the state file, and
+//! *Its one idea: a number that only grows.* Each run, when it begins and ends, and each answer adds one to a number in the state file, and
 //! then writes it to a file beside it. Where that file is ahead, or was itself copied there, the state file was put
 //! back to an earlier state, whatever it is called and however that was done. The file beside it is new each time and
 //! says which file it is, so that an older one poured into its place is seen, too.
@@ -89,8 +89,8 @@ impl Store {
         }
     }
 
-    /// Counts an answer of a person, unless the state file is old: that, the next run must see.
-    pub(super) fn count_answer(&self, connection: &Connection) -> Result<Option<i64>, StoreError> {
+    /// Counts an answer of a person, or the end of a run; not in a state file that is old, which the next run must see.
+    pub(super) fn count_on(&self, connection: &Connection) -> Result<Option<i64>, StoreError> {
         let beside = self.beside();
         if beside.is_ahead_of(number(connection)?) {
             return Ok(None);

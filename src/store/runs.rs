@@ -1,10 +1,12 @@
 //! What happened: one row for each run.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
-use super::{Store, StoreError, mirror};
+use super::{Store, StoreError, lease, mirror};
 use crate::directory::{Evidence, Reason};
 
 /// A run, as `status` shows it.
@@ -90,7 +92,9 @@ impl Store {
         report: &impl Serialize,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.lock().execute(
+        let mut connection = self.lock();
+        let transaction = connection.transaction()?;
+        transaction.execute(
             "UPDATE run SET ended_at = ?2, outcome = ?3, report = ?4 WHERE id = ?1",
             params![
                 run,
@@ -99,7 +103,27 @@ impl Store {
                 serde_json::to_string(report)?
             ],
         )?;
+        // A backup that was made while the run went on does not know how it ended. Who has lost the lease adds nothing.
+        let number = match self.lease {
+            Some(lease) if lease::check(&transaction, lease).is_err() => None,
+            _ => self.count_on(&transaction)?,
+        };
+        transaction.commit()?;
+        if let Some(number) = number {
+            self.write_beside(number);
+        }
         Ok(())
+    }
+
+    /// The runs of other accounts that have left something open: the numbers of their channels mean others here.
+    pub fn open_elsewhere(&self, account: &str) -> Result<BTreeSet<i64>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT id FROM run WHERE account <> ?1
+             AND id IN (SELECT run FROM journal UNION SELECT run FROM file)",
+        )?;
+        let rows = statement.query_map([account], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// The last runs, newest first.
