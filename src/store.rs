@@ -328,6 +328,13 @@ impl Store {
         Ok(())
     }
 
+    /// Writes everything into the file itself, so that what SQLite keeps beside it is not needed.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        let connection = self.lock();
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+
     /// Looks through the whole file; answers what is wrong with it, nothing if it is sound.
     pub fn check(&self) -> Result<Vec<String>, StoreError> {
         let connection = self.lock();

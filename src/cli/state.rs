@@ -133,12 +133,27 @@ async fn rebuild(config: &Path) -> anyhow::Result<Exit> {
     {
         bail!("a run is going on: {holder}, last seen at {seen_at}. Wait for it, or end it");
     }
-    let kept = put_aside(&path)?;
-    let new = Store::open(&path)?;
+    // The new file takes the place of the old one when it knows all that it is to know, and not before.
+    let made = beside(&path, ".new");
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(beside(&made, end));
+    }
+    let new = Store::open(&made)?;
     new.set_setting(REBUILT, "yes")?;
+    let is_there = path.exists();
+    if is_there {
+        say_what_is_known(new.take_over(&path, clock::now())?, out)?;
+    }
+    new.flush()?;
+    drop(new);
+    let kept = if is_there { Some(keep(&path)?) } else { None };
+    std::fs::rename(&made, &path)
+        .with_context(|| format!("the new state file cannot become {}", path.display()))?;
+    for end in ["-wal", "-shm", "-generation"] {
+        let _ = std::fs::remove_file(beside(&made, end));
+    }
     if let Some(kept) = kept {
         writeln!(out, "The old state file is kept as {}.", kept.display())?;
-        say_what_is_known(new.take_over(&kept, clock::now())?, out)?;
     }
     let engine = engine::open(config)?;
     let request = Request {
@@ -168,19 +183,26 @@ fn say_what_is_known(taken: TakenOver, out: &mut impl Write) -> std::io::Result<
     Ok(())
 }
 
-/// Gives the file, and what SQLite keeps beside it, another name.
-fn put_aside(path: &Path) -> anyhow::Result<Option<PathBuf>> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    let beside = |name: &str| PathBuf::from(format!("{}{name}", path.display()));
-    let kept = format!(".old-{}", clock::now().strftime("%Y%m%dT%H%M%SZ"));
+/// Keeps the file under another name, too, and what SQLite keeps beside it under that name only.
+fn keep(path: &Path) -> anyhow::Result<PathBuf> {
+    let name = format!(".old-{}", clock::now().strftime("%Y%m%dT%H%M%SZ"));
+    let names = (1..).map(|number| match number {
+        1 => beside(path, &name),
+        _ => beside(path, &format!("{name}-{number}")),
+    });
+    let mut free = names.filter(|kept| !kept.exists());
+    let kept = free.next().unwrap_or_else(|| beside(path, &name));
+    std::fs::hard_link(path, &kept)
+        .with_context(|| format!("the old state file {} cannot be kept", path.display()))?;
     for end in ["-wal", "-shm"] {
-        if beside(end).exists() {
-            std::fs::rename(beside(end), beside(&format!("{kept}{end}")))?;
+        if beside(path, end).exists() {
+            std::fs::rename(beside(path, end), beside(&kept, end))?;
         }
     }
-    std::fs::rename(path, beside(&kept))
-        .with_context(|| format!("the old state file {} cannot be renamed", path.display()))?;
-    Ok(Some(beside(&kept)))
+    Ok(kept)
+}
+
+/// A file beside another one.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    PathBuf::from(format!("{}{end}", path.display()))
 }

@@ -56,6 +56,8 @@ impl Store {
         for (pair, run) in &memberships {
             undone::write(&transaction, *run, std::slice::from_ref(pair))?;
         }
+        // What was counted here is nothing beside what the old file has counted.
+        transaction.execute("DELETE FROM setting WHERE name = 'generation'", [])?;
         transaction.commit()?;
         Ok(TakenOver {
             memberships: memberships.len(),
