@@ -11,6 +11,7 @@
 //! | [`read`] | the directories, into the mirror |
 //! | [`scope`] | from marks to categories and people |
 //! | [`look`] | what is wanted against what is there: the plan |
+//! | [`again`] | a second look where a list is late or short |
 //! | [`renamed`] | who may have been renamed in Kaltura |
 //! | [`undo`] | the way back from an earlier run |
 //! | [`settle`] | what needs no call |
@@ -43,6 +44,7 @@ use crate::store::held::Held;
 use crate::store::lease::Lease;
 use crate::store::{Store, StoreError};
 
+mod again;
 pub mod export;
 mod lease;
 mod look;
@@ -285,6 +287,7 @@ async fn run(engine: &Engine, request: &Request, lease: Lease) -> Result<Report,
         }
         report.still_held = still_held(engine, &report).await?;
         report.in_files = engine.store.run(Store::waiting_files).await?;
+        report.set_aside = engine.store.run(Store::waiting).await?.len() as u64;
         Ok(())
     };
     let result = lease::keep(&engine.store, lease, Box::pin(work)).await;
@@ -360,12 +363,7 @@ async fn steps(
     // What a saved plan leaves out has no verdict by it.
     if request.task == Task::Sync {
         let asked = (&questions, &scope);
-        let seen = Seen::new(
-            asked,
-            (&planned.unread, &planned.unsure),
-            report.is_proven(),
-            &review,
-        );
+        let seen = Seen::new(asked, (&planned.unread, &planned.unsure), &review);
         settle::settle(engine, report.run, &seen, &circumstances.undone).await?;
     }
     let (run, task) = (report.run, &request.task);
@@ -389,7 +387,15 @@ async fn still_held(engine: &Engine, report: &Report) -> Result<Vec<report::Held
     let held = engine.store.run(|store| store.held(clock::now())).await?;
     let this = report.held.as_ref().map(|held| &held.digest);
     // The way back from a run is asked for, and waits, by itself.
-    let is_meant = |held: &Held| report.is_undo || !held.command.starts_with("undo ");
+    // What another configuration holds waits for that.
+    let fingerprint = engine.config.fingerprint();
+    let is_ours = |held: &Held| {
+        held.configuration
+            .as_ref()
+            .is_none_or(|made_by| *made_by == fingerprint)
+    };
+    let is_meant =
+        |held: &Held| is_ours(held) && (report.is_undo || !held.command.starts_with("undo "));
     let others = held
         .into_iter()
         .filter(|held| held.open > 0 && Some(&held.digest) != this && is_meant(held));
@@ -470,11 +476,22 @@ fn remember(store: &Store, configurations: &Configurations) -> Result<(), StoreE
 
 /// Finds out what a run that was cut off has done, before anything is decided by what it had noted.
 async fn recover(engine: &Engine, only_look: bool) -> Result<(), RunError> {
+    let account = engine.config.kaltura.account();
+    let elsewhere = engine
+        .store
+        .run(move |store| store.open_elsewhere(&account));
+    let elsewhere = elsewhere.await?;
+    if !elsewhere.is_empty() {
+        tracing::warn!(
+            runs = elsewhere.len(),
+            "runs in another Kaltura account have left changes open: a run with the configuration of that account finds out what became of them"
+        );
+    }
     let in_files = submit::resolve(
         &engine.kaltura,
         &engine.store,
         &engine.config.apply.csv,
-        only_look,
+        (only_look, &elsewhere),
     )
     .await?;
     if in_files > 0 {
@@ -483,7 +500,7 @@ async fn recover(engine: &Engine, only_look: bool) -> Result<(), RunError> {
             "the last run was cut off; what became of its files is found out"
         );
     }
-    let open = doubt::resolve(&engine.kaltura, &engine.store).await?;
+    let open = doubt::resolve(&engine.kaltura, &engine.store, &elsewhere).await?;
     if open > 0 {
         tracing::warn!(
             actions = open,

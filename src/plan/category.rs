@@ -352,6 +352,14 @@ impl CategoryPlan {
 }
 
 impl CategoryPlan {
+    /// Counts who is there, by a list of all members.
+    pub fn count(&mut self, members: &[Entitlement]) {
+        let active = members.iter().filter(|row| row.status == Status::Active);
+        self.members = active.clone().count() as u64;
+        let managers = active.filter(|row| row.level == PermissionLevel::Manager);
+        self.managers = Some(managers.count() as u64);
+    }
+
     /// Counts what may yet happen by other ways as done already: who goes is no member any more, and who
     /// is lowered no manager.
     pub fn count_as_done<'a>(&mut self, pending: impl Iterator<Item = &'a Action>) {

@@ -82,9 +82,7 @@ impl Display for Counts {
 
 /// Writes a plan for people: grouped by channel, and one line that sums it up.
 pub fn text(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
-    for part in &plan.categories {
-        category(part, out)?;
-    }
+    parts(plan, out)?;
     let counts = Counts::of(plan);
     if plan.is_empty() {
         writeln!(out, "Nothing to do{}.", sum(&counts))
@@ -101,6 +99,13 @@ pub fn text(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
             many(channels, "channel")
         )
     }
+}
+
+/// Writes a plan for people, channel by channel, without a sum.
+pub fn parts(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
+    plan.categories
+        .iter()
+        .try_for_each(|part| category(part, out))
 }
 
 fn sum(counts: &Counts) -> String {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
+use super::again;
 use super::renamed::Suspects;
 use super::report::ReadReport;
 use super::scope::{Scope, Who};
@@ -89,13 +90,14 @@ pub(super) async fn plan(
         .begin("comparing", scope.categories.len() as u64);
     for part in parts(scope) {
         let length = part.len() as u64;
-        let actual = actual(engine, part, &mut outcome.unread).await?;
+        let mut actual = actual(engine, part, &mut outcome.unread).await?;
+        again::look_again(engine, &planner.asked, &mut actual, &mut outcome.unread).await?;
         let plans = mind_renames(engine, scope, &planner, actual, &mut outcome).await?;
         let (whole, plans): (Vec<_>, Vec<_>) = plans
             .into_iter()
-            .partition(|plan| plan.managers.is_none() && plan.takes_a_manager());
+            .partition(|plan| plan.fresh && plan.losses() > 0);
         found.extend(plans);
-        found.extend(look_at_whole(engine, scope, &planner, whole, &mut outcome).await?);
+        found.extend(counted(engine, scope, &planner, whole, &mut outcome).await?);
         engine.progress.advance(length);
     }
     outcome.plan = Plan::new(found);
@@ -180,20 +182,35 @@ async fn think(
     Ok(thought)
 }
 
-/// Looks at the whole of channels that a look at some people would take a manager from: whether it is
-/// the last one only the whole can tell.
-async fn look_at_whole(
+/// Counts the members of channels that a look at some people would take access from: how great a share that is, and
+/// whether it is the last manager, only the whole can tell. Kaltura's own counters may be wrong for good.
+async fn counted(
     engine: &Engine,
     scope: &Scope,
-    planner: &Arc<Planner>,
-    channels: Vec<CategoryPlan>,
+    planner: &Planner,
+    plans: Vec<CategoryPlan>,
     outcome: &mut Planned,
 ) -> Result<Vec<CategoryPlan>, RunError> {
-    let Some(part) = whole_of(scope, &channels) else {
+    let Some(part) = whole_of(scope, &plans) else {
         return Ok(Vec::new());
     };
     let actual = actual(engine, part, &mut outcome.unread).await?;
-    mind_renames(engine, scope, planner, actual, outcome).await
+    let lists = actual
+        .iter()
+        .map(|actual| (actual.category.id, &actual.members));
+    let lists: BTreeMap<CategoryId, &Vec<Entitlement>> = lists.collect();
+    let mut counted = Vec::with_capacity(plans.len());
+    for mut plan in plans {
+        let Some(members) = lists.get(&plan.category.id) else {
+            continue;
+        };
+        plan.count(members);
+        if let Some(pending) = planner.pending.get(&plan.category.id) {
+            plan.count_as_done(pending.iter().map(|pending| &pending.action));
+        }
+        counted.push(plan);
+    }
+    Ok(counted)
 }
 
 /// The channels of some plans, to be looked at as a whole; nothing, where there are none.
@@ -229,10 +246,10 @@ fn parts(scope: &Scope) -> Vec<Part> {
 }
 
 /// A category with what Kaltura has in it.
-struct Actual {
-    category: Category,
-    who: Who,
-    members: Vec<Entitlement>,
+pub(super) struct Actual {
+    pub(super) category: Category,
+    pub(super) who: Who,
+    pub(super) members: Vec<Entitlement>,
     /// What the answers themselves say against the category.
     block: Option<Block>,
 }

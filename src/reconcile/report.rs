@@ -60,6 +60,9 @@ pub struct Report {
     pub unproven: BTreeMap<Reason, u64>,
     /// Channels and single memberships that could not be read; a later run looks at them again.
     pub unread: u64,
+    /// Memberships that wait to be tried again, or to be looked at again.
+    #[serde(default)]
+    pub set_aside: u64,
     /// What was asked of Kaltura.
     pub traffic: Traffic,
     /// The whole plan.
@@ -286,6 +289,7 @@ impl Report {
             applied: Applied::default(),
             route: None,
             in_files: Vec::new(),
+            set_aside: 0,
             unproven: BTreeMap::new(),
             unread: 0,
             traffic: Traffic::default(),

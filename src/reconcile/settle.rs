@@ -14,7 +14,7 @@ use crate::category::{CategoryId, UserId};
 use crate::clock;
 use crate::killpoint;
 use crate::plan::gate::Review;
-use crate::plan::{Action, CategoryPlan};
+use crate::plan::{Action, CategoryPlan, Decision};
 use crate::store::history::Note;
 
 type Pair = (CategoryId, UserId);
@@ -25,8 +25,6 @@ pub(super) struct Seen<'a> {
     scope: &'a Scope,
     unread: &'a Unread,
     unsure: &'a BTreeSet<Pair>,
-    /// Whether every directory's answer was complete.
-    is_proven: bool,
     /// The plan, whatever the gate says to its parts.
     parts: BTreeMap<CategoryId, &'a Arc<CategoryPlan>>,
 }
@@ -35,7 +33,6 @@ impl<'a> Seen<'a> {
     pub(super) fn new(
         (questions, scope): (&'a Questions, &'a Scope),
         (unread, unsure): (&'a Unread, &'a BTreeSet<Pair>),
-        is_proven: bool,
         review: &'a Review,
     ) -> Self {
         let parts = review.approved.plan().categories.iter();
@@ -47,7 +44,6 @@ impl<'a> Seen<'a> {
             scope,
             unread,
             unsure,
-            is_proven,
             parts: parts.map(|part| (part.category.id, part)).collect(),
         }
     }
@@ -59,20 +55,16 @@ impl<'a> Seen<'a> {
         !is_blocked && !self.unread.categories.contains(&category)
     }
 
-    /// Whether nothing is left to do in a category, whatever was held for it.
-    fn is_over(&self, category: CategoryId) -> bool {
-        if self.unread.count() > 0 {
+    /// Whether nothing is left to do in a category of what is held for it. That nothing can be done now is not enough: a
+    /// person may be left alone for another reason for a time, and the channel be fed by no group.
+    fn is_over(&self, category: CategoryId, held: &BTreeSet<Pair>) -> bool {
+        if self.unread.count() > 0 || !self.scope.categories.contains_key(&category) {
             return false;
         }
-        if !self.scope.categories.contains_key(&category) {
-            // What no group feeds any more can never be done.
-            return self.questions.everything && self.is_proven;
-        }
         let part = self.parts.get(&category);
-        let is_unsure = |pair: &Pair| pair.0 == category;
-        self.is_known(category)
-            && !self.unsure.iter().any(is_unsure)
-            && part.is_none_or(|part| !part.actions.iter().any(is_open))
+        let changes = part.is_some_and(|part| part.changes().next().is_some());
+        let mut held = held.iter().filter(|pair| pair.0 == category);
+        self.is_known(category) && !changes && held.all(|pair| self.agree_on(pair))
     }
 
     /// Whether nothing is left to do about a membership.
@@ -90,7 +82,8 @@ impl<'a> Seen<'a> {
         let part = self.parts.get(&pair.0).into_iter();
         let mut actions = part.flat_map(|part| &part.actions);
         let is_open = actions.any(|action| action.user == pair.1 && is_open(action));
-        self.is_settled(pair) && !is_open && !self.unsure.contains(pair)
+        let is_asked = self.scope.asks_about(pair.0, &pair.1);
+        is_asked && self.is_settled(pair) && !is_open && !self.unsure.contains(pair)
     }
 
     /// What the history learns of each channel: what was adopted, found to be gone, and refused.
@@ -111,7 +104,7 @@ impl<'a> Seen<'a> {
 
 /// Whether something may have to be done yet.
 fn is_open(action: &Action) -> bool {
-    action.decision.is_change() || action.lacks_evidence().is_some()
+    action.decision.is_change() || matches!(action.decision, Decision::Skip(_))
 }
 
 /// Writes down what needs no call, and drops what was held, undone or waiting where nothing is left to
@@ -122,12 +115,14 @@ pub(super) async fn settle(
     seen: &Seen<'_>,
     undone: &BTreeSet<Pair>,
 ) -> Result<(), RunError> {
-    let command = Task::Sync.command();
-    let (held, waiting, pending) = engine
+    let (command, fingerprint) = (Task::Sync.command(), engine.config.fingerprint());
+    let (held, held_pairs, stage, waiting, pending) = engine
         .store
         .run(move |store| {
             Ok((
                 store.held_categories(&command)?,
+                store.held_pairs(&command)?,
+                super::configurations(store)?.stage(&fingerprint),
                 store.waiting()?,
                 store.pending()?,
             ))
@@ -139,10 +134,12 @@ pub(super) async fn settle(
         pending.any(|pending| pending.action.user == *user)
     };
     let is_settled = |pair: &Pair| !is_pending(pair) && seen.is_settled(pair);
-    let over: Vec<CategoryId> = held.into_iter().filter(|id| seen.is_over(*id)).collect();
+    let mut over = deleted(engine, seen, &held).await?;
+    over.extend(held.into_iter().filter(|id| seen.is_over(*id, &held_pairs)));
     let waiting = waiting.into_iter().map(|item| (item.category, item.user));
     let settled: Vec<Pair> = waiting.filter(is_settled).collect();
-    let agreed = undone.iter();
+    // A configuration that nobody has accepted says nothing of what was decided under another.
+    let agreed = undone.iter().filter(|_| !stage.is_first());
     let agreed = agreed.filter(|pair| !is_pending(pair) && seen.agree_on(pair));
     let agreed: Vec<Pair> = agreed.cloned().collect();
     let parts = seen.parts.values();
@@ -167,4 +164,23 @@ pub(super) async fn settle(
         })
         .await?;
     Ok(())
+}
+
+/// Which of these categories are not there any more: what is held for them can never be done.
+async fn deleted(
+    engine: &Engine,
+    seen: &Seen<'_>,
+    held: &BTreeSet<CategoryId>,
+) -> Result<Vec<CategoryId>, RunError> {
+    if !seen.questions.everything {
+        return Ok(Vec::new());
+    }
+    let listed: BTreeSet<CategoryId> = seen.scope.index.iter().map(|known| known.id).collect();
+    let missing: Vec<CategoryId> = held.difference(&listed).copied().collect();
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let there = engine.kaltura.categories_by_id(&missing).await?;
+    let is_gone = |id: &CategoryId| !there.iter().any(|category| category.id == *id);
+    Ok(missing.into_iter().filter(is_gone).collect())
 }

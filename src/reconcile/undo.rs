@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Engine, Request, RunError, report, scope, verdict};
-use crate::category::{Category, CategoryId, PermissionLevel, Status, UserId};
+use crate::category::{Category, CategoryId, UserId};
 use crate::clock;
 use crate::kaltura::{Found, PAIRS_AT_ONCE};
 use crate::plan::category::{Cause, Named};
@@ -237,16 +237,13 @@ async fn part(
         managers: None,
     };
     if let Some(known) = known
-        && part.takes_a_manager()
+        && part.losses() > 0
     {
-        // Whether it is the last one only the whole can tell.
+        // How great a share that is, and whether it is the last manager, only the whole can tell.
         let list = engine.kaltura.members(std::slice::from_ref(known)).await?;
-        part.managers = list.get(&id).map(|members| {
-            let manages = members.iter().filter(|row| {
-                row.status == Status::Active && row.level == PermissionLevel::Manager
-            });
-            manages.count() as u64
-        });
+        if let Some(members) = list.get(&id) {
+            part.count(members);
+        }
     }
     let pending = engine.store.run(Store::pending).await?;
     if let Some(pending) = pending.get(&id) {

@@ -168,7 +168,7 @@ pub(super) async fn apply(
     review: Review,
     report: &mut report::Report,
 ) -> Result<(), RunError> {
-    let task = &request.task;
+    let (task, since) = (&request.task, clock::now());
     let is_undo = matches!(task, Task::Undo { .. });
     let approved = review.approved.plan();
     let mut route = route(engine, request, approved, report);
@@ -192,20 +192,22 @@ pub(super) async fn apply(
         tag: tag(),
         digest: approved.digest(),
         is_repeated: !is_undo,
+        reviewed_at: since,
         progress: engine.progress.clone(),
     };
-    // While something stands against a channel only a part of its plan is done.
+    // While something stands against a channel only a part of its plan is done. What needed no approval says nothing of
+    // what is held.
+    let by = review.approved.by();
     let done = approved
         .categories
         .iter()
-        .filter(|part| part.block.is_none());
+        .filter(|part| part.block.is_none() && by.contains_key(&part.category.id));
     let categories: Vec<CategoryId> = done.map(|part| part.category.id).collect();
     let made: BTreeSet<(CategoryId, UserId)> = approved
         .changes()
         .map(|(part, action)| (part.category.id, action.user.clone()))
         .collect();
     // A person has seen these, and said yes. What an undo does is itself what they said no to.
-    let by = review.approved.by();
     let released: Vec<(CategoryId, UserId)> = approved
         .changes()
         .filter(|(part, _)| !is_undo && by.contains_key(&part.category.id))
@@ -217,8 +219,7 @@ pub(super) async fn apply(
     engine
         .store
         .run(move |store| {
-            store.forget_undone(&released)?;
-            store.release_held(&command, &categories)?;
+            store.release_applied(&command, &categories, &released, since)?;
             store.release_done(&made)
         })
         .await?;
@@ -299,9 +300,6 @@ pub(super) async fn clear(
         .run(move |store| {
             store.clear_marks(up_to)?;
             store.mark(&waiting)?;
-            let held = store.held_categories(&Task::Sync.command())?;
-            let planned: Vec<_> = whole.into_iter().filter(|id| !held.contains(id)).collect();
-            store.note_planned(&planned)?;
             killpoint::here("while-clearing");
             // What could not be read has not been planned.
             if unread == 0 {
@@ -314,6 +312,19 @@ pub(super) async fn clear(
         // Who has seen no channel has seen nothing.
         note_configuration(engine, questions.everything && scope.channels > 0).await?;
     }
+    let fingerprint = engine.config.fingerprint();
+    engine
+        .store
+        .run(move |store| {
+            // A first plan says nothing of the channels before it is accepted.
+            if super::configurations(store)?.stage(&fingerprint) == Stage::Accepted {
+                let held = store.held_categories(&Task::Sync.command())?;
+                let planned: Vec<_> = whole.into_iter().filter(|id| !held.contains(id)).collect();
+                store.note_planned(&planned)?;
+            }
+            Ok(())
+        })
+        .await?;
     Ok(())
 }
 
@@ -332,6 +343,7 @@ async fn note_configuration(engine: &Engine, has_compared: bool) -> Result<(), R
             if configurations.stage(&fingerprint) == Stage::Accepted {
                 store.drop_setting(REBUILT)?;
                 store.accept_copy()?;
+                store.release_others(&fingerprint)?;
             }
             Ok(())
         })

@@ -121,7 +121,12 @@ impl Store {
             .iter()
             .map(|part| part.category.id)
             .collect();
-        release(&transaction, command, &categories)?;
+        // What another configuration holds is still open, should it be in force again.
+        let which = Which {
+            configuration: cause.configuration,
+            ..Which::of(command)
+        };
+        release(&transaction, which, &categories)?;
         transaction.execute(
             "INSERT OR REPLACE INTO held
                  (digest, run, held_at, reason, summary, command, configuration)
@@ -139,7 +144,7 @@ impl Store {
         for part in &plan.categories {
             transaction
                 .prepare_cached(
-                    "INSERT INTO held_category (plan, category_id, digest, part)
+                    "INSERT OR REPLACE INTO held_category (plan, category_id, digest, part)
                      VALUES (?1, ?2, ?3, ?4)",
                 )?
                 .execute(params![
@@ -227,7 +232,7 @@ impl Store {
                 .prepare_cached("INSERT INTO dirty (kind, category_id) VALUES ('category', ?1)")?
                 .execute([id])?;
         }
-        let counted = self.count_answer(&transaction)?;
+        let counted = self.count_on(&transaction)?;
         transaction.commit()?;
         if let Some(number) = counted {
             self.write_beside(number);
@@ -257,7 +262,7 @@ impl Store {
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         for command in commands {
-            release(&transaction, &command, categories)?;
+            release(&transaction, Which::of(&command), categories)?;
         }
         Ok(transaction.commit()?)
     }
@@ -288,18 +293,65 @@ impl Store {
         drop(rows);
         drop(statement);
         for (command, category) in over {
-            release(&transaction, &command, &[category])?;
+            release(&transaction, Which::of(&command), &[category])?;
         }
         Ok(transaction.commit()?)
     }
 
-    /// Takes categories off a command's held plans: they have been applied, or nothing is left to do
-    /// there. An approval counts once.
-    pub fn release_held(&self, command: &str, categories: &[CategoryId]) -> Result<(), StoreError> {
+    /// Takes categories off a command's held plans whose approved changes have been made, with what a person had said no
+    /// to before that approval. An approval counts once. What was rejected since then stays so.
+    pub fn release_applied(
+        &self,
+        command: &str,
+        categories: &[CategoryId],
+        made: &[(CategoryId, UserId)],
+        since: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
-        release(&transaction, command, categories)?;
+        let rejected = rejected_since(&transaction, since.as_second())?;
+        let released = made.iter().filter(|(id, _)| !rejected.contains(id));
+        undone::forget(&transaction, &released.cloned().collect::<Vec<_>>())?;
+        let which = Which {
+            rejected_before: Some(since.as_second()),
+            ..Which::of(command)
+        };
+        release(&transaction, which, categories)?;
         Ok(transaction.commit()?)
+    }
+
+    /// The categories of which a person has rejected something after this second.
+    pub fn rejected_after(&self, then: Timestamp) -> Result<BTreeSet<CategoryId>, StoreError> {
+        Ok(rejected_since(&self.lock(), then.as_second() + 1)?)
+    }
+
+    /// Forgets what other configurations hold, once this one is accepted: they are asked about anew, should they be in
+    /// force again.
+    pub fn release_others(&self, configuration: &str) -> Result<(), StoreError> {
+        let mut connection = self.lock();
+        let transaction = self.begin(&mut connection)?;
+        for sql in [
+            "DELETE FROM held_category WHERE plan IN
+                 (SELECT digest FROM held WHERE configuration <> ?1 AND command NOT LIKE 'undo %')",
+            "DELETE FROM held WHERE configuration <> ?1 AND command NOT LIKE 'undo %'",
+        ] {
+            transaction.execute(sql, [configuration])?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Whose changes are held, of those that a command makes, whatever was answered.
+    pub fn held_pairs(&self, command: &str) -> Result<BTreeSet<(CategoryId, UserId)>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT category_id, json_extract(action.value, '$.user')
+             FROM held_category JOIN held ON plan = held.digest,
+                 json_each(part, '$.actions') AS action
+             WHERE {SAME_CHANGES}
+                 AND json_extract(action.value, '$.do') NOT IN ('keep', 'adopt', 'forget', 'skip')",
+        ))?;
+        let rows = statement.query_map(named_params! {":command": command}, super::pair)?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 }
 
@@ -414,20 +466,58 @@ fn parts(
     Ok(found)
 }
 
-/// Takes categories off a command's plans. What is left of a plan is counted anew; a plan of which
-/// nothing is left goes.
+fn rejected_since(connection: &Connection, since: i64) -> rusqlite::Result<BTreeSet<CategoryId>> {
+    connection
+        .prepare_cached(
+            "SELECT category_id FROM held_category WHERE answer = 'rejected' AND answered_at >= ?1",
+        )?
+        .query_map([since], |row| row.get(0).map(CategoryId))?
+        .collect()
+}
+
+/// Of which held plans something is taken off.
+struct Which<'a> {
+    command: &'a str,
+    /// Those of this configuration; of each, where none is named.
+    configuration: Option<&'a str>,
+    /// Of what was rejected only what was before this time, in Unix seconds.
+    rejected_before: Option<i64>,
+}
+
+impl<'a> Which<'a> {
+    fn of(command: &'a str) -> Self {
+        Self {
+            command,
+            configuration: None,
+            rejected_before: None,
+        }
+    }
+}
+
+/// Takes categories off plans. What is left of a plan is counted anew; a plan of which nothing is left goes.
 fn release(
     connection: &Connection,
-    command: &str,
+    which: Which<'_>,
     categories: &[CategoryId],
 ) -> Result<(), StoreError> {
     let mut touched = BTreeSet::new();
     let mut delete = connection.prepare_cached(
-        "DELETE FROM held_category WHERE category_id = ?2
-         AND plan IN (SELECT digest FROM held WHERE command = ?1) RETURNING plan",
+        "DELETE FROM held_category WHERE category_id = :category
+         AND plan IN (SELECT digest FROM held WHERE command = :command
+             AND (:configuration IS NULL OR configuration IS NULL OR configuration = :configuration))
+         AND (:rejected_before IS NULL OR answer IS NOT 'rejected' OR answered_at < :rejected_before)
+         RETURNING plan",
     )?;
     for category in categories {
-        let plans = delete.query_map(params![command, category.0], |row| row.get(0))?;
+        let plans = delete.query_map(
+            named_params! {
+                ":category": category.0,
+                ":command": which.command,
+                ":configuration": which.configuration,
+                ":rejected_before": which.rejected_before,
+            },
+            |row| row.get(0),
+        )?;
         for plan in plans {
             touched.insert(Digest(plan?));
         }

@@ -99,7 +99,10 @@ impl Store {
             let outcome = match action.decision {
                 Decision::Adopt { .. } | Decision::Forget => Outcome::Done,
                 Decision::Skip(_) => {
-                    let text = serde_json::to_string(&action.decision)?;
+                    // What is there counts, too: it is told again when it is otherwise.
+                    let there = action.before.as_ref();
+                    let there = there.map(|row| (row.level, row.method, row.status));
+                    let text = serde_json::to_string(&(action.decision, there))?;
                     refused.insert(action.user.key());
                     if known.get(&action.user.key()) == Some(&text) {
                         continue;

@@ -73,6 +73,27 @@ impl Store {
         Ok(found)
     }
 
+    /// Reads what was last done in some categories, as far as that was since then.
+    pub fn ledger_since(
+        &self,
+        categories: &[CategoryId],
+        since: Timestamp,
+    ) -> Result<BTreeMap<CategoryId, Vec<(UserId, Last)>>, StoreError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT user_id, state, level FROM ledger WHERE category_id = ?1 AND since >= ?2",
+        )?;
+        let mut found = BTreeMap::new();
+        for category in categories {
+            let mut rows = statement.query(params![category.0, since.as_second()])?;
+            let done: &mut Vec<_> = found.entry(*category).or_default();
+            while let Some(row) = rows.next()? {
+                done.push((UserId::new(row.get::<_, String>(0)?), last(row, 1)?));
+            }
+        }
+        Ok(found)
+    }
+
     /// Reads whom this program had deactivated in a category by then, and has left so.
     pub fn deactivated_until(
         &self,
