@@ -4,7 +4,7 @@
 //! program did itself, and never noted, would be taken for the act of a person: a membership that it
 //! removed for one that somebody removed by hand, and one that it made for none of ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::steps::{self, Stands};
 use super::{Action, ApplyError};
@@ -19,10 +19,16 @@ use crate::store::journal::{Doubt, Outcome, Verdict};
 use crate::store::ledger::Entry;
 
 /// Looks at what is in doubt, and closes it: as done where that turns out, else as unknown, and it is planned again.
-/// What cannot be looked at stays open. Answers how many actions there were.
-pub async fn resolve(kaltura: &Kaltura, store: &Store) -> Result<usize, ApplyError> {
+/// What cannot be looked at stays open, and what runs `elsewhere` have done, in other accounts. Answers how many
+/// actions there were.
+pub async fn resolve(
+    kaltura: &Kaltura,
+    store: &Store,
+    elsewhere: &BTreeSet<i64>,
+) -> Result<usize, ApplyError> {
     // A run has no more under way at once than a few requests hold.
-    let doubts = store.run(Store::in_doubt).await?;
+    let mut doubts = store.run(Store::in_doubt).await?;
+    doubts.retain(|doubt| !elsewhere.contains(&doubt.run));
     if doubts.is_empty() {
         return Ok(0);
     }

@@ -176,7 +176,11 @@ pub(super) fn text(report: &Report, out: &mut impl Write) -> std::io::Result<()>
     writeln!(out)?;
     let parts = report.plan.categories.iter();
     let lines: usize = parts.map(|part| part.actions.len()).sum();
-    if report.dry_run || lines <= MOST_LISTED {
+    let is_open = report.unread > 0 || report.set_aside > 0;
+    if report.plan.is_empty() && is_open {
+        // What there is to do is not known, or waits: that is said below.
+        show::parts(&report.plan, out)?;
+    } else if report.dry_run || lines <= MOST_LISTED {
         show::text(&report.plan, out)?;
     } else {
         writeln!(
@@ -195,6 +199,7 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
         if let Some(routed) = &report.route {
             writeln!(out, "It would go {routed}.")?;
         }
+        still_open(report, out)?;
         if !report.trips.is_empty() {
             writeln!(out, "A run would hold it: {}.", reasons(&report.trips))?;
         }
@@ -203,6 +208,7 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
     }
     if report.plan.is_empty() && report.plan.categories.is_empty() {
         match report.looked {
+            _ if report.set_aside > 0 => {}
             Looked::Nowhere if report.is_proven() => writeln!(
                 out,
                 "Kaltura was not asked: nothing that concerns a channel has changed in the directory."
@@ -212,6 +218,8 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
                 "Kaltura was not asked: nothing that concerns a channel is known to have changed."
             )?,
             Looked::Somewhere => {}
+            // Said below.
+            Looked::Everywhere if report.unread > 0 => {}
             Looked::Everywhere if !report.still_held.is_empty() => writeln!(
                 out,
                 "Every channel is as its groups say, but for what is held."
@@ -260,6 +268,7 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
             report.rejected
         )?;
     }
+    still_open(report, out)?;
     still_held(report, out)?;
     if let Some(held) = &report.held {
         writeln!(
@@ -273,6 +282,28 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
         writeln!(
             out,
             "To release exactly this plan: rollbook approve {digest}"
+        )?;
+    }
+    Ok(())
+}
+
+/// Says what could not be read, and what waits to be tried again.
+fn still_open(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
+    if report.unread > 0 {
+        writeln!(
+            out,
+            "Not read: {}; what is to be done there is not known. The next run looks again.",
+            match report.unread {
+                1 => "1 channel or membership".to_owned(),
+                unread => format!("{unread} channels or memberships"),
+            }
+        )?;
+    }
+    if report.set_aside > 0 {
+        writeln!(
+            out,
+            "Waiting to be tried again: {} (rollbook status).",
+            many(report.set_aside, "membership")
         )?;
     }
     Ok(())

@@ -14,6 +14,9 @@ use rollbook::store::StoreError;
 use super::promises::Pair;
 use super::site::Row;
 
+/// Calls that may be under way at once: two requests of three.
+const UNDER_WAY: u64 = 6;
+
 /// Something that happens once Kaltura has got so many requests of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Meanwhile {
@@ -128,8 +131,10 @@ impl Edit {
                 && told.contains(&user.as_str())
         };
         let calls = account.calls().recent(500);
-        let (after, before): (Vec<_>, Vec<_>) =
-            calls.iter().partition(|call| call.number > self.number);
+        // A call that is being answered is not in the log yet.
+        let (after, before): (Vec<_>, Vec<_>) = calls
+            .iter()
+            .partition(|call| call.number > self.number + UNDER_WAY);
         before.iter().any(|call| is_look(call)) && !after.iter().any(|call| is_look(call))
     }
 }
