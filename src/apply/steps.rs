@@ -186,14 +186,12 @@ pub(super) fn goes_on(action: &Action, found: &Found) -> bool {
     let Found::Present(there) = found else {
         return !matches!(found, Found::Failed(_));
     };
-    match action.decision {
-        Decision::Restore { level, method, .. } => (there.level, there.method) == (level, method),
-        _ => {
-            let before = action.before.as_ref();
-            let was_manual = before.is_some_and(|before| before.method == UpdateMethod::Manual);
-            was_manual || there.method == UpdateMethod::Automatic
-        }
+    if let Decision::Restore { level, method, .. } = action.decision {
+        return (there.level, there.method) == (level, method);
     }
+    let before = action.before.as_ref();
+    let was_manual = before.is_some_and(|before| before.method == UpdateMethod::Manual);
+    was_manual || there.method == UpdateMethod::Automatic
 }
 
 /// How a membership stands, seen from an action.

@@ -112,8 +112,7 @@ fn differing(
 /// several rows.
 fn is_as_left(there: &[&Entitlement], last: Last) -> bool {
     match (there, last) {
-        ([], Last::Removed | Last::Deactivated) => true,
-        ([], Last::Active(_)) => false,
+        ([], last) => !matches!(last, Last::Active(_)),
         ([row], _) if row.method == UpdateMethod::Manual => true,
         ([row], Last::Active(level)) => row.level == level && row.status == Status::Active,
         ([row], Last::Deactivated) => row.status == Status::NotActive,

@@ -37,14 +37,14 @@ impl Suspects {
                 Decision::Add { .. } | Decision::Skip(Objection::RemovedByHand)
             );
             let is_unwanted = decision.is_departure() || action.lacks_evidence().is_some();
+            let is_stranger =
+                || Ok::<_, StoreError>(store.whereabouts(user)? == [Whereabouts::Unknown]);
             match (ledger.get(user), &action.before) {
                 (Some(Last::Active(level)), None) if is_missing => {
                     suspects.missing.push((user.clone(), *level));
                 }
-                (None, Some(before)) if is_unwanted => {
-                    if store.whereabouts(user)? == [Whereabouts::Unknown] {
-                        suspects.strangers.push((user.clone(), before.level));
-                    }
+                (None, Some(before)) if is_unwanted && is_stranger()? => {
+                    suspects.strangers.push((user.clone(), before.level));
                 }
                 _ => {}
             }

@@ -126,7 +126,7 @@ impl Store {
             configuration: cause.configuration,
             ..Which::of(command)
         };
-        release(&transaction, which, &categories)?;
+        release(&transaction, &which, &categories)?;
         transaction.execute(
             "INSERT OR REPLACE INTO held
                  (digest, run, held_at, reason, summary, command, configuration)
@@ -262,7 +262,7 @@ impl Store {
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         for command in commands {
-            release(&transaction, Which::of(&command), categories)?;
+            release(&transaction, &Which::of(&command), categories)?;
         }
         Ok(transaction.commit()?)
     }
@@ -293,7 +293,7 @@ impl Store {
         drop(rows);
         drop(statement);
         for (command, category) in over {
-            release(&transaction, Which::of(&command), &[category])?;
+            release(&transaction, &Which::of(&command), &[category])?;
         }
         Ok(transaction.commit()?)
     }
@@ -316,7 +316,7 @@ impl Store {
             rejected_before: Some(since.as_second()),
             ..Which::of(command)
         };
-        release(&transaction, which, categories)?;
+        release(&transaction, &which, categories)?;
         Ok(transaction.commit()?)
     }
 
@@ -497,7 +497,7 @@ impl<'a> Which<'a> {
 /// Takes categories off plans. What is left of a plan is counted anew; a plan of which nothing is left goes.
 fn release(
     connection: &Connection,
-    which: Which<'_>,
+    which: &Which<'_>,
     categories: &[CategoryId],
 ) -> Result<(), StoreError> {
     let mut touched = BTreeSet::new();
