@@ -220,7 +220,7 @@ pub(super) async fn apply(
         .store
         .run(move |store| {
             store.release_applied(&command, &categories, &released, since)?;
-            store.release_done(&made)
+            store.release_done(&made, since)
         })
         .await?;
     Ok(())

@@ -267,8 +267,12 @@ impl Store {
         Ok(transaction.commit()?)
     }
 
-    /// Takes off all held plans the categories of which all changes have been made.
-    pub fn release_done(&self, done: &BTreeSet<(CategoryId, UserId)>) -> Result<(), StoreError> {
+    /// Takes off all held plans the categories of which all changes have been made, but for what was rejected since then.
+    pub fn release_done(
+        &self,
+        done: &BTreeSet<(CategoryId, UserId)>,
+        since: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
         let categories: BTreeSet<CategoryId> = done.iter().map(|(category, _)| *category).collect();
@@ -293,7 +297,11 @@ impl Store {
         drop(rows);
         drop(statement);
         for (command, category) in over {
-            release(&transaction, &Which::of(&command), &[category])?;
+            let which = Which {
+                rejected_before: Some(since.as_second()),
+                ..Which::of(&command)
+            };
+            release(&transaction, &which, &[category])?;
         }
         Ok(transaction.commit()?)
     }

@@ -2,7 +2,10 @@
 
 use rollbook::sandbox::NewCategory;
 
-use super::site::{ACTIVE, AUTOMATIC, MEMBER, ROOT, Site, with};
+use rustix::process::Signal;
+
+use super::leases::{is_asleep, send};
+use super::site::{ACTIVE, AUTOMATIC, MANUAL, MEMBER, ROOT, Run, Site, with};
 
 const BIO: (&str, &[usize]) = ("bio", &[0, 1, 2, 3, 4, 5]);
 const CHEM: (&str, &[usize]) = ("chem", &[0, 1, 2]);
@@ -379,4 +382,113 @@ async fn a_plan_of_another_configuration_is_not_approved_by_this_one() {
     site.settings.policy = before;
     site.rollbook(&["approve", &digest]).await.is(0);
     site.sync().await.is(0);
+}
+
+/// A site with a plan that waits: four people are to leave `bio`.
+async fn with_a_hold() -> Site {
+    let site = accepted().await;
+    site.account().calls().reset();
+    for person in 0..4 {
+        site.leave("bio", person);
+    }
+    site.sync().await.is(4);
+    site
+}
+
+#[tokio::test]
+async fn a_hold_outlives_a_time_in_which_nothing_can_be_done() {
+    let site = with_a_hold().await;
+    for person in ["p0", "p1", "p2", "p3"] {
+        site.put("bio", person, (MEMBER, MANUAL, ACTIVE));
+    }
+    site.sync_full().await;
+    for person in ["p0", "p1", "p2", "p3"] {
+        site.put("bio", person, (MEMBER, AUTOMATIC, ACTIVE));
+    }
+    site.sync_full().await.is(4).says("4 to remove");
+    assert_eq!(site.taken(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_hold_outlives_a_run_of_another_configuration() {
+    let mut site = with_a_hold().await;
+    let policy = site.settings.policy.clone();
+    site.settings.policy = "removed_by_hand = \"skip\"".to_owned();
+    site.sync().await.is(4);
+    site.settings.policy = policy;
+    site.sync().await.is(4).says("4 to remove");
+    assert_eq!(site.taken(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_was_undone_is_remembered_while_lists_are_late() {
+    let site = accepted().await;
+    site.leave("bio", 5);
+    site.sync().await.is(0);
+    let run = site.last_run().await;
+    site.account()
+        .set_index_lag(Some(std::time::Duration::from_secs(3600)));
+    site.rollbook(&["undo", &run]).await.is(0);
+    site.sync_full().await.is(4).says("undone or rejected");
+    site.account().set_index_lag(None);
+    site.account().catch_up();
+    site.sync_full().await.is(4).says("undone or rejected");
+    assert!(site.members("bio").contains(&"p5".to_owned()));
+    site.rollbook(&["history", "--user", "p5"])
+        .await
+        .is(0)
+        .says_nothing_of("gone");
+}
+
+#[tokio::test]
+async fn what_is_rejected_while_it_is_done_is_done_no_further_and_stays_rejected() {
+    let mut site = with_a_hold().await;
+    site.settings.kaltura = "batch = 1\nconcurrency = 1".to_owned();
+    let digest = site.rollbook(&["held"]).await.is(4).digest();
+    site.rollbook(&["approve", &digest]).await.is(0);
+    let mut command = site.command(&["sync"]);
+    let sleeper = command
+        .env("ROLLBOOK_STOP_AT", "after-closing:1")
+        .spawn()
+        .unwrap();
+    let id = sleeper.id().unwrap();
+    is_asleep(id, "after-closing").await;
+    // The answer counts from the next second on.
+    site.wait_a_second().await;
+    site.rollbook(&["reject", &digest, "--category", "bio"])
+        .await
+        .is(0);
+    send(id, Signal::CONT);
+    let run: Run = sleeper.wait_with_output().await.unwrap().into();
+    run.is(3);
+    assert_eq!(site.members("bio").len(), 5, "one of four has left");
+    site.rollbook(&["held"]).await.is(0).says("rejected");
+    site.sync_full().await;
+    assert_eq!(site.members("bio").len(), 5);
+}
+
+#[tokio::test]
+async fn what_a_killed_run_left_open_is_looked_at_in_its_own_account_only() {
+    let mut site = accepted().await;
+    site.leave("bio", 5);
+    let mut command = site.command(&["sync"]);
+    command.env("ROLLBOOK_KILL_AT", "after-opening:1");
+    assert!(!command.output().await.unwrap().status.success());
+    let other = with(1, &[BIO, CHEM]).start().await;
+    let (secret, kept) = (site.path("kaltura.secret"), site.path("kept.secret"));
+    std::fs::copy(&secret, &kept).unwrap();
+    std::fs::copy(other.path("kaltura.secret"), &secret).unwrap();
+    site.settings.kaltura_url = Some(other.sandbox.url().to_owned());
+    site.rollbook(&["sync", "--dry-run"])
+        .await
+        .says("another Kaltura account have left changes open");
+    site.rollbook(&["history", "--user", "p5"])
+        .await
+        .is(0)
+        .says_nothing_of("- p5");
+
+    site.settings.kaltura_url = None;
+    std::fs::copy(&kept, &secret).unwrap();
+    site.sync().await.is(0);
+    assert!(!site.members("bio").contains(&"p5".to_owned()));
 }

@@ -38,12 +38,12 @@ fn state(site: &Site) -> Vec<String> {
     found
 }
 
-fn send(id: u32, signal: Signal) {
+pub(super) fn send(id: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
     kill_process(pid, signal).unwrap();
 }
 
-async fn is_asleep(id: u32, point: &str) {
+pub(super) async fn is_asleep(id: u32, point: &str) {
     loop {
         let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
         let (_, state) = stat.rsplit_once(") ").unwrap();
