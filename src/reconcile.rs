@@ -389,13 +389,9 @@ async fn still_held(engine: &Engine, report: &Report) -> Result<Vec<report::Held
     // The way back from a run is asked for, and waits, by itself.
     // What another configuration holds waits for that.
     let fingerprint = engine.config.fingerprint();
-    let is_ours = |held: &Held| {
-        held.configuration
-            .as_ref()
-            .is_none_or(|made_by| *made_by == fingerprint)
+    let is_meant = |held: &Held| {
+        held.is_of(&fingerprint) && (report.is_undo || !held.command.starts_with("undo "))
     };
-    let is_meant =
-        |held: &Held| is_ours(held) && (report.is_undo || !held.command.starts_with("undo "));
     let others = held
         .into_iter()
         .filter(|held| held.open > 0 && Some(&held.digest) != this && is_meant(held));

@@ -37,8 +37,7 @@ pub(super) fn run(path: &Path, arguments: &Arguments) -> anyhow::Result<Exit> {
     let channels = channels(&plan, &arguments.category)?;
     let mut held = store.held(now)?.into_iter();
     let held = held.find(|held| held.digest == digest);
-    let made_by = held.and_then(|held| held.configuration);
-    if made_by.is_some_and(|made_by| made_by != config.fingerprint()) {
+    if held.is_some_and(|held| !held.is_of(&config.fingerprint())) {
         bail!(
             "plan {} was made by another configuration than {}, and an approval is for that one only. Approve it with that configuration (--config FILE); or run `rollbook sync`, which makes the plan of this one",
             digest.short(),

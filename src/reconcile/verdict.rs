@@ -336,7 +336,9 @@ async fn note_configuration(engine: &Engine, has_compared: bool) -> Result<(), R
         .run(move |store| {
             let sync = Task::Sync.command();
             let held = store.held(clock::now())?;
-            let waits = |held: &Held| held.command == sync && held.open + held.approved > 0;
+            let waits = |held: &Held| {
+                held.is_of(&fingerprint) && held.command == sync && held.open + held.approved > 0
+            };
             let mut configurations = super::configurations(store)?;
             configurations.end(&fingerprint, has_compared, held.iter().any(waits));
             super::remember(store, &configurations)?;

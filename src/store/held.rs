@@ -60,6 +60,14 @@ pub struct Held {
     pub expires_at: Option<Timestamp>,
 }
 
+impl Held {
+    /// Whether this configuration made it; one of an older version may be anybody's.
+    pub fn is_of(&self, configuration: &str) -> bool {
+        let made_by = self.configuration.as_deref();
+        made_by.is_none_or(|made_by| made_by == configuration)
+    }
+}
+
 /// Where a held plan comes from, and why it is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold<'a> {
