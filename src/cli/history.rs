@@ -49,8 +49,8 @@ pub(super) struct Arguments {
     /// Not younger than this, written like --since.
     #[arg(long, value_name = "WHEN")]
     until: Option<String>,
-    /// Instead of the lines, who was in the channels at the end of this day, as far as Rollbook did it or came across
-    /// it: not those whom somebody added by hand and no group lists.
+    /// Instead of the lines, who was in the channels at the end of this day, as far as Rollbook wrote it down: what people
+    /// did by hand may not show.
     #[arg(long, value_name = "DAY", requires = "category", conflicts_with_all = ["since", "until", "run"])]
     on: Option<Date>,
     /// How it is written.
@@ -264,8 +264,8 @@ struct Channel {
 }
 
 /// Whom a list of members names.
-const COVERS: &str = "Listed is whom Rollbook added, changed or came across. Whoever was added by hand and is in no group of the channel \
-                      is not; what else was done by hand shows once a run has looked.";
+const COVERS: &str = "Listed is whom Rollbook added or changed, and whom it left alone, each as it was last written down. What people did by \
+                      hand may not show: who was added by hand and is in no group, or was removed since.";
 
 /// Says who was in these channels at the end of a day.
 fn members(store: &Store, asked: &Asked, day: Date, format: Format) -> anyhow::Result<Exit> {
