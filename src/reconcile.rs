@@ -296,7 +296,12 @@ async fn run(engine: &Engine, request: &Request, lease: Lease) -> Result<Report,
     killpoint::here("before-ending");
     let outcome = match &result {
         Ok(()) => report.verdict().to_string(),
-        Err(error) => format!("failed: {error}"),
+        // One line, for the list of runs.
+        Err(error) => {
+            let error = error.to_string();
+            let lines: Vec<&str> = error.lines().map(str::trim).collect();
+            format!("failed: {}", lines.join(" "))
+        }
     };
     let (run, record) = (report.run, report.record());
     let ended = engine

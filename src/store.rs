@@ -121,7 +121,7 @@ pub enum StoreError {
     Disk(#[source] rusqlite::Error),
     /// It is not what was written.
     #[error(
-        "the state file is damaged ({what}). Stop Rollbook, put the file and those beside it (-wal, -shm) out of the way, and put the last backup in their place, or begin anew without one: memberships stay, and the first plan waits for you unless safety.first_run says otherwise (state.path)"
+        "the state file is damaged ({what}). Stop Rollbook, and put the last backup in the place of the file, without those beside it (-wal, -shm); or begin anew with `rollbook state rebuild`, which takes over what it can read: memberships stay, and the first plan waits for you unless safety.first_run says otherwise (state.path)"
     )]
     Corrupt {
         /// What SQLite says.

@@ -89,5 +89,5 @@ pub(super) fn answerer(given: Option<&str>) -> String {
         .or_else(|| by_sudo.map(|user| format!("{user} (by sudo)")))
         .or_else(|| variable("USER"))
         .or_else(|| variable("LOGNAME"))
-        .unwrap_or_else(|| "somebody".to_owned())
+        .unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
 }

@@ -10,7 +10,7 @@ use super::{Exit, engine, sync};
 use crate::clock;
 use crate::config::Config;
 use crate::plan::show::many;
-use crate::reconcile::{REBUILT, Request, reconcile};
+use crate::reconcile::{REBUILT, Request, RunError, reconcile};
 use crate::store::Store;
 use crate::store::history::Chain;
 use crate::store::lease::Claim;
@@ -131,7 +131,7 @@ async fn rebuild(config: &Path) -> anyhow::Result<Exit> {
         && let Ok(old) = Store::open(&path)
         && let Ok(Claim::Refused { holder, seen_at }) = old.claim("state rebuild", clock::now())
     {
-        bail!("a run is going on: {holder}, last seen at {seen_at}. Wait for it, or end it");
+        return Err(RunError::Leased { holder, seen_at }.into());
     }
     // The new file takes the place of the old one when it knows all that it is to know, and not before.
     let made = beside(&path, ".new");

@@ -176,7 +176,8 @@ pub(super) fn text(report: &Report, out: &mut impl Write) -> std::io::Result<()>
     writeln!(out)?;
     let parts = report.plan.categories.iter();
     let lines: usize = parts.map(|part| part.actions.len()).sum();
-    let is_open = report.unread > 0 || report.set_aside > 0;
+    let waits = !report.still_held.is_empty() || report.rejected != Counts::default();
+    let is_open = report.unread > 0 || report.set_aside > 0 || waits;
     if report.plan.is_empty() && is_open {
         // What there is to do is not known, or waits: that is said below.
         show::parts(&report.plan, out)?;
@@ -201,8 +202,17 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
         }
         still_open(report, out)?;
         if !report.trips.is_empty() {
-            writeln!(out, "A run would hold it: {}.", reasons(&report.trips))?;
+            let (held, why) = (report.would_hold, reasons(&report.trips));
+            if held == report.planned {
+                writeln!(out, "A run would hold it: {why}.")?;
+            } else {
+                writeln!(
+                    out,
+                    "A run would hold of it {held}, and do the rest: {why}."
+                )?;
+            }
         }
+        rejected(report, out)?;
         still_held(report, out)?;
         return writeln!(out, "Nothing was changed: this was a dry run.");
     }
@@ -219,7 +229,7 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
             )?,
             Looked::Somewhere => {}
             // Said below.
-            Looked::Everywhere if report.unread > 0 => {}
+            Looked::Everywhere if report.unread > 0 || report.rejected != Counts::default() => {}
             Looked::Everywhere if !report.still_held.is_empty() => writeln!(
                 out,
                 "Every channel is as its groups say, but for what is held."
@@ -261,13 +271,7 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
             }
         )?;
     }
-    if report.rejected != Counts::default() {
-        writeln!(
-            out,
-            "Left as it is, because somebody rejected it: {} (rollbook held).",
-            report.rejected
-        )?;
-    }
+    rejected(report, out)?;
     still_open(report, out)?;
     still_held(report, out)?;
     if let Some(held) = &report.held {
@@ -285,6 +289,18 @@ pub(super) fn outcome(report: &Report, out: &mut impl Write) -> std::io::Result<
         )?;
     }
     Ok(())
+}
+
+/// Says what somebody has rejected.
+fn rejected(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
+    if report.rejected == Counts::default() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "Left as it is, because somebody rejected it: {} (rollbook held).",
+        report.rejected
+    )
 }
 
 /// Says what could not be read, and what waits to be tried again.
@@ -382,7 +398,7 @@ fn doubts(read: &ReadReport, out: &mut impl Write) -> std::io::Result<()> {
     if read.unreadable_groups > 0 {
         writeln!(
             out,
-            "  ! {} could not be read in full, and loses nobody (rollbook status).",
+            "  ! {} could not be read in full, and nobody is taken out of what could not (rollbook status).",
             many(read.unreadable_groups, "group")
         )?;
     }

@@ -60,6 +60,9 @@ pub struct Report {
     pub unproven: BTreeMap<Reason, u64>,
     /// Channels and single memberships that could not be read; a later run looks at them again.
     pub unread: u64,
+    /// What of the plan the gate holds, or would hold.
+    #[serde(skip)]
+    pub would_hold: Counts,
     /// Memberships that wait to be tried again, or to be looked at again.
     #[serde(default)]
     pub set_aside: u64,
@@ -290,6 +293,7 @@ impl Report {
             route: None,
             in_files: Vec::new(),
             set_aside: 0,
+            would_hold: Counts::default(),
             unproven: BTreeMap::new(),
             unread: 0,
             traffic: Traffic::default(),
@@ -338,6 +342,7 @@ impl Report {
         let approved = review.approved.plan().categories.iter();
         let waiting = review.held.categories.iter();
         self.rejected = Counts::of(&review.rejected);
+        self.would_hold = Counts::of(&review.held);
         self.approved = review.approved.plan().clone();
         self.plan = Plan::new(approved.chain(waiting).cloned());
         self.planned = Counts::of(&self.plan);

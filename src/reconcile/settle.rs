@@ -134,8 +134,10 @@ pub(super) async fn settle(
         pending.any(|pending| pending.action.user == *user)
     };
     let is_settled = |pair: &Pair| !is_pending(pair) && seen.is_settled(pair);
-    let mut over = deleted(engine, seen, &held).await?;
-    over.extend(held.into_iter().filter(|id| seen.is_over(*id, &held_pairs)));
+    let gone = deleted(engine, seen, &held).await?;
+    let over = held.into_iter().filter(|id| seen.is_over(*id, &held_pairs));
+    let over: Vec<CategoryId> = over.collect();
+    let this = engine.config.fingerprint();
     let waiting = waiting.into_iter().map(|item| (item.category, item.user));
     let settled: Vec<Pair> = waiting.filter(is_settled).collect();
     // A configuration that nobody has accepted says nothing of what was decided under another.
@@ -158,7 +160,8 @@ pub(super) async fn settle(
             }
             store.note(run, &entries, now)?;
             killpoint::here("while-settling");
-            store.release_over(&over)?;
+            store.release_over(&gone, None)?;
+            store.release_over(&over, Some(&this))?;
             store.forget_undone(&agreed)?;
             store.settle(&settled)
         })

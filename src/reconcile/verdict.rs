@@ -203,9 +203,9 @@ pub(super) async fn apply(
         .iter()
         .filter(|part| part.block.is_none() && by.contains_key(&part.category.id));
     let categories: Vec<CategoryId> = done.map(|part| part.category.id).collect();
-    let made: BTreeSet<(CategoryId, UserId)> = approved
+    let made: BTreeSet<(CategoryId, String)> = approved
         .changes()
-        .map(|(part, action)| (part.category.id, action.user.clone()))
+        .map(|(part, action)| (part.category.id, action.identity()))
         .collect();
     // A person has seen these, and said yes. What an undo does is itself what they said no to.
     let released: Vec<(CategoryId, UserId)> = approved

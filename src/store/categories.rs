@@ -97,7 +97,8 @@ impl Store {
             transaction.execute_batch(
                 "DELETE FROM ledger; DELETE FROM set_aside; DELETE FROM undone; DELETE FROM held;
                  DELETE FROM held_category; DELETE FROM category; DELETE FROM planned_category;
-                 DELETE FROM setting WHERE name = 'categories_created';",
+                 DELETE FROM setting WHERE name IN
+                     ('categories_created', 'configuration', 'configuration_planned');",
             )?;
         }
         transaction.commit()?;

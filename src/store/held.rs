@@ -261,8 +261,13 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Takes categories off all held plans, but for the way back from runs: nothing is left to do there.
-    pub fn release_over(&self, categories: &[CategoryId]) -> Result<(), StoreError> {
+    /// Takes categories off the held plans of a configuration, or of all of them, but for the way back from runs:
+    /// nothing is left to do there.
+    pub fn release_over(
+        &self,
+        categories: &[CategoryId],
+        configuration: Option<&str>,
+    ) -> Result<(), StoreError> {
         let mut connection = self.lock();
         let transaction = self.begin(&mut connection)?;
         let commands: Vec<String> = transaction
@@ -270,15 +275,20 @@ impl Store {
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         for command in commands {
-            release(&transaction, &Which::of(&command), categories)?;
+            let which = Which {
+                configuration,
+                ..Which::of(&command)
+            };
+            release(&transaction, &which, categories)?;
         }
         Ok(transaction.commit()?)
     }
 
-    /// Takes off all held plans the categories of which all changes have been made, but for what was rejected since then.
+    /// Takes off all held plans the categories of which all changes have been made, by their identities, but for what was
+    /// rejected since then.
     pub fn release_done(
         &self,
-        done: &BTreeSet<(CategoryId, UserId)>,
+        done: &BTreeSet<(CategoryId, String)>,
         since: Timestamp,
     ) -> Result<(), StoreError> {
         let mut connection = self.lock();
@@ -297,7 +307,7 @@ impl Store {
             let part: CategoryPlan = serde_json::from_str(&row.get::<_, String>(2)?)?;
             if part
                 .changes()
-                .all(|action| done.contains(&(id, action.user.clone())))
+                .all(|action| done.contains(&(id, action.identity())))
             {
                 over.push((row.get(1)?, id));
             }

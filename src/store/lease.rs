@@ -277,7 +277,7 @@ mod tests {
             sleeper.set_setting("name", "after"),
             sleeper.drop_setting("name"),
             sleeper.clear_marks(100),
-            sleeper.release_over(&[CategoryId(1)]),
+            sleeper.release_over(&[CategoryId(1)], None),
             sleeper.note(1, &[], at(61)),
             sleeper.settle(&[]),
             sleeper.put_off(&SetAside {

@@ -32,7 +32,7 @@ impl Store {
             "SELECT category_id, part, answered_by, answered_after, held_category.digest, answered_at FROM held_category
              JOIN held ON plan = held.digest
              WHERE {SAME_CHANGES} AND {APPROVED}
-                 AND (configuration IS NULL OR configuration = :configuration)",
+                 AND configuration = :configuration",
         ))?;
         let mut done = connection.prepare_cached(
             "SELECT user_id FROM history

@@ -525,7 +525,8 @@ impl World {
         };
         let said = self.watch(dry).await;
         self.judge(&said).await;
-        let doubtful = self.known.doubtful;
+        // The files of a run that was killed are taken away by the next one in earnest.
+        let doubtful = self.known.doubtful || self.site.unsettled() != self.site.waiting();
         let done = self.watch(wet).await;
         self.judge(&done).await;
         let changes = |seen: &Seen| -> Option<BTreeMap<(i64, String), Decision>> {

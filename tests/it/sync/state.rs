@@ -92,9 +92,9 @@ async fn a_state_file_in_use_is_not_made_anew() {
     let state = rusqlite::Connection::open(site.path("rollbook.db")).unwrap();
     let held = "UPDATE lease SET holder = 'another', seen_at = unixepoch()";
     state.execute(held, []).unwrap();
-    let refused = site.rollbook(&["state", "rebuild"]).await.is(1);
+    let refused = site.rollbook(&["state", "rebuild"]).await.is(6);
     assert!(
-        refused.stderr.contains("a run is going on: another"),
+        refused.stderr.contains("another run is going on: another"),
         "{}",
         refused.stderr
     );
