@@ -70,10 +70,25 @@ impl Applier {
     ) -> Result<Applied, ApplyError> {
         let name = file_name(self.run, &self.tag, number);
         let count = pieces.len() as u64;
+        let since = self.reviewed_at;
+        let rejected = self.store.run(move |store| store.rejected_after(since));
+        let rejected = rejected.await?;
+        let (out, pieces): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|piece| {
+            piece.tag.approved_by.is_some() && rejected.contains(&piece.category)
+        });
+        let left_out = Applied {
+            changed: out.len() as u64,
+            ..Applied::default()
+        };
+        if pieces.is_empty() {
+            self.progress.advance(count);
+            return Ok(left_out);
+        }
         let fresh: BTreeSet<(CategoryId, UserId)> = fresh(&pieces);
         let (file, items) = self.open_file(&name, None, pieces).await?;
         killpoint::here("after-opening-a-file");
-        let (mut items, mut applied) = self.leave_what_moved(items).await?;
+        let (mut items, applied) = self.leave_what_moved(items).await?;
+        let mut applied = applied.add(left_out);
         if !items.is_empty() {
             let heading = heading(self.run, number, &self.digest);
             let style = style(&self.csv);

@@ -215,11 +215,11 @@ pub(super) async fn apply(
         .collect();
     report.applied = applier.apply(review.approved).await?;
     killpoint::here("after-applying");
-    let command = task.command();
+    let (command, fingerprint) = (task.command(), engine.config.fingerprint());
     engine
         .store
         .run(move |store| {
-            store.release_applied(&command, &categories, &released, since)?;
+            store.release_applied((&command, &fingerprint), &categories, &released, since)?;
             store.release_done(&made, since)
         })
         .await?;

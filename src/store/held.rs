@@ -324,11 +324,11 @@ impl Store {
         Ok(transaction.commit()?)
     }
 
-    /// Takes categories off a command's held plans whose approved changes have been made, with what a person had said no
-    /// to before that approval. An approval counts once. What was rejected since then stays so.
+    /// Takes categories off a command's held plans, of this configuration, whose approved changes have been made, with
+    /// what a person had said no to before that approval. An approval counts once. What was rejected since then stays so.
     pub fn release_applied(
         &self,
-        command: &str,
+        (command, configuration): (&str, &str),
         categories: &[CategoryId],
         made: &[(CategoryId, UserId)],
         since: Timestamp,
@@ -339,8 +339,9 @@ impl Store {
         let released = made.iter().filter(|(id, _)| !rejected.contains(id));
         undone::forget(&transaction, &released.cloned().collect::<Vec<_>>())?;
         let which = Which {
+            command,
+            configuration: Some(configuration),
             rejected_before: Some(since.as_second()),
-            ..Which::of(command)
         };
         release(&transaction, &which, categories)?;
         Ok(transaction.commit()?)
