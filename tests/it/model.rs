@@ -11,7 +11,7 @@
 //! | `ROLLBOOK_MODEL_STEPS` | things that happen to each, at most | 80 |
 //! | `ROLLBOOK_MODEL_SHRINK_MS` | how long a failure is made smaller | 20000 |
 //! | `ROLLBOOK_MODEL_TRACE` | print each step and what each run did | |
-//! | `ROLLBOOK_MODEL_SEED` | where chance begins: the same seed, the same test | another each time, printed |
+//! | `ROLLBOOK_MODEL_SEED` | where chance begins: the same seed, the same test | 7001; `fresh`: another each time, printed |
 //!
 //! `ROLLBOOK_MODEL_CASES=3400` is a soak of about 200,000 steps, which takes about an hour.
 //!
@@ -70,7 +70,10 @@ fn number(name: &str, default: u64) -> u64 {
 fn model_of_everything() {
     let cases = u32::try_from(number("ROLLBOOK_MODEL_CASES", 48)).unwrap();
     let steps = usize::try_from(number("ROLLBOOK_MODEL_STEPS", 80)).unwrap();
-    let seed = number("ROLLBOOK_MODEL_SEED", crate::slapd_model::fresh_seed());
+    let seed = match std::env::var("ROLLBOOK_MODEL_SEED") {
+        Ok(text) if text == "fresh" => crate::slapd_model::fresh_seed(),
+        _ => number("ROLLBOOK_MODEL_SEED", 7001),
+    };
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let config = Config {
