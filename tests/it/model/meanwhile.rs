@@ -8,12 +8,16 @@ use std::task::Poll;
 use std::time::Duration;
 
 use rollbook::reconcile::{Report, RunError};
-use rollbook::sandbox::Account;
+use rollbook::sandbox::{Account, CallRecord};
 use rollbook::store::StoreError;
 
 use super::promises::Pair;
 use super::site::Row;
 
+/// A look at one membership.
+const LOOK: &str = "categoryUser.get";
+/// A file is handed in.
+const UPLOAD: &str = "categoryUser.addFromBulkUpload";
 /// Calls that may be under way at once: two requests of three.
 const UNDER_WAY: u64 = 6;
 
@@ -119,22 +123,32 @@ impl Edit {
         self.number = last.first().map_or(0, |call| call.number);
     }
 
-    /// Whether the run had looked at the membership before the edit, and did not look again: then it could not know.
+    /// Whether the run had looked at the membership before the edit, and did not look again before it wrote: then it
+    /// could not know.
     pub(super) fn could_not_be_known(&self, account: &Account) -> bool {
-        let about = format!("categoryId {}", self.pair.0);
-        let user = format!("userId {}", self.pair.1);
-        let is_look = |call: &rollbook::sandbox::CallRecord| {
-            let told = call.about.to_lowercase();
-            let told: Vec<&str> = told.split(", ").collect();
-            call.call == "categoryUser.get"
-                && told.contains(&about.to_lowercase().as_str())
-                && told.contains(&user.as_str())
+        let (category, user) = (self.pair.0, &self.pair.1);
+        let is_about_it = |call: &CallRecord| {
+            let about = call.about.to_lowercase();
+            let told: Vec<&str> = about.split(", ").collect();
+            let has = |text: String| told.contains(&text.as_str());
+            has(format!("categoryid {category}")) && has(format!("userid {user}"))
         };
+        let is_look = |call: &&CallRecord| call.call == LOOK && is_about_it(call);
         let calls = account.calls().recent(500);
+        // A look after the write tells nothing that the write could have known. A file may write anything.
+        let writes = calls
+            .iter()
+            .filter(|call| call.call == UPLOAD || call.call != LOOK && is_about_it(call));
+        let written = writes
+            .map(|call| call.number)
+            .filter(|number| *number > self.number)
+            .min();
         // A call that is being answered is not in the log yet.
         let (after, before): (Vec<_>, Vec<_>) = calls
             .iter()
+            .filter(is_look)
+            .filter(|call| written.is_none_or(|written| call.number < written))
             .partition(|call| call.number > self.number + UNDER_WAY);
-        before.iter().any(|call| is_look(call)) && !after.iter().any(|call| is_look(call))
+        !before.is_empty() && after.is_empty()
     }
 }
