@@ -10,7 +10,8 @@
 //! | [`lease`] | the right to run |
 //! | [`read`] | the directories, into the mirror |
 //! | [`scope`] | from marks to categories and people |
-//! | [`look`] | what is wanted against what is there: the plan |
+//! | [`look`] | what Kaltura has, and the plan that follows |
+//! | [`planner`] | what is to be done in each category |
 //! | [`again`] | a second look where a list is late or short |
 //! | [`renamed`] | who may have been renamed in Kaltura |
 //! | [`undo`] | the way back from an earlier run |
@@ -48,6 +49,7 @@ mod again;
 pub mod export;
 mod lease;
 mod look;
+mod planner;
 mod read;
 mod renamed;
 pub mod report;
